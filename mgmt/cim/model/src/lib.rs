@@ -1,0 +1,3 @@
+//! CIM values, paths, instances, classes and errors.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]

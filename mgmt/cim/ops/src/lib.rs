@@ -1,0 +1,3 @@
+//! Repository and CIM operations (DSP0200).
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]

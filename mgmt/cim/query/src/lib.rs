@@ -1,0 +1,3 @@
+//! CQL, WQL and FQL parsers and evaluators.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]

@@ -1,0 +1,8 @@
+//! The management partition: composition root, runtime and drivers.
+#![no_std]
+#![no_main]
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

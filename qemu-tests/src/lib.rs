@@ -1,0 +1,2 @@
+//! Machine tests: runner, table of tests, benchmarks.
+#![forbid(unsafe_code)]
