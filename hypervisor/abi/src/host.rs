@@ -1,0 +1,69 @@
+//! Records about the machine and its partitions.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// The machine, as [`crate::hypercall::Number::HostInfo`] gives it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct HostInfo {
+    /// [`crate::VERSION`].
+    pub version: u32,
+    /// Physical CPUs that run partitions.
+    pub cpus: u32,
+    /// Bytes of RAM that the firmware reported usable.
+    pub memory_bytes: u64,
+    /// Bytes that may be given to partitions.
+    pub guest_memory_bytes: u64,
+    /// Of those, bytes not given to any.
+    pub guest_memory_free: u64,
+    /// Bytes that the hypervisor keeps for itself.
+    pub hypervisor_bytes: u64,
+    /// TSC rate in Hz.
+    pub tsc_hz: u64,
+    /// Host TSC now.
+    pub tsc: u64,
+    /// CPU brand string, UTF-8, zero-padded.
+    pub cpu_brand: [u8; 48],
+    /// NUMA nodes.
+    pub nodes: u32,
+    /// 1 where an IOMMU confines devices.
+    pub iommu: u32,
+    /// The hypervisor's version, UTF-8, zero-padded.
+    pub hypervisor_version: [u8; 32],
+}
+
+/// A partition, as [`crate::hypercall::Number::PartitionInfo`] gives it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct PartitionInfo {
+    /// Its id.
+    pub id: u32,
+    /// [`PartitionState`].
+    pub state: u32,
+    /// Number of vCPUs.
+    pub vcpus: u32,
+    /// Times it was started again.
+    pub restarts: u32,
+    /// Bytes of RAM.
+    pub memory_bytes: u64,
+    /// Exits from guest mode, all vCPUs.
+    pub exits: u64,
+    /// TSC ticks spent in guest mode and on its behalf, all vCPUs.
+    pub run_ticks: u64,
+    /// Its name, UTF-8, zero-padded.
+    pub name: [u8; 64],
+}
+
+/// State of a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum PartitionState {
+    /// Its vCPUs may run.
+    Running = 1,
+    /// Held by the management partition.
+    Paused = 2,
+    /// Ended by itself or by management.
+    Stopped = 3,
+    /// Stopped by the hypervisor; there is a crash record.
+    Crashed = 4,
+}

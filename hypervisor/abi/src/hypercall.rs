@@ -1,0 +1,194 @@
+//! Hypercalls: numbers, arguments, results.
+//!
+//! A hypercall is VMMCALL (AMD) or VMCALL (Intel) at CPL 0 with the number in RAX and arguments in RDI,
+//! RSI, RDX, R10 and R8. RAX returns a [`Status`], RDX a value where one is documented (0 otherwise); no
+//! other register changes. At CPL 3, or with RAX above the last number, the answer is a status as well:
+//! a hypercall never raises an exception except #UD where the CPU itself does.
+
+/// Who may call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Right {
+    /// Every partition, about itself.
+    Guest,
+    /// The management partition alone.
+    Management,
+}
+
+macro_rules! hypercalls {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $right:ident;)*) => {
+        /// The hypercalls.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u64)]
+        pub enum Number {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl Number {
+            /// How many numbers there are; numbers are dense from 0.
+            pub const COUNT: u64 = [$($number,)*].len() as u64;
+
+            /// The hypercall of this number.
+            pub const fn from_u64(number: u64) -> Option<Self> {
+                match number {
+                    $($number => Some(Number::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// Who may call it.
+            pub const fn right(self) -> Right {
+                match self {
+                    $(Number::$name => Right::$right,)*
+                }
+            }
+        }
+    };
+}
+
+hypercalls! {
+    /// Does nothing.
+    Null = 0, Guest;
+    /// RDX: [`crate::VERSION`].
+    Version = 1, Guest;
+    /// Stops the calling partition. RDI: [`StopReason`]. A management partition is started again.
+    Stop = 2, Guest;
+    /// Fills the page at GPA RDI with a [`crate::host::HostInfo`].
+    HostInfo = 3, Management;
+    /// Registers the page at GPA RDI as the event page ([`crate::event`]) and RSI as the vector that is
+    /// posted to vCPU 0 when an event arrives in an empty page. RDI = 0 unregisters.
+    EventPage = 4, Management;
+    /// Reserves a host interrupt and binds it to (vCPU RDI, vector RSI) of the caller, for one MSI or MSI-X
+    /// entry of the function with requester id RDX. Returns in RDX the message address (low 32 bits) and the
+    /// message data (high 32 bits) to program into the device.
+    InterruptBind = 5, Management;
+    /// Releases the interrupt with message (address, data) RDI as [`Number::InterruptBind`] returned it.
+    InterruptRelease = 6, Management;
+    /// Number of partitions in RDX (running or not).
+    PartitionCount = 7, Management;
+    /// Fills the page at GPA RSI with the [`crate::host::PartitionInfo`] of partition RDI.
+    PartitionInfo = 8, Management;
+    /// Fills the page at GPA RSI with the [`crate::crash::CrashRecord`] of partition RDI.
+    CrashRecord = 9, Management;
+    /// Registers the page at GPA RSI as the I/O request page ([`crate::io`]) of partition RDI and RDX as the first
+    /// event port of its requests: slot n of the page raises event port RDX + n. RSI = 0 unregisters.
+    IoPage = 10, Management;
+    /// Completes the I/O request in slot RSI of partition RDI: the vCPU runs on. For reads the slot's data field
+    /// holds the value.
+    IoComplete = 11, Management;
+    /// Adds a doorbell to partition RDI: RSI = address, RDX = event port | size (1, 2, 4, 8; 0 = any) << 16 |
+    /// [`crate::io::Space`] << 24 | (1 << 32 where R10 is the data to match). Returns nothing.
+    DoorbellAdd = 12, Management;
+    /// Removes the doorbell of partition RDI at address RSI with the same RDX and R10.
+    DoorbellRemove = 13, Management;
+    /// Sends the message with address RSI and data RDX to partition RDI as if one of its devices had.
+    MessageSend = 14, Management;
+    /// Sets the input pin RSI of partition RDI's I/O APIC to the level RDX (0 or 1).
+    LineSet = 15, Management;
+    /// Copies the hypervisor's log from position RDI into the RDX bytes at GPA RSI. Returns in RDX the number of bytes
+    /// copied (low 32 bits); a position that the ring has lost is moved to the oldest one kept; bits 63:32 tell how
+    /// many bytes were skipped so.
+    LogRead = 16, Management;
+    /// Starts (RSI = [`PartitionAction`]) or stops partition RDI.
+    PartitionControl = 17, Management;
+    /// Maps RDX bytes of partition RDI's memory from its GPA RSI into the caller at the window GPA R10; all multiples of
+    /// 4 KiB. A length of 0 unmaps what the window holds at R10.
+    WindowMap = 18, Management;
+    /// Ends the machine or restarts it: RDI = [`MachineAction`].
+    Machine = 19, Management;
+    /// Registers the event port RSI for life-cycle changes of partition RDI.
+    LifecyclePort = 20, Management;
+}
+
+/// What RAX returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum Status {
+    /// Done.
+    Ok = 0,
+    /// No such hypercall.
+    NoSuchCall = 1,
+    /// The caller may not do this.
+    Denied = 2,
+    /// An argument is out of its range.
+    BadArgument = 3,
+    /// A GPA is not the caller's own RAM, or not aligned as needed.
+    BadAddress = 4,
+    /// No such partition, vCPU, slot or interrupt.
+    NotFound = 5,
+    /// The thing exists already, or is in use.
+    Busy = 6,
+    /// A resource is exhausted; nothing has changed.
+    NoResource = 7,
+    /// The partition's state does not allow this.
+    BadState = 8,
+}
+
+impl Status {
+    /// The status of this number; `None` for a number of a later version.
+    pub const fn from_u64(number: u64) -> Option<Self> {
+        Some(match number {
+            0 => Status::Ok,
+            1 => Status::NoSuchCall,
+            2 => Status::Denied,
+            3 => Status::BadArgument,
+            4 => Status::BadAddress,
+            5 => Status::NotFound,
+            6 => Status::Busy,
+            7 => Status::NoResource,
+            8 => Status::BadState,
+            _ => return None,
+        })
+    }
+}
+
+/// Why a partition stops itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum StopReason {
+    /// It is done; a clean end.
+    Done = 0,
+    /// It has failed; a crash record is kept.
+    Failed = 1,
+    /// It wants to be started again from the beginning.
+    Restart = 2,
+}
+
+/// What to do with a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum PartitionAction {
+    /// Load the boot image again and start, from stopped or crashed.
+    Start = 0,
+    /// Stop at once.
+    Stop = 1,
+    /// Let no vCPU run until resumed.
+    Pause = 2,
+    /// Let the vCPUs run on.
+    Resume = 3,
+}
+
+/// What to do with the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum MachineAction {
+    /// Power off.
+    PowerOff = 0,
+    /// Restart.
+    Reset = 1,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_dense() {
+        for number in 0..Number::COUNT {
+            assert_eq!(
+                Number::from_u64(number).map(|call| call as u64),
+                Some(number)
+            );
+        }
+        assert_eq!(Number::from_u64(Number::COUNT), None);
+    }
+}
