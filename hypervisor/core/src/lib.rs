@@ -8,4 +8,7 @@
 pub mod addr;
 pub mod fault;
 pub mod id;
+pub mod paging;
 pub mod time;
+pub mod vcpu;
+pub mod tlb_tag;
