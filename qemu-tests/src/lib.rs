@@ -1,2 +1,18 @@
-//! Machine tests: runner, table of tests, benchmarks.
+//! Machine tests and boots under an emulator: boot archive, ISO image, QEMU command line, runner and table.
+//!
+//! Used by `cargo xtask`. Nothing here is part of the product's images.
 #![forbid(unsafe_code)]
+
+pub mod backend;
+pub mod cpio;
+pub mod emulator;
+pub mod firmware;
+pub mod iso;
+pub mod machine;
+pub mod machine_test;
+pub mod mappings;
+pub mod monitor;
+pub mod partition;
+pub mod runner;
+pub mod table;
+pub mod verdict;

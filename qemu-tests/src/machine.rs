@@ -1,0 +1,374 @@
+//! The machine a boot runs on, and the QEMU command line that makes it.
+//!
+//! Called by `cargo xtask run`, the machine tests and the benches, so that all three boot alike. Pure: nothing
+//! here touches the host.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The CPU model the SVM backend is tested on: QEMU's EPYC with what TCG can emulate.
+pub const SVM_CPU: &str = "EPYC,+svm,+npt";
+
+/// Status QEMU ends with after `outb(0xf4, 0x10)`: the hypervisor asked for a clean end.
+pub const CLEAN_END: i32 = 33;
+
+/// Hardware of the emulated machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// Physical CPUs.
+    pub cpus: u32,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// QEMU's `-cpu` value; not used with KVM, which passes the host's CPU.
+    pub cpu_model: String,
+    /// Who executes the instructions.
+    pub accelerator: Accelerator,
+    /// What time follows.
+    pub clock: Clock,
+    /// Whether DMA is translated.
+    pub iommu: Iommu,
+    /// Further arguments, as QEMU takes them.
+    pub extra: Vec<String>,
+}
+
+/// Who executes the instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accelerator {
+    /// QEMU's emulation: everywhere.
+    Tcg,
+    /// The host's own virtualization, nested.
+    Kvm,
+}
+
+/// What the machine's time follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// The host's clock.
+    RealTime,
+    /// Executed instructions, 1 ns each: identical from run to run. One CPU only.
+    Instructions,
+}
+
+/// Whether the machine has an IOMMU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Iommu {
+    /// None: devices reach all memory.
+    Absent,
+    /// AMD-Vi, with interrupt remapping, and all virtio devices behind it.
+    Amd,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            cpus: 1,
+            memory_mib: 256,
+            cpu_model: SVM_CPU.to_owned(),
+            accelerator: Accelerator::Tcg,
+            clock: Clock::RealTime,
+            iommu: Iommu::Absent,
+            extra: Vec::new(),
+        }
+    }
+}
+
+/// What the machine starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Media {
+    /// QEMU's PVH loader.
+    Direct {
+        /// The hypervisor's ELF file.
+        hypervisor: PathBuf,
+        /// The boot-module archive.
+        modules: PathBuf,
+        /// The hypervisor's command line.
+        command_line: String,
+    },
+    /// A CD image; the command line is in its GRUB menu.
+    Iso {
+        /// The image.
+        iso: PathBuf,
+        /// What reads it.
+        firmware: Firmware,
+    },
+}
+
+/// The machine's firmware.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Firmware {
+    /// SeaBIOS.
+    Bios,
+    /// OVMF.
+    Uefi {
+        /// The firmware's code, read only.
+        code: PathBuf,
+        /// This boot's own copy of its variables.
+        variables: PathBuf,
+    },
+}
+
+/// The devices the management partition drives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagementDevices {
+    /// Port of 127.0.0.1 that leads to the partition's port 5988.
+    pub cim_port: u16,
+    /// Unix socket of the virtio-serial port [`SERIAL_PORT`].
+    pub serial_socket: PathBuf,
+    /// Raw disk image of the configuration store.
+    pub store: PathBuf,
+}
+
+/// Name of the virtio-serial port that carries the CIM byte stream.
+pub const SERIAL_PORT: &str = "org.bulkhead.cim";
+/// TCP port of CIM-XML over HTTP (DSP0200).
+const CIM_HTTP: u16 = 5988;
+
+impl Machine {
+    /// QEMU's arguments. The console (COM1) is QEMU's standard output; `monitor` is where HMP listens.
+    pub fn arguments(
+        &self,
+        media: &Media,
+        management: Option<&ManagementDevices>,
+        monitor: Option<&Path>,
+    ) -> Vec<OsString> {
+        let mut line = Line::default();
+        self.hardware(&mut line);
+        line.pair("-chardev", "stdio,id=console,signal=off");
+        line.pair("-serial", "chardev:console");
+        if let Some(path) = monitor {
+            line.path(
+                "-chardev",
+                "socket,id=monitor,server=on,wait=off,path=",
+                path,
+            );
+            line.pair("-mon", "chardev=monitor,mode=readline");
+        }
+        line.pair("-device", "isa-debug-exit,iobase=0xf4,iosize=4");
+        if let Some(devices) = management {
+            self.management(&mut line, devices);
+        }
+        boot(&mut line, media);
+        for argument in &self.extra {
+            line.word(argument);
+        }
+        line.0
+    }
+
+    fn hardware(&self, line: &mut Line) {
+        match self.accelerator {
+            Accelerator::Tcg => {
+                line.pair("-accel", "tcg");
+                line.pair("-cpu", &self.cpu_model);
+            }
+            Accelerator::Kvm => {
+                line.pair("-accel", "kvm");
+                line.pair("-cpu", "host");
+            }
+        }
+        match self.iommu {
+            Iommu::Absent => line.pair("-M", "q35"),
+            Iommu::Amd => {
+                line.pair("-M", "q35,kernel-irqchip=split");
+                line.pair("-device", "amd-iommu,intremap=on");
+            }
+        }
+        line.pair("-m", &self.memory_mib.to_string());
+        match self.clock {
+            Clock::RealTime => line.pair("-smp", &self.cpus.to_string()),
+            Clock::Instructions => {
+                line.pair("-smp", "1");
+                line.pair("-icount", "shift=0,sleep=off");
+                line.pair("-rtc", "base=2024-01-01,clock=vm");
+            }
+        }
+        for word in ["-nodefaults", "-no-user-config", "-no-reboot"] {
+            line.word(word);
+        }
+        line.pair("-display", "none");
+    }
+
+    fn management(&self, line: &mut Line, devices: &ManagementDevices) {
+        let behind = match self.iommu {
+            Iommu::Absent => "disable-legacy=on",
+            Iommu::Amd => "disable-legacy=on,iommu_platform=on",
+        };
+        let port = devices.cim_port;
+        line.pair(
+            "-netdev",
+            &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{CIM_HTTP}"),
+        );
+        // No boot ROM: nothing boots from the network, and the ROM would be one more package.
+        line.pair(
+            "-device",
+            &format!("virtio-net-pci,netdev=net,romfile=,{behind}"),
+        );
+        line.path(
+            "-chardev",
+            "socket,id=cim,server=on,wait=off,path=",
+            &devices.serial_socket,
+        );
+        line.pair("-device", &format!("virtio-serial-pci,{behind}"));
+        line.pair(
+            "-device",
+            &format!("virtserialport,chardev=cim,name={SERIAL_PORT}"),
+        );
+        line.path(
+            "-drive",
+            "if=none,id=store,format=raw,file=",
+            &devices.store,
+        );
+        line.pair("-device", &format!("virtio-blk-pci,drive=store,{behind}"));
+    }
+}
+
+fn boot(line: &mut Line, media: &Media) {
+    match media {
+        Media::Direct {
+            hypervisor,
+            modules,
+            command_line,
+        } => {
+            line.word("-kernel");
+            line.0.push(hypervisor.into());
+            line.word("-initrd");
+            // A comma would separate two modules; QEMU takes a doubled one as a character.
+            line.0.push(doubled_commas(modules));
+            line.pair("-append", command_line);
+        }
+        Media::Iso { iso, firmware } => {
+            if let Firmware::Uefi { code, variables } = firmware {
+                line.path("-drive", "if=pflash,format=raw,readonly=on,file=", code);
+                line.path("-drive", "if=pflash,format=raw,file=", variables);
+            }
+            line.path(
+                "-drive",
+                "if=none,id=cd,media=cdrom,format=raw,readonly=on,file=",
+                iso,
+            );
+            line.pair("-device", "ide-cd,drive=cd,bootindex=0");
+        }
+    }
+}
+
+/// An argument list under construction.
+#[derive(Default)]
+struct Line(Vec<OsString>);
+
+impl Line {
+    fn word(&mut self, word: &str) {
+        self.0.push(word.into());
+    }
+
+    fn pair(&mut self, option: &str, value: &str) {
+        self.word(option);
+        self.word(value);
+    }
+
+    /// An option whose value ends in a path. QEMU reads a doubled comma as a character.
+    fn path(&mut self, option: &str, before: &str, path: &Path) {
+        self.word(option);
+        let mut value = OsString::from(before);
+        value.push(doubled_commas(path));
+        self.0.push(value);
+    }
+}
+
+fn doubled_commas(path: &Path) -> OsString {
+    match path.to_str() {
+        Some(text) => text.replace(',', ",,").into(),
+        None => path.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn direct() -> Media {
+        Media::Direct {
+            hypervisor: "bulkhead.elf".into(),
+            modules: "a,b.cpio".into(),
+            command_line: "exit=when-done x=1".into(),
+        }
+    }
+
+    fn text(arguments: &[OsString]) -> String {
+        let words: Vec<_> = arguments
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn a_plain_machine_is_the_reference_command_line() {
+        let line = text(&Machine::default().arguments(&direct(), None, None));
+        for part in [
+            "-accel tcg -cpu EPYC,+svm,+npt -M q35 -m 256 -smp 1",
+            "-nodefaults",
+            "-no-reboot",
+            "-display none",
+            "-device isa-debug-exit,iobase=0xf4,iosize=4",
+            "-kernel bulkhead.elf -initrd a,,b.cpio -append exit=when-done x=1",
+        ] {
+            assert!(line.contains(part), "{part} is not in: {line}");
+        }
+        assert!(!line.contains("virtio"), "{line}");
+    }
+
+    #[test]
+    fn instruction_clock_means_one_cpu() {
+        let machine = Machine {
+            cpus: 4,
+            clock: Clock::Instructions,
+            ..Machine::default()
+        };
+        let line = text(&machine.arguments(&direct(), None, None));
+        assert!(line.contains("-smp 1 -icount shift=0,sleep=off"), "{line}");
+    }
+
+    #[test]
+    fn kvm_passes_the_hosts_cpu() {
+        let machine = Machine {
+            accelerator: Accelerator::Kvm,
+            ..Machine::default()
+        };
+        assert!(text(&machine.arguments(&direct(), None, None)).contains("-accel kvm -cpu host"));
+    }
+
+    #[test]
+    fn management_devices_sit_behind_the_iommu_when_there_is_one() {
+        let devices = ManagementDevices {
+            cim_port: 4321,
+            serial_socket: "cim.sock".into(),
+            store: "store.raw".into(),
+        };
+        let with = Machine {
+            iommu: Iommu::Amd,
+            ..Machine::default()
+        };
+        let line = text(&with.arguments(&direct(), Some(&devices), None));
+        assert_eq!(line.matches("iommu_platform=on").count(), 3, "{line}");
+        assert!(line.contains("amd-iommu"));
+        let line = text(&Machine::default().arguments(&direct(), Some(&devices), None));
+        assert!(!line.contains("iommu"), "{line}");
+        assert!(line.contains("hostfwd=tcp:127.0.0.1:4321-:5988"), "{line}");
+        assert!(line.contains("name=org.bulkhead.cim"), "{line}");
+    }
+
+    #[test]
+    fn uefi_brings_its_firmware_and_the_disc() {
+        let media = Media::Iso {
+            iso: "x.iso".into(),
+            firmware: Firmware::Uefi {
+                code: "c.fd".into(),
+                variables: "v.fd".into(),
+            },
+        };
+        let line = text(&Machine::default().arguments(&media, None, Some(Path::new("m.sock"))));
+        assert!(line.contains("readonly=on,file=c.fd"), "{line}");
+        assert!(line.contains("file=x.iso"), "{line}");
+        assert!(line.contains("path=m.sock"), "{line}");
+        assert!(!line.contains("-kernel"), "{line}");
+    }
+}

@@ -1,0 +1,280 @@
+//! Runs machine tests: builds each one's boot files, starts its machine, and lets the judge read the console.
+//!
+//! Called by `cargo xtask test` and `bench`. Two machines at a time: each uses one host CPU, and the machines with an
+//! instruction clock do not notice neighbours.
+
+use crate::emulator::{Console, Emulator};
+use crate::iso;
+use crate::machine::{Firmware, Media};
+use crate::machine_test::{BootMethod, MachineTest};
+use crate::monitor::Monitor;
+use crate::partition::{FILE_NAME, configuration};
+use crate::verdict::{Ending, Figure, Judge, explain_end};
+use crate::{cpio, firmware};
+use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Machines at the same time.
+const WORKERS: usize = 2;
+/// How long QEMU may take to end after it has closed its console.
+const LAST_GASP: Duration = Duration::from_secs(10);
+/// Console lines shown for a failed test; the log has them all.
+const SHOWN_LINES: usize = 60;
+
+/// What the tests run.
+#[derive(Debug, Clone)]
+pub struct Artefacts {
+    /// QEMU's program.
+    pub qemu: PathBuf,
+    /// The hypervisor's ELF file.
+    pub hypervisor: PathBuf,
+    /// Folder of the micro-guests' ELF files.
+    pub guests: PathBuf,
+    /// Folder for boot files and serial logs.
+    pub scratch: PathBuf,
+}
+
+/// How a test went.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The test's name.
+    pub name: &'static str,
+    /// The figures its guests measured, or why it failed.
+    pub verdict: Result<Vec<Figure>, String>,
+    /// How long it took.
+    pub took: Duration,
+    /// The end of its console, for a failure.
+    pub console: Vec<String>,
+    /// The whole console.
+    pub log: PathBuf,
+}
+
+/// Runs `tests`, calling `report` after each; the outcomes come in the order of the tests.
+pub fn run(
+    tests: &[MachineTest],
+    artefacts: &Artefacts,
+    report: impl Fn(&Outcome) + Sync,
+) -> Vec<Outcome> {
+    let queue = Mutex::new(tests.iter().enumerate());
+    let outcomes = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..WORKERS.min(tests.len()) {
+            scope.spawn(|| {
+                // A poisoned lock means that another worker has panicked; the scope will pass that on.
+                while let Some((index, test)) = queue.lock().ok().and_then(|mut q| q.next()) {
+                    let outcome = run_one(test, artefacts);
+                    report(&outcome);
+                    if let Ok(mut all) = outcomes.lock() {
+                        all.push((index, outcome));
+                    }
+                }
+            });
+        }
+    });
+    let mut outcomes = outcomes.into_inner().unwrap_or_default();
+    outcomes.sort_by_key(|(index, _)| *index);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+/// Runs one test.
+pub fn run_one(test: &MachineTest, artefacts: &Artefacts) -> Outcome {
+    let started = Instant::now();
+    let log = artefacts.scratch.join(format!("{}.log", test.name));
+    let mut console = Vec::new();
+    let verdict = attempt(test, artefacts, &log, &mut console)
+        .unwrap_or_else(|error| Err(format!("cannot run: {error:#}")));
+    let shown = console.split_off(console.len().saturating_sub(SHOWN_LINES));
+    Outcome {
+        name: test.name,
+        verdict,
+        took: started.elapsed(),
+        console: shown,
+        log,
+    }
+}
+
+fn attempt(
+    test: &MachineTest,
+    artefacts: &Artefacts,
+    log: &Path,
+    console: &mut Vec<String>,
+) -> Result<Result<Vec<Figure>, String>> {
+    let folder = artefacts.scratch.join(test.name);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot write to {}", folder.display()))?;
+    let media = boot_files(test, artefacts, &folder)?;
+    // Not in the folder: a unix socket's path is limited to 107 bytes, the checkout's is not.
+    let sockets = SocketFolder::new(test.name)?;
+    let socket = sockets.path().join("monitor");
+    let monitor = test.probe.as_ref().map(|_| socket.as_path());
+    let arguments = test.machine.arguments(&media, None, monitor);
+    let mut emulator = Emulator::start(&artefacts.qemu, &arguments, Some(log))?;
+    let mut boot = Boot {
+        test,
+        socket: &socket,
+        probed: test.probe.is_none(),
+        console,
+    };
+    let mut judge = Judge::new(test.expectation.clone());
+    let seen = boot.watch(&mut emulator, &mut judge);
+    let verdict = match seen {
+        Err(reason) => Err(reason),
+        Ok(status) => judge.finish(status),
+    };
+    let messages = emulator.stop();
+    if verdict.is_err() {
+        console.extend(messages.lines().map(|line| format!("QEMU: {line}")));
+    } else {
+        // The boot files of a failure stay, to be tried by hand.
+        fs::remove_dir_all(&folder)?;
+    }
+    Ok(verdict)
+}
+
+/// One boot being watched.
+struct Boot<'a> {
+    test: &'a MachineTest,
+    socket: &'a Path,
+    probed: bool,
+    console: &'a mut Vec<String>,
+}
+
+impl Boot<'_> {
+    /// Reads the console until the machine has ended (its status) or has shown all it should (`None`).
+    fn watch(&mut self, emulator: &mut Emulator, judge: &mut Judge) -> Result<Option<i32>, String> {
+        let deadline = Instant::now() + self.test.patience;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match emulator.next(left) {
+                Console::Line(line) => {
+                    let verdict = judge.line(&line);
+                    let probe = self.probe(&line);
+                    self.console.push(line);
+                    verdict?;
+                    probe?;
+                }
+                Console::Closed => break,
+                Console::Quiet => return Err(self.too_slow(judge)),
+            }
+            if judge.ending() == Ending::Running && judge.satisfied() && self.probed {
+                return Ok(None);
+            }
+        }
+        if !self.probed {
+            return Err("the machine ended before it could be looked at from outside".to_owned());
+        }
+        let ended = emulator
+            .ended(LAST_GASP)
+            .map_err(|error| format!("{error:#}"))?;
+        let status = ended.ok_or("QEMU closed its console and does not end")?;
+        if status.code().is_none() {
+            return Err(explain_end(None));
+        }
+        Ok(status.code())
+    }
+
+    fn probe(&mut self, line: &str) -> Result<(), String> {
+        let Some(probe) = self
+            .test
+            .probe
+            .as_ref()
+            .filter(|probe| probe.after.is_match(line))
+        else {
+            return Ok(());
+        };
+        if self.probed {
+            return Ok(());
+        }
+        self.probed = true;
+        let look = Monitor::connect(self.socket).and_then(|mut monitor| (probe.look)(&mut monitor));
+        look.map_err(|error| format!("seen from outside: {error:#}"))
+    }
+
+    fn too_slow(&self, judge: &Judge) -> String {
+        let missing = judge
+            .still_missing()
+            .unwrap_or_else(|| "it should have ended".to_owned());
+        format!(
+            "not done after {} s: {missing}",
+            self.test.patience.as_secs()
+        )
+    }
+}
+
+/// Writes the module archive and, for an ISO boot, the image.
+fn boot_files(test: &MachineTest, artefacts: &Artefacts, folder: &Path) -> Result<Media> {
+    let mut members = vec![cpio::Member::new(
+        FILE_NAME,
+        configuration(&test.partitions),
+    )];
+    let images: BTreeSet<_> = test
+        .partitions
+        .iter()
+        .map(|partition| partition.image())
+        .collect();
+    for image in images {
+        let file = artefacts.guests.join(image);
+        let data = fs::read(&file)
+            .with_context(|| format!("no micro-guest {image}: cannot read {}", file.display()))?;
+        members.push(cpio::Member::new(image, data));
+    }
+    let modules = folder.join("modules.cpio");
+    fs::write(&modules, cpio::archive(&members)?)
+        .with_context(|| format!("cannot write {}", modules.display()))?;
+    let firmware = match test.boot {
+        BootMethod::Pvh => {
+            return Ok(Media::Direct {
+                hypervisor: artefacts.hypervisor.clone(),
+                modules,
+                command_line: test.command_line.clone(),
+            });
+        }
+        BootMethod::IsoBios => Firmware::Bios,
+        BootMethod::IsoUefi => firmware::uefi(folder)?,
+    };
+    let iso = folder.join("boot.iso");
+    let contents = iso::Contents {
+        hypervisor: &artefacts.hypervisor,
+        modules: &modules,
+        command_line: &test.command_line,
+    };
+    iso::build(&contents, &iso, &folder.join("tree"))?;
+    Ok(Media::Iso { iso, firmware })
+}
+
+/// A folder with a short path for unix sockets; removed with the value.
+#[derive(Debug)]
+pub struct SocketFolder(PathBuf);
+
+impl SocketFolder {
+    /// A new folder; `name` keeps those of one process apart.
+    ///
+    /// # Errors
+    /// The system's folder for temporary files cannot be written.
+    pub fn new(name: &str) -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("bulkhead-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot write to {}", folder.display()))?;
+        Ok(Self(folder))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for SocketFolder {
+    fn drop(&mut self) {
+        // What cannot be removed is only an empty folder in /tmp.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+#[path = "runner/tests.rs"]
+mod tests;
