@@ -23,6 +23,8 @@ pub fn fuzz_datetime(data: &[u8]) {
         return;
     };
     if let Ok(value) = text.parse::<DateTime>() {
+        // The one text with two spellings is the zero offset.
+        let text = text.replace("-000", "+000");
         assert_eq!(
             value.to_string(),
             text,
