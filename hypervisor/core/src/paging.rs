@@ -25,6 +25,8 @@ mod reserve;
 mod table;
 
 #[cfg(test)]
+mod fakes;
+#[cfg(test)]
 mod tests;
 
 pub use flush::{Flush, Flushed};
