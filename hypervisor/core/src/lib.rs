@@ -8,7 +8,8 @@
 pub mod addr;
 pub mod fault;
 pub mod id;
+pub mod local_apic;
 pub mod paging;
 pub mod time;
-pub mod vcpu;
 pub mod tlb_tag;
+pub mod vcpu;
