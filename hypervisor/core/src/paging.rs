@@ -25,7 +25,7 @@ mod reserve;
 mod table;
 
 #[cfg(test)]
-mod fakes;
+pub(crate) mod fakes;
 #[cfg(test)]
 mod tests;
 

@@ -82,7 +82,11 @@ fn steady_state_flushes_nothing() {
     let mut vcpus = [TagHolder::new(); 15];
     for (index, holder) in vcpus.iter_mut().enumerate() {
         let first = index == 0;
-        let expected = if first { FlushKind::AllTags } else { FlushKind::None };
+        let expected = if first {
+            FlushKind::AllTags
+        } else {
+            FlushKind::None
+        };
         assert_eq!(cpu.enter(index, holder, 7), expected);
     }
     for _ in 0..10 {
