@@ -7,6 +7,7 @@
 
 pub mod addr;
 pub mod fault;
+pub mod frames;
 pub mod id;
 pub mod local_apic;
 pub mod paging;
