@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addr;
+pub mod cpuid;
 pub mod fault;
 pub mod frames;
 pub mod id;

@@ -441,6 +441,12 @@ impl LocalApic {
         self.timer.set_target(target, self.tsc_offset, now);
     }
 
+    /// A write of the timer's initial count: starts it, or stops it with 0.
+    #[inline]
+    pub fn set_timer_initial(&mut self, count: u32, now: Instant) {
+        self.timer.set_initial(count, now);
+    }
+
     /// Whether fixed interrupts are accepted: globally and by software enabled.
     #[inline]
     const fn accepts(&self) -> bool {

@@ -109,8 +109,10 @@ impl Timer {
 
     /// The current-count register.
     pub(super) fn current_count(&self, now: Instant) -> u32 {
-        let partial = (1u64 << self.shift).wrapping_sub(1);
-        (self.remaining(now).wrapping_add(partial) >> self.shift) as u32
+        let partial = 1u64.wrapping_shl(self.shift).wrapping_sub(1);
+        self.remaining(now)
+            .wrapping_add(partial)
+            .wrapping_shr(self.shift) as u32
     }
 
     /// A write of the initial-count register: starts the timer, or stops it with 0.
@@ -131,7 +133,7 @@ impl Timer {
         let code = (value & 3) | (value >> 1 & 4);
         self.shift = code.wrapping_add(1) & 7;
         if self.deadline != Instant::NEVER && self.mode != TimerMode::TscDeadline {
-            self.start(count << self.shift, now);
+            self.start(count.wrapping_shl(self.shift), now);
         }
     }
 
@@ -191,7 +193,7 @@ impl Timer {
 
     #[inline]
     const fn period(&self) -> u64 {
-        (self.initial as u64) << self.shift
+        (self.initial as u64).wrapping_shl(self.shift)
     }
 
     #[inline]
