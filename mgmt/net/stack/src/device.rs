@@ -1,0 +1,77 @@
+//! The network card as the stack needs it, and as smoltcp sees it.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use smoltcp::phy::{self, DeviceCapabilities, Medium};
+use smoltcp::time::Instant;
+
+/// Longest Ethernet frame in bytes, without checksum.
+const MAX_FRAME: usize = 1514;
+
+/// A network card.
+pub trait FrameDevice {
+    /// The next received frame.
+    fn receive(&mut self) -> Option<Vec<u8>>;
+
+    /// Whether a frame can be sent now.
+    fn can_transmit(&mut self) -> bool;
+
+    /// Sends a frame of at most 1514 bytes. A frame that does not go out is lost, as frames may be.
+    fn transmit(&mut self, frame: &[u8]);
+}
+
+/// Makes a [`FrameDevice`] a smoltcp device.
+pub(crate) struct Adapter<'d, D>(pub &'d mut D);
+
+impl<D: FrameDevice> phy::Device for Adapter<'_, D> {
+    type RxToken<'a>
+        = Received
+    where
+        Self: 'a;
+    type TxToken<'a>
+        = Slot<'a, D>
+    where
+        Self: 'a;
+
+    fn receive(&mut self, _: Instant) -> Option<(Received, Slot<'_, D>)> {
+        // The stack may answer each frame: without room for that, the frame waits in the card.
+        if !self.0.can_transmit() {
+            return None;
+        }
+        let frame = self.0.receive()?;
+        Some((Received(frame), Slot(self.0)))
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<Slot<'_, D>> {
+        self.0.can_transmit().then_some(Slot(self.0))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ethernet;
+        capabilities.max_transmission_unit = MAX_FRAME;
+        capabilities
+    }
+}
+
+/// A received frame.
+pub(crate) struct Received(Vec<u8>);
+
+impl phy::RxToken for Received {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(&self.0)
+    }
+}
+
+/// Room for one frame.
+pub(crate) struct Slot<'a, D>(&'a mut D);
+
+impl<D: FrameDevice> phy::TxToken for Slot<'_, D> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, f: F) -> R {
+        let mut frame = vec![0; length];
+        let result = f(&mut frame);
+        self.0.transmit(&frame);
+        result
+    }
+}

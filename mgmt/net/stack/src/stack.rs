@@ -1,0 +1,235 @@
+//! The stack: interface, addresses, sockets.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use mgmt_executor::Instant;
+use mgmt_link::Service;
+use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
+use smoltcp::socket::{dhcpv4, tcp};
+use smoltcp::time::Instant as Moment;
+use smoltcp::wire::{
+    EthernetAddress, HardwareAddress, IpCidr, Ipv4Address, Ipv4Cidr, Ipv6Address, Ipv6Cidr,
+};
+
+use crate::device::Adapter;
+use crate::listener::{self, Listener, Work};
+use crate::{AddressPlan, FrameDevice};
+
+/// Passes over all sockets in one poll; what is left then waits for the next poll, which comes at once.
+const PASSES: usize = 8;
+
+/// What a stack is made with.
+pub struct StackConfig {
+    /// The card's address.
+    pub mac: [u8; 6],
+    /// Where the IPv4 address comes from.
+    pub plan: AddressPlan,
+    /// TCP port to serve.
+    pub port: u16,
+    /// Clients that can be connected at once.
+    pub connections: usize,
+    /// Unpredictable, different at each start.
+    pub seed: u64,
+}
+
+/// What an operator may want to know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Report {
+    /// The IPv4 address is usable.
+    Configured {
+        /// Address and prefix.
+        address: Ipv4Cidr,
+        /// Router.
+        gateway: Option<Ipv4Address>,
+        /// Who gave it.
+        plan: &'static str,
+    },
+    /// The DHCP lease has run out.
+    Lost,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Report::Configured {
+                address,
+                gateway,
+                plan,
+            } => {
+                write!(f, "address {address} by {plan}")?;
+                match gateway {
+                    Some(gateway) => write!(f, ", router {gateway}"),
+                    None => f.write_str(", no router"),
+                }
+            }
+            Report::Lost => f.write_str("the DHCP lease has run out; no IPv4 address"),
+        }
+    }
+}
+
+/// The stack over one card.
+pub struct Stack {
+    interface: Interface,
+    sockets: SocketSet<'static>,
+    dhcp: Option<SocketHandle>,
+    listeners: Vec<Listener>,
+    service: Box<dyn Service>,
+    reports: Vec<Report>,
+    busy: bool,
+}
+
+fn moment(now: Instant) -> Moment {
+    Moment::from_micros(i64::try_from(now.microseconds()).unwrap_or(i64::MAX))
+}
+
+impl Stack {
+    /// A stack on `device` that serves `service`.
+    pub fn new<D: FrameDevice>(
+        config: &StackConfig,
+        device: &mut D,
+        service: Box<dyn Service>,
+        now: Instant,
+    ) -> Self {
+        let mac = EthernetAddress(config.mac);
+        let mut hardware = Config::new(HardwareAddress::Ethernet(mac));
+        hardware.random_seed = config.seed;
+        hardware.slaac = true;
+        let mut interface = Interface::new(hardware, &mut Adapter(device), moment(now));
+        interface.update_ip_addrs(|addresses| {
+            let local = Ipv6Cidr::new(link_local(config.mac), 64);
+            let added = addresses.push(IpCidr::Ipv6(local));
+            debug_assert!(added.is_ok(), "the list is empty");
+        });
+        let mut sockets = SocketSet::new(Vec::new());
+        let listeners = (0..config.connections)
+            .map(|_| Listener::new(sockets.add(listener::socket()), config.port))
+            .collect();
+        let mut stack = Stack {
+            interface,
+            sockets,
+            dhcp: None,
+            listeners,
+            service,
+            reports: Vec::new(),
+            busy: false,
+        };
+        match config.plan {
+            AddressPlan::Dhcp => stack.dhcp = Some(stack.sockets.add(dhcpv4::Socket::new())),
+            AddressPlan::Static {
+                address,
+                prefix,
+                gateway,
+            } => stack.configure(Ipv4Cidr::new(address, prefix), gateway, "command line"),
+        }
+        stack
+    }
+
+    fn configure(&mut self, address: Ipv4Cidr, gateway: Option<Ipv4Address>, plan: &'static str) {
+        self.remove_ipv4();
+        self.interface.update_ip_addrs(|addresses| {
+            let added = addresses.push(IpCidr::Ipv4(address));
+            debug_assert!(added.is_ok(), "eight addresses fit");
+        });
+        if let Some(gateway) = gateway {
+            let added = self.interface.routes_mut().add_default_ipv4_route(gateway);
+            debug_assert!(added.is_ok(), "the table holds one route a family");
+        }
+        self.reports.push(Report::Configured {
+            address,
+            gateway,
+            plan,
+        });
+    }
+
+    fn remove_ipv4(&mut self) {
+        self.interface.update_ip_addrs(|addresses| {
+            addresses.retain(|address| !matches!(address, IpCidr::Ipv4(_)));
+        });
+        self.interface.routes_mut().remove_default_ipv4_route();
+    }
+
+    /// Does everything that can be done now.
+    pub fn poll<D: FrameDevice>(&mut self, device: &mut D, now: Instant) {
+        self.busy = false;
+        for pass in 0..PASSES {
+            let polled = self
+                .interface
+                .poll(moment(now), &mut Adapter(device), &mut self.sockets);
+            self.poll_dhcp();
+            let mut work = Work::None;
+            for listener in &mut self.listeners {
+                let socket = self.sockets.get_mut::<tcp::Socket<'_>>(listener.handle);
+                if listener.advance(socket, &mut *self.service, now) == Work::Done {
+                    work = Work::Done;
+                }
+            }
+            if polled == PollResult::None && work == Work::None {
+                return;
+            }
+            self.busy = pass == PASSES - 1;
+        }
+    }
+
+    fn poll_dhcp(&mut self) {
+        let Some(handle) = self.dhcp else { return };
+        match self.sockets.get_mut::<dhcpv4::Socket<'_>>(handle).poll() {
+            None => {}
+            Some(dhcpv4::Event::Configured(config)) => {
+                let (address, router) = (config.address, config.router);
+                self.configure(address, router, "DHCP");
+            }
+            Some(dhcpv4::Event::Deconfigured) => {
+                let had = self.interface.ipv4_addr().is_some();
+                self.remove_ipv4();
+                if had {
+                    self.reports.push(Report::Lost);
+                }
+            }
+        }
+    }
+
+    /// When to poll again at the latest, whatever the card does; `None` if only a frame can change something.
+    pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
+        if self.busy {
+            return Some(now);
+        }
+        let network = self
+            .interface
+            .poll_at(moment(now), &self.sockets)
+            .and_then(|at| u64::try_from(at.total_micros()).ok())
+            .map(|at| Instant::from_nanoseconds(at.saturating_mul(1_000)));
+        let listeners = self.listeners.iter().filter_map(Listener::deadline);
+        network.into_iter().chain(listeners).min()
+    }
+
+    /// What happened since this was last called.
+    pub fn reports(&mut self) -> Vec<Report> {
+        core::mem::take(&mut self.reports)
+    }
+
+    /// Clients being served.
+    pub fn clients(&self) -> usize {
+        self.listeners.iter().filter(|l| l.is_serving()).count()
+    }
+}
+
+/// The link-local address made from a MAC address (RFC 4291, appendix A).
+fn link_local(mac: [u8; 6]) -> Ipv6Address {
+    let [a, b, c, d, e, f] = mac;
+    let word = |high, low| u16::from_be_bytes([high, low]);
+    Ipv6Address::new(
+        0xfe80,
+        0,
+        0,
+        0,
+        word(a ^ 2, b),
+        word(c, 0xff),
+        word(0xfe, d),
+        word(e, f),
+    )
+}
+
+#[cfg(test)]
+mod tests;
