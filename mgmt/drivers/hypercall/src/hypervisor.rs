@@ -1,0 +1,319 @@
+//! Typed hypercalls.
+
+use core::fmt;
+
+use bulkhead_abi::hypercall::{Number, PartitionAction, Status, StopReason};
+use bulkhead_abi::io::Space;
+
+use crate::EventPort;
+
+/// The instruction that enters the hypervisor.
+pub trait Trap {
+    /// Makes the hypercall `number` with `arguments` in RDI, RSI, RDX, R10, R8; returns RAX and RDX.
+    fn trap(&self, number: u64, arguments: [u64; 5]) -> (u64, u64);
+}
+
+/// A partition's id.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct PartitionId(pub u32);
+
+impl fmt::Display for PartitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "partition {}", self.0)
+    }
+}
+
+/// A message-signalled interrupt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Address that the device writes to.
+    pub address: u32,
+    /// What it writes.
+    pub data: u32,
+}
+
+/// An address of a partition whose access only raises an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Doorbell {
+    /// Port or guest-physical address.
+    pub address: u64,
+    /// Ports or memory.
+    pub space: Space,
+    /// Size of the access in bytes; 0 for any.
+    pub size: u8,
+    /// The data that must be written, where that matters.
+    pub data: Option<u64>,
+    /// The event.
+    pub port: EventPort,
+}
+
+impl Doorbell {
+    fn arguments(self, partition: PartitionId) -> [u64; 5] {
+        let flags = u64::from(self.port.number())
+            | u64::from(self.size) << 16
+            | (self.space as u64) << 24
+            | u64::from(self.data.is_some()) << 32;
+        let data = self.data.unwrap_or(0);
+        [partition.0.into(), self.address, flags, data, 0]
+    }
+}
+
+/// The hypervisor's answer where it is not [`Status::Ok`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// The call.
+    pub call: Number,
+    /// The status; `None` where this image does not know it.
+    pub status: Option<Status>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self.status {
+            Some(Status::NoSuchCall) => "it does not have this call",
+            Some(Status::Denied) => "this partition may not do that",
+            Some(Status::BadArgument) => "an argument is out of range",
+            Some(Status::BadAddress) => "an address is not this partition's own memory",
+            Some(Status::NotFound) => "there is no such thing",
+            Some(Status::Busy) => "it exists already or is in use",
+            Some(Status::NoResource) => "a resource is exhausted",
+            Some(Status::BadState) => "the partition's state does not allow it",
+            Some(Status::Ok) | None => "for a reason that this image does not know",
+        };
+        write!(f, "the hypervisor refuses {:?}: {why}", self.call)
+    }
+}
+
+/// The hypervisor. Addresses of pages are guest-physical and must stay valid, as each call says.
+#[derive(Clone, Copy)]
+pub struct Hypervisor<T>(T);
+
+impl<T: Trap> Hypervisor<T> {
+    /// The hypervisor behind this instruction.
+    pub const fn new(trap: T) -> Self {
+        Hypervisor(trap)
+    }
+
+    fn call(&self, number: Number, arguments: [u64; 5]) -> Result<u64, Refusal> {
+        let (status, value) = self.0.trap(number as u64, arguments);
+        match Status::from_u64(status) {
+            Some(Status::Ok) => Ok(value),
+            status => Err(Refusal {
+                call: number,
+                status,
+            }),
+        }
+    }
+
+    /// The contract's version.
+    ///
+    /// # Errors
+    /// The hypervisor's refusal; this holds for all calls here.
+    pub fn version(&self) -> Result<u32, Refusal> {
+        Ok(self.call(Number::Version, [0; 5])? as u32)
+    }
+
+    /// Ends the calling partition; returns only if the hypervisor refuses.
+    pub fn stop(&self, reason: StopReason) -> Option<Refusal> {
+        self.call(Number::Stop, [reason as u64, 0, 0, 0, 0]).err()
+    }
+
+    /// Fills the page with a `HostInfo`.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn host_info(&self, page: u64) -> Result<(), Refusal> {
+        self.call(Number::HostInfo, [page, 0, 0, 0, 0])?;
+        Ok(())
+    }
+
+    /// Makes the page the event page; `vector` is posted when an event arrives in an empty page. The page belongs to
+    /// the hypervisor from then on.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn event_page(&self, page: u64, vector: u8) -> Result<(), Refusal> {
+        self.call(Number::EventPage, [page, vector.into(), 0, 0, 0])?;
+        Ok(())
+    }
+
+    /// Reserves an interrupt for one MSI-X entry of the function `requester`, delivered as `vector` to `vcpu`.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn interrupt_bind(
+        &self,
+        vcpu: u32,
+        vector: u8,
+        requester: u16,
+    ) -> Result<Message, Refusal> {
+        let arguments = [vcpu.into(), vector.into(), requester.into(), 0, 0];
+        let value = self.call(Number::InterruptBind, arguments)?;
+        Ok(Message {
+            address: value as u32,
+            data: (value >> 32) as u32,
+        })
+    }
+
+    /// Number of partitions, the caller included.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn partition_count(&self) -> Result<u32, Refusal> {
+        Ok(self.call(Number::PartitionCount, [0; 5])? as u32)
+    }
+
+    /// Fills the page with the partition's `PartitionInfo`.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn partition_info(&self, partition: PartitionId, page: u64) -> Result<(), Refusal> {
+        self.call(Number::PartitionInfo, [partition.0.into(), page, 0, 0, 0])?;
+        Ok(())
+    }
+
+    /// Fills the page with the partition's `CrashRecord`.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn crash_record(&self, partition: PartitionId, page: u64) -> Result<(), Refusal> {
+        self.call(Number::CrashRecord, [partition.0.into(), page, 0, 0, 0])?;
+        Ok(())
+    }
+
+    /// Makes the page the partition's I/O request page; slot n raises the event port n after `first`.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn io_page(
+        &self,
+        partition: PartitionId,
+        page: u64,
+        first: EventPort,
+    ) -> Result<(), Refusal> {
+        let arguments = [partition.0.into(), page, first.number().into(), 0, 0];
+        self.call(Number::IoPage, arguments)?;
+        Ok(())
+    }
+
+    /// The request in the slot is answered.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn io_complete(&self, partition: PartitionId, slot: usize) -> Result<(), Refusal> {
+        let arguments = [partition.0.into(), slot as u64, 0, 0, 0];
+        self.call(Number::IoComplete, arguments)?;
+        Ok(())
+    }
+
+    /// Adds a doorbell to the partition.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn doorbell_add(&self, partition: PartitionId, bell: Doorbell) -> Result<(), Refusal> {
+        self.call(Number::DoorbellAdd, bell.arguments(partition))?;
+        Ok(())
+    }
+
+    /// Removes a doorbell.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn doorbell_remove(&self, partition: PartitionId, bell: Doorbell) -> Result<(), Refusal> {
+        self.call(Number::DoorbellRemove, bell.arguments(partition))?;
+        Ok(())
+    }
+
+    /// Raises `port` when the partition starts, stops, pauses or crashes.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn lifecycle_port(&self, partition: PartitionId, port: EventPort) -> Result<(), Refusal> {
+        let arguments = [partition.0.into(), port.number().into(), 0, 0, 0];
+        self.call(Number::LifecyclePort, arguments)?;
+        Ok(())
+    }
+
+    /// Starts, stops, pauses or resumes a partition.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn partition_control(
+        &self,
+        partition: PartitionId,
+        action: PartitionAction,
+    ) -> Result<(), Refusal> {
+        let arguments = [partition.0.into(), action as u64, 0, 0, 0];
+        self.call(Number::PartitionControl, arguments)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    struct Fake {
+        calls: RefCell<Vec<(u64, [u64; 5])>>,
+        answer: (u64, u64),
+    }
+
+    impl Trap for &Fake {
+        fn trap(&self, number: u64, arguments: [u64; 5]) -> (u64, u64) {
+            self.calls.borrow_mut().push((number, arguments));
+            self.answer
+        }
+    }
+
+    fn fake(answer: (u64, u64)) -> Fake {
+        Fake {
+            calls: RefCell::default(),
+            answer,
+        }
+    }
+
+    #[test]
+    fn an_interrupt_comes_back_as_a_message() {
+        let fake = fake((0, 0x31_fee0_0000));
+        let message = Hypervisor::new(&fake).interrupt_bind(0, 0x40, 0x18);
+        assert_eq!(
+            message,
+            Ok(Message {
+                address: 0xfee0_0000,
+                data: 0x31
+            })
+        );
+        assert_eq!(*fake.calls.borrow(), [(5, [0, 0x40, 0x18, 0, 0])]);
+    }
+
+    #[test]
+    fn a_doorbell_is_packed_as_the_contract_says() {
+        let fake = fake((0, 0));
+        let bell = Doorbell {
+            address: 0xb10,
+            space: Space::Memory,
+            size: 4,
+            data: Some(9),
+            port: EventPort::new(100).unwrap(),
+        };
+        Hypervisor::new(&fake)
+            .doorbell_add(PartitionId(2), bell)
+            .unwrap();
+        let flags = 100 | 4 << 16 | 1 << 24 | 1 << 32;
+        assert_eq!(*fake.calls.borrow(), [(12, [2, 0xb10, flags, 9, 0])]);
+    }
+
+    #[test]
+    fn refusals_say_what_and_why() {
+        let fake = fake((5, 0));
+        let refusal = Hypervisor::new(&fake).partition_count().unwrap_err();
+        assert_eq!(
+            std::format!("{refusal}"),
+            "the hypervisor refuses PartitionCount: there is no such thing"
+        );
+        let fake = self::fake((99, 0));
+        let refusal = Hypervisor::new(&fake).version().unwrap_err();
+        assert_eq!(refusal.status, None);
+    }
+}

@@ -1,0 +1,54 @@
+//! The partition's command line: words with a name and a value.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// What the operator asked for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// `ip=`: the address plan, not yet parsed.
+    pub ip: Option<String>,
+    /// `crash=after:SECONDS`: panic on purpose so long after the start; a test's means to see the restart.
+    pub crash_after: Option<Duration>,
+    /// Words that are not understood.
+    pub unknown: Vec<String>,
+}
+
+impl Options {
+    /// Parses a command line. A word that is not understood is kept to be reported: a partition that the operator cannot
+    /// reach because of a misspelt word would be worse.
+    pub fn parse(command_line: &str) -> Self {
+        let mut options = Options::default();
+        for word in command_line.split_ascii_whitespace() {
+            match word.split_once('=') {
+                Some(("ip", value)) => options.ip = Some(value.into()),
+                Some(("crash", value)) => match seconds(value) {
+                    Some(duration) => options.crash_after = Some(duration),
+                    None => options.unknown.push(word.into()),
+                },
+                _ => options.unknown.push(word.into()),
+            }
+        }
+        options
+    }
+}
+
+fn seconds(value: &str) -> Option<Duration> {
+    let seconds = value.strip_prefix("after:")?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_told_apart() {
+        let options = Options::parse(" ip=dhcp crash=after:5  crash=now quiet ");
+        assert_eq!(options.ip.as_deref(), Some("dhcp"));
+        assert_eq!(options.crash_after, Some(Duration::from_secs(5)));
+        assert_eq!(options.unknown, ["crash=now", "quiet"]);
+        assert_eq!(Options::parse(""), Options::default());
+    }
+}
