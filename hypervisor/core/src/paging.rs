@@ -17,6 +17,7 @@
 mod edit;
 mod flush;
 mod format;
+pub mod guest_walk;
 mod level;
 mod long_mode;
 mod map;

@@ -23,7 +23,8 @@ impl Edit {
         // Ends are often near borders of larger pages, so that all sizes mix.
         let jitter = [0, K4, M2, M2 - K4][random.below(4) as usize];
         let start = (start + jitter).min(SPACE - K4);
-        let bytes = (unit * (1 + random.below(3)) - jitter % unit).min(SPACE - start);
+        let ragged = [0, 0, K4, M2 + K4][random.below(4) as usize];
+        let bytes = (unit * (1 + random.below(3)) - jitter % unit + ragged).min(SPACE - start);
         match random.below(4) {
             0 | 1 => {
                 let target = 16 * G1 + start + [0, 0, M2, K4][random.below(4) as usize];
@@ -247,7 +248,7 @@ fn every_single_store_shows_the_old_or_the_new_mapping() {
 #[test]
 fn running_out_of_frames_changes_nothing() {
     let mut failures = 0;
-    for seed in 200..216 {
+    for seed in 200..208 {
         let mut random = Random(seed);
         let mut bed = Bed::new(nested());
         let mut model = Model::default();
@@ -280,5 +281,5 @@ fn running_out_of_frames_changes_nothing() {
             bed.frames.fuel = None;
         }
     }
-    assert!(failures > 100, "only {failures} failures were provoked");
+    assert!(failures > 50, "only {failures} failures were provoked");
 }
