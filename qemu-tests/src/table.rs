@@ -30,6 +30,15 @@ pub fn machine_tests() -> Vec<MachineTest> {
     ]
 }
 
+/// The benches of `cargo xtask bench exits`: each prints RESULT lines with instructions for one round trip.
+pub fn exit_benches() -> Vec<MachineTest> {
+    vec![
+        MachineTest::new("bench-exits")
+            .counting_instructions()
+            .passing(Partition::new("bench", "bench-exits")),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,141 @@
+//! `cargo xtask bench`: what the hypervisor costs, counted in executed instructions.
+
+use crate::verb::test::machine;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use qemu_tests::backend::Backend;
+use qemu_tests::runner;
+use qemu_tests::table::exit_benches;
+use qemu_tests::verdict::Figure;
+use std::fmt::Write;
+use std::fs;
+use std::process::ExitCode;
+
+/// Measures, prints a table, and writes target/bench/NAME.json.
+#[derive(Args)]
+pub struct Bench {
+    /// What to measure
+    #[arg(value_enum)]
+    subject: Subject,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Subject {
+    /// Round trips from guest to hypervisor and back
+    Exits,
+}
+
+impl Bench {
+    /// Runs the verb.
+    pub fn run(self, workspace: &Workspace) -> Result<ExitCode> {
+        match self.subject {
+            Subject::Exits => exits(workspace),
+        }
+    }
+}
+
+/// One measured round trip.
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    backend: Backend,
+    name: String,
+    instructions: u64,
+}
+
+fn exits(workspace: &Workspace) -> Result<ExitCode> {
+    let artefacts = machine::artefacts(workspace)?;
+    let mut rows = Vec::new();
+    for outcome in runner::run(&exit_benches(), &artefacts, |_| ()) {
+        let Ok(figures) = &outcome.verdict else {
+            machine::report(&outcome);
+            bail!("the bench {} failed", outcome.name);
+        };
+        for figure in figures {
+            rows.push(row(Backend::Svm, figure)?);
+        }
+    }
+    ensure!(!rows.is_empty(), "the bench guests printed no RESULT line");
+    print!("{}", table(&rows));
+    let file = workspace.output("bench")?.join("exits.json");
+    fs::write(&file, json(&rows)).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(backend: Backend, figure: &Figure) -> Result<Row> {
+    let instructions = figure.value.parse().with_context(|| {
+        format!(
+            "the figure {} of {} is no number: {}",
+            figure.key, figure.partition, figure.value
+        )
+    })?;
+    Ok(Row {
+        backend,
+        name: figure.key.clone(),
+        instructions,
+    })
+}
+
+fn table(rows: &[Row]) -> String {
+    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let mut text = format!("{:7}  {:width$}  instructions\n", "backend", "exit");
+    for Row {
+        backend,
+        name,
+        instructions,
+    } in rows
+    {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{:7}  {name:width$}  {instructions:12}",
+            backend.to_string()
+        );
+    }
+    text
+}
+
+fn json(rows: &[Row]) -> String {
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|Row { backend, name, instructions }| {
+            let name = name.replace('\\', "\\\\").replace('"', "\\\"");
+            format!("{{\"backend\":\"{backend}\",\"name\":\"{name}\",\"instructions\":{instructions}}}")
+        })
+        .collect();
+    format!("{{\"rows\":[{}]}}\n", rows.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figure(key: &str, value: &str) -> Figure {
+        Figure {
+            partition: "bench".into(),
+            key: key.into(),
+            value: value.into(),
+        }
+    }
+
+    #[test]
+    fn figures_become_rows() {
+        let good = row(Backend::Svm, &figure("cpuid", "512")).unwrap();
+        assert_eq!(
+            json(&[good]),
+            "{\"rows\":[{\"backend\":\"svm\",\"name\":\"cpuid\",\"instructions\":512}]}\n"
+        );
+        assert!(row(Backend::Svm, &figure("cpuid", "many")).is_err());
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_each_row() {
+        let rows = [
+            row(Backend::Svm, &figure("cpuid", "5")).unwrap(),
+            row(Backend::Svm, &figure("hypercall", "6")).unwrap(),
+        ];
+        let text = table(&rows);
+        assert_eq!(text.lines().count(), 3);
+        assert!(text.contains("hypercall"));
+    }
+}

@@ -1,0 +1,8 @@
+//! One file per verb of `cargo xtask`.
+
+pub mod bench;
+pub mod bridge;
+pub mod image;
+pub mod run;
+pub mod setup;
+pub mod test;

@@ -1,0 +1,78 @@
+//! The disk behind the configuration store.
+
+use anyhow::{Context, Result, ensure};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// Size of a new store: what the store needs many times over, and sparse.
+const SIZE: u64 = 64 << 20;
+/// Disks are read in sectors.
+const SECTOR: u64 = 512;
+
+/// A raw disk image.
+#[derive(Debug)]
+pub struct Store(PathBuf);
+
+impl Store {
+    /// The image `file`, made if missing; without one, an empty image in `scratch`.
+    pub fn open(file: Option<&Path>, scratch: &Path) -> Result<Self> {
+        let path = file.map_or_else(|| scratch.join("store.raw"), Path::to_owned);
+        match fs::metadata(&path) {
+            Ok(found) => ensure!(
+                found.len() >= SECTOR && found.len() % SECTOR == 0,
+                "{} is no disk image: {} bytes are not a whole number of {SECTOR}-byte sectors",
+                path.display(),
+                found.len()
+            ),
+            Err(_) => {
+                let made = File::create_new(&path).and_then(|file| file.set_len(SIZE));
+                made.with_context(|| format!("cannot make the store {}", path.display()))?;
+            }
+        }
+        Ok(Self(path))
+    }
+
+    /// Where the image is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qemu_tests::runner::SocketFolder;
+
+    #[test]
+    fn a_missing_store_is_made_and_an_existing_one_kept() {
+        let scratch = SocketFolder::new("store-kept").unwrap();
+        let file = scratch.path().join("mine.raw");
+        assert_eq!(
+            Store::open(Some(&file), scratch.path()).unwrap().path(),
+            file
+        );
+        assert_eq!(fs::metadata(&file).unwrap().len(), SIZE);
+        fs::write(&file, [7; 1024]).unwrap();
+        Store::open(Some(&file), scratch.path()).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), [7; 1024]);
+    }
+
+    #[test]
+    fn what_is_no_disk_is_refused() {
+        let scratch = SocketFolder::new("store-refused").unwrap();
+        let file = scratch.path().join("notes.txt");
+        fs::write(&file, "hello").unwrap();
+        let error = Store::open(Some(&file), scratch.path())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("no disk image"), "{error}");
+        assert!(Store::open(Some(Path::new("/no/such/folder/x")), scratch.path()).is_err());
+    }
+
+    #[test]
+    fn without_a_file_the_store_is_scratch() {
+        let scratch = SocketFolder::new("store-scratch").unwrap();
+        let store = Store::open(None, scratch.path()).unwrap();
+        assert!(store.path().starts_with(scratch.path()));
+    }
+}

@@ -1,0 +1,158 @@
+//! `cargo xtask test`: everything CI runs, in parts.
+
+mod lint;
+pub mod machine;
+mod unit;
+
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+use anyhow::{Result, bail};
+use clap::Args;
+use std::process::ExitCode;
+
+/// Runs the tests: all, or the parts named; ends with the line "N passed, M failed".
+///
+/// Parts: unit (host tests of all libraries), lint (format, clippy, house rules), svm (the system in emulated
+/// machines). Other words are filters: `test svm boot` runs the machine tests with "boot" in their names.
+#[derive(Args)]
+pub struct Test {
+    /// Parts to run, and filters on test names
+    #[arg(value_name = "PART|FILTER")]
+    words: Vec<String>,
+    /// List the tests instead of running them
+    #[arg(long)]
+    list: bool,
+}
+
+/// A part of the tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Unit,
+    Lint,
+    Svm,
+}
+
+/// Parts by name, in the order they run: the quickest to fail first.
+const PARTS: [(&str, Part); 3] = [
+    ("lint", Part::Lint),
+    ("unit", Part::Unit),
+    ("svm", Part::Svm),
+];
+
+/// Which tests to run.
+#[derive(Debug, PartialEq, Eq)]
+struct Selection {
+    parts: Vec<Part>,
+    filters: Vec<String>,
+}
+
+impl Selection {
+    fn of(words: &[String]) -> Result<Self> {
+        let part = |word: &String| {
+            PARTS
+                .iter()
+                .find(|(name, _)| name == word)
+                .map(|(_, part)| *part)
+        };
+        let filters: Vec<_> = words
+            .iter()
+            .filter(|word| part(word).is_none())
+            .cloned()
+            .collect();
+        let named: Vec<_> = words.iter().filter_map(part).collect();
+        let parts = PARTS.iter().map(|(_, part)| *part);
+        let parts: Vec<_> = parts
+            .filter(|part| named.is_empty() || named.contains(part))
+            .collect();
+        if named.is_empty() && !filters.is_empty() {
+            bail!(
+                "{:?} is no part of the tests (lint, unit, svm); name the part before a filter: test svm {0}",
+                filters.join(" ")
+            );
+        }
+        Ok(Self { parts, filters })
+    }
+}
+
+impl Test {
+    /// Runs the verb.
+    pub fn run(self, workspace: &Workspace) -> Result<ExitCode> {
+        let selection = Selection::of(&self.words)?;
+        if self.list {
+            return list(workspace, &selection);
+        }
+        let mut sum = Tally::default();
+        for part in &selection.parts {
+            let tally = match part {
+                Part::Lint => lint::run(workspace, &selection.filters),
+                Part::Unit => unit::run(workspace, &selection.filters),
+                Part::Svm => machine::run(workspace, &selection.filters),
+            };
+            sum += tally.unwrap_or_else(|error| {
+                println!("FAIL  {part:?}: {error:#}");
+                Tally {
+                    passed: 0,
+                    failed: 1,
+                }
+            });
+        }
+        println!("{sum}");
+        let good = sum.failed == 0 && sum.passed > 0;
+        Ok(if good {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+fn list(workspace: &Workspace, selection: &Selection) -> Result<ExitCode> {
+    for part in &selection.parts {
+        match part {
+            Part::Lint => lint::list(),
+            Part::Unit => unit::list(workspace, &selection.filters)?,
+            Part::Svm => machine::list(&selection.filters),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a test's name has one of `filters`; no filter lets all pass.
+fn selected(name: &str, filters: &[String]) -> bool {
+    filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selection(words: &[&str]) -> Result<Selection> {
+        Selection::of(
+            &words
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn without_words_all_parts_run() {
+        assert_eq!(selection(&[]).unwrap().parts, PARTS.map(|(_, part)| part));
+    }
+
+    #[test]
+    fn parts_and_filters_are_told_apart() {
+        let chosen = selection(&["svm", "boot", "lint"]).unwrap();
+        assert_eq!(chosen.parts, [Part::Lint, Part::Svm]);
+        assert_eq!(chosen.filters, ["boot"]);
+        assert!(selected("reboot-x", &chosen.filters));
+        assert!(!selected("cpuid", &chosen.filters));
+        assert!(selected("cpuid", &[]));
+    }
+
+    #[test]
+    fn a_misspelt_part_is_not_taken_as_a_filter_of_everything() {
+        let error = selection(&["svn"]).unwrap_err().to_string();
+        assert!(error.contains("\"svn\" is no part"), "{error}");
+    }
+}
