@@ -165,7 +165,7 @@ boot_no_long_mode:
     incl %ebx
     jmp 1b
 2:  movw $0xf4, %dx
-    movb $0x12, %al
+    movb $0x11, %al
     outb %al, %dx
 3:  cli
     hlt

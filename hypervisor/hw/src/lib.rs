@@ -1,2 +1,26 @@
 //! The only layer of the hypervisor that touches hardware.
+//!
+//! UNSAFETY: CPU instructions, device registers and page tables are reached here and nowhere else;
+//! every wrapper is as small as it can be, and what can be computed without hardware is in
+//! `bulkhead-core` or in pure modules here (`probe`, `acpi`), tested on the host.
 #![cfg_attr(not(test), no_std)]
+
+pub mod apic;
+pub mod console;
+pub mod cpuid;
+pub mod crash;
+pub mod framebuffer;
+pub mod gdt;
+pub mod heap;
+pub mod idt;
+pub mod layout;
+pub mod log;
+pub mod mmio;
+pub mod msr;
+pub mod percpu;
+pub mod port;
+pub mod probe;
+pub mod registers;
+pub mod serial;
+pub mod shutdown;
+pub mod windows;

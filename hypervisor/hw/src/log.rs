@@ -1,0 +1,119 @@
+//! The log: a ring in fixed memory from the first line on, drained to the console by slow paths.
+//!
+//! Any code that may format calls [`info!`](crate::info) and its siblings: they put a record into
+//! the ring. During bring-up ([`Delivery::AtOnce`]) the record goes on to the console as well;
+//! afterwards ([`Delivery::WhenIdle`]) an idle CPU calls [`drain`]. The exit path never formats: it
+//! leaves a [`crate::percpu::Trace`] note instead.
+//!
+//! Lock order: the ring's lock and the console's are never held together.
+
+mod ring;
+
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+pub use ring::{Level, Record, Ring};
+use spin::Mutex;
+
+use crate::{console, registers};
+
+static RING: Mutex<Ring> = Mutex::new(Ring::new());
+/// Sequence number of the next record for the console.
+static PRINTED: AtomicU64 = AtomicU64::new(0);
+static AT_ONCE: AtomicBool = AtomicBool::new(true);
+static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+
+/// When a record reaches the console.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// Before the call that logs it returns.
+    AtOnce,
+    /// At the next [`drain`].
+    WhenIdle,
+}
+
+/// Sets when records reach the console.
+pub fn set_delivery(delivery: Delivery) {
+    AT_ONCE.store(delivery == Delivery::AtOnce, Ordering::Relaxed);
+}
+
+/// Sets the least severe level that is recorded.
+pub fn set_level(level: Level) {
+    LEVEL.store(level as u8, Ordering::Relaxed);
+}
+
+/// Records a line. Use the macros.
+pub fn record(level: Level, text: fmt::Arguments<'_>) {
+    if level as u8 > LEVEL.load(Ordering::Relaxed) {
+        return;
+    }
+    let now = registers::tsc();
+    RING.lock().push(now, level, text);
+    if AT_ONCE.load(Ordering::Relaxed) {
+        drain();
+    }
+}
+
+/// Prints what the console has not shown yet. Not for exit paths: it waits for the serial port.
+pub fn drain() {
+    // The console's lock makes one CPU the drainer; what others add meanwhile it prints too. The
+    // outer loop catches a record that was added while the lock was being released.
+    while RING.lock().read(PRINTED.load(Ordering::Relaxed)).is_some() {
+        let Some(mut console) = console::try_lock() else {
+            return;
+        };
+        drain_into(&mut console);
+    }
+}
+
+/// Prints the rest of the log with a console that the caller holds; gives up where the ring's
+/// holder does not let go.
+pub(crate) fn drain_into(console: &mut console::Console) {
+    /// Spins before the holder counts as stopped.
+    const PATIENCE: u32 = 1_000_000;
+    loop {
+        let position = PRINTED.load(Ordering::Relaxed);
+        let Some(ring) = (0..PATIENCE).find_map(|_| RING.try_lock()) else {
+            return;
+        };
+        let Some((sequence, record)) = ring.read(position) else {
+            return;
+        };
+        drop(ring);
+        if sequence > position {
+            let lost = sequence - position;
+            console.line(format_args!("bulkhead: {lost} log lines lost\n"));
+        }
+        console.line(format_args!("{record}\n"));
+        PRINTED.store(sequence + 1, Ordering::Relaxed);
+    }
+}
+
+/// The oldest record with a sequence number of at least `sequence`, and its number.
+pub fn read(sequence: u64) -> Option<(u64, Record)> {
+    RING.lock().read(sequence)
+}
+
+/// Records an error that the operator must see.
+#[macro_export]
+macro_rules! error {
+    ($($text:tt)*) => { $crate::log::record($crate::log::Level::Error, format_args!($($text)*)) };
+}
+
+/// Records something odd that the hypervisor lives with.
+#[macro_export]
+macro_rules! warn {
+    ($($text:tt)*) => { $crate::log::record($crate::log::Level::Warn, format_args!($($text)*)) };
+}
+
+/// Records normal progress.
+#[macro_export]
+macro_rules! info {
+    ($($text:tt)*) => { $crate::log::record($crate::log::Level::Info, format_args!($($text)*)) };
+}
+
+/// Records detail for developers.
+#[macro_export]
+macro_rules! debug {
+    ($($text:tt)*) => { $crate::log::record($crate::log::Level::Debug, format_args!($($text)*)) };
+}

@@ -1,0 +1,68 @@
+//! The hypervisor's command line.
+
+use bulkhead_boot::words;
+use bulkhead_hw::console::Choice;
+use bulkhead_hw::log::Level;
+use bulkhead_hw::{log, warn};
+
+/// What to do when all partitions have ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Exit {
+    /// Stay, idle.
+    #[default]
+    Never,
+    /// End QEMU, or halt.
+    WhenDone,
+}
+
+/// Whether x2APIC mode may be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ApicChoice {
+    /// x2APIC where the CPUs have it.
+    #[default]
+    Best,
+    /// xAPIC in any case.
+    XapicOnly,
+}
+
+/// The parsed options.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// `console=serial|fb|both`.
+    pub console: Choice,
+    /// `xapic`.
+    pub apic: ApicChoice,
+    /// `exit=when-done`.
+    pub exit: Exit,
+}
+
+impl Options {
+    /// Parses `line`. Options that are unknown or have a wrong value are reported and ignored.
+    pub fn parse(line: &str) -> Options {
+        let mut options = Options::default();
+        for (key, value) in words(line) {
+            let understood = match (key, value) {
+                ("console", Some(name)) => {
+                    Choice::named(name).map(|choice| options.console = choice)
+                }
+                ("xapic", None) => {
+                    options.apic = ApicChoice::XapicOnly;
+                    Some(())
+                }
+                ("exit", Some("when-done")) => {
+                    options.exit = Exit::WhenDone;
+                    Some(())
+                }
+                ("loglevel", Some(name)) => Level::named(name).map(log::set_level),
+                _ => None,
+            };
+            if understood.is_none() {
+                match value {
+                    Some(value) => warn!("command line: {key}={value} is not known, ignored"),
+                    None => warn!("command line: {key} is not known, ignored"),
+                }
+            }
+        }
+        options
+    }
+}

@@ -1,0 +1,5 @@
+//! What runs once the machine is up.
+
+pub fn halt() -> ! {
+    bulkhead_hw::registers::halt()
+}
