@@ -7,10 +7,12 @@
 
 pub mod addr;
 pub mod cpuid;
+pub mod elf_image;
 pub mod fault;
 pub mod frames;
 pub mod id;
 pub mod local_apic;
+pub mod msr;
 pub mod paging;
 pub mod time;
 pub mod tlb_tag;
