@@ -155,12 +155,8 @@ impl KeyValue {
         Ok(match ty {
             CimType::Boolean => KeyValue::Boolean(parse_boolean(text)?),
             CimType::Char16 => KeyValue::Char16(parse_char16(text)?),
-            CimType::Real32 | CimType::Real64 => KeyValue::Real {
-                value: parse_real(text)?,
-                ty: Some(ty),
-            },
             CimType::String => KeyValue::String(Text::copy(text)),
-            CimType::DateTime | CimType::Reference => {
+            CimType::Real32 | CimType::Real64 | CimType::DateTime | CimType::Reference => {
                 KeyValue::try_from(Scalar::parse(ty, text)?).map_err(|_| LiteralError::Reference)?
             }
             _ => {
@@ -335,5 +331,31 @@ impl TryFrom<Scalar> for KeyValue {
             Scalar::Reference(path) => KeyValue::Reference(path),
             other => return Err(other),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_real32_key_is_rounded_to_real32() {
+        let read = KeyValue::parse_typed(CimType::Real32, "0.1").unwrap();
+        assert_eq!(read, KeyValue::try_from(Scalar::Real32(0.1)).unwrap());
+        assert_eq!(read.to_string(), "0.1");
+    }
+
+    #[test]
+    fn numbers_without_a_type_are_integers_or_reals() {
+        assert_eq!(
+            KeyValue::parse_number("0x10").unwrap(),
+            KeyValue::from(16u8)
+        );
+        assert!(matches!(
+            KeyValue::parse_number("1.5"),
+            Ok(KeyValue::Real { ty: None, .. })
+        ));
+        assert_eq!(KeyValue::parse_number("x"), Err(LiteralError::Integer));
+        assert_ne!(KeyValue::from("5"), KeyValue::from(5u8));
     }
 }

@@ -15,13 +15,22 @@ extern crate alloc;
 
 mod chars;
 mod decode;
+mod encode;
 mod error;
+mod escape;
 mod message;
 mod reader;
+mod sink;
 mod tag;
 mod unescape;
 
 pub use decode::{parse_embedded, parse_request, parse_response};
+pub use encode::Origin;
+pub use encode::request::{write_indication, write_request};
+pub use encode::response::{
+    ItemRef, ResponseWriter, Returns, write_error, write_export_response, write_method_response,
+};
 pub use error::{CimErrorHeader, Fault, Limit, Syntax, Validity, XmlError};
 pub use message::{Call, Item, OutParam, Outcome, ParamValue, Request, Response, Version};
 pub use reader::{Reader, Token};
+pub use sink::{ChunkSink, Sink, SinkError};
