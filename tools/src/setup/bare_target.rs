@@ -185,12 +185,33 @@ impl Toolchain {
                 self.rustup("add")
             }
             Remedy::RustupReinstall => {
+                // Rustup refuses to remove a target that lacks one of its files.
+                for path in self
+                    .installed_by_rustup()?
+                    .iter()
+                    .filter(|path| !path.exists())
+                {
+                    fs::create_dir_all(path.parent().unwrap_or(&self.sysroot))
+                        .and_then(|()| fs::write(path, ""))
+                        .with_context(|| format!("cannot write {}", path.display()))?;
+                }
                 self.rustup("remove")?;
                 self.libraries().remove_unless(|_| false)?;
                 self.rustup("add")
             }
             Remedy::BuildFromDebian => self.build_from_debian(workspace),
         }
+    }
+
+    /// The target's files as rustup has listed them.
+    fn installed_by_rustup(&self) -> Result<Vec<PathBuf>> {
+        let list = self
+            .rustlib()
+            .join(format!("manifest-rust-std-{BARE_TARGET}"));
+        let text =
+            fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+        let paths = text.lines().filter_map(|line| line.strip_prefix("file:"));
+        Ok(paths.map(|path| self.sysroot.join(path)).collect())
     }
 
     fn rustup(&self, action: &str) -> Result<()> {
