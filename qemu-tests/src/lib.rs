@@ -14,5 +14,6 @@ pub mod mappings;
 pub mod monitor;
 pub mod partition;
 pub mod runner;
+pub mod socket_folder;
 pub mod table;
 pub mod verdict;

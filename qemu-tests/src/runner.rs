@@ -9,6 +9,7 @@ use crate::machine::{Firmware, Media};
 use crate::machine_test::{BootMethod, MachineTest};
 use crate::monitor::Monitor;
 use crate::partition::{FILE_NAME, configuration};
+use crate::socket_folder::SocketFolder;
 use crate::verdict::{Ending, Figure, Judge, explain_end};
 use crate::{cpio, firmware};
 use anyhow::{Context, Result};
@@ -244,35 +245,6 @@ fn boot_files(test: &MachineTest, artefacts: &Artefacts, folder: &Path) -> Resul
     };
     iso::build(&contents, &iso, &folder.join("tree"))?;
     Ok(Media::Iso { iso, firmware })
-}
-
-/// A folder with a short path for unix sockets; removed with the value.
-#[derive(Debug)]
-pub struct SocketFolder(PathBuf);
-
-impl SocketFolder {
-    /// A new folder; `name` keeps those of one process apart.
-    ///
-    /// # Errors
-    /// The system's folder for temporary files cannot be written.
-    pub fn new(name: &str) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("bulkhead-{}-{name}", std::process::id()));
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot write to {}", folder.display()))?;
-        Ok(Self(folder))
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for SocketFolder {
-    fn drop(&mut self) {
-        // What cannot be removed is only an empty folder in /tmp.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 #[cfg(test)]

@@ -175,7 +175,7 @@ fn stanzas(text: &str) -> Vec<Vec<Field>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qemu_tests::runner::SocketFolder;
+    use qemu_tests::socket_folder::SocketFolder;
 
     const SOURCES: &str = "\
 # the archive

@@ -154,7 +154,7 @@ fn check_program(folder: &Path, name: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qemu_tests::runner::SocketFolder;
+    use qemu_tests::socket_folder::SocketFolder;
     use std::os::unix::fs::symlink;
 
     /// An environment with one package, whose interpreter only knows its version.

@@ -12,7 +12,7 @@ use qemu_tests::emulator::{Console, Emulator, find_program};
 use qemu_tests::machine::{
     Accelerator, CLEAN_END, Clock, Firmware, Iommu, Machine, ManagementDevices, Media, SVM_CPU,
 };
-use qemu_tests::runner::SocketFolder;
+use qemu_tests::socket_folder::SocketFolder;
 use qemu_tests::{firmware, verdict};
 use readiness::{Greeting, Readiness};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -143,7 +143,12 @@ impl Run {
         let arguments = self.machine().arguments(&media, Some(&devices), None);
         println!("CIM serial: {}", devices.serial_socket.display());
         let emulator = Emulator::start(&qemu, &arguments, self.log.as_deref())?;
-        self.watch(emulator, port)
+        let end = self.watch(emulator, port);
+        // Our own folder goes by itself; a socket that the operator has named is left by a machine that was ended.
+        if self.serial_socket.is_some() {
+            let _ = std::fs::remove_file(&devices.serial_socket);
+        }
+        end
     }
 
     fn port(&self) -> Result<u16> {

@@ -108,7 +108,7 @@ fn library(file: &Path) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qemu_tests::runner::SocketFolder;
+    use qemu_tests::socket_folder::SocketFolder;
 
     fn condition(files: &[&str]) -> Condition {
         Libraries {

@@ -41,7 +41,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qemu_tests::runner::SocketFolder;
+    use qemu_tests::socket_folder::SocketFolder;
 
     #[test]
     fn a_missing_store_is_made_and_an_existing_one_kept() {
