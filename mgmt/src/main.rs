@@ -1,8 +1,153 @@
 //! The management partition: composition root, runtime and drivers.
+//!
+//! [`start`] takes the partition from the hypervisor's start protocol to the executor's loop; each task has a module.
 #![no_std]
 #![no_main]
 
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
+extern crate alloc;
+
+mod apic;
+#[cfg(feature = "bare-bed")]
+mod bare;
+mod clock;
+mod config_space;
+mod console;
+mod devices;
+mod disk;
+mod dma;
+mod entry;
+mod heap;
+mod hypervisor;
+mod interrupts;
+mod network;
+mod paging;
+mod ready;
+mod root;
+mod serial;
+mod status;
+mod stop;
+mod trap;
+mod vectors;
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use bulkhead_abi::start::StartInfo;
+use mgmt_executor::Executor;
+use mgmt_link::StatusService;
+use mgmt_net::AddressPlan;
+use mgmt_start::{Options, Start};
+
+use crate::clock::Clock;
+use crate::config_space::HostConfig;
+use crate::devices::{Attacher, Devices};
+use crate::paging::PageTables;
+use crate::ready::Ready;
+use crate::root::Root;
+use crate::status::Status;
+use crate::vectors::Vectors;
+
+/// From the entry's assembly: the image is relocated and on its own stack, everything else as the hypervisor left it.
+extern "C" fn start(info: *const StartInfo) -> ! {
+    if !hypervisor::is_present() {
+        stop::failed(format_args!(
+            "this image runs only under the Bulkhead hypervisor"
+        ));
+    }
+    // SAFETY: by the start protocol RDI is the address of the page, which is ours and which nobody changes. It lies
+    // beyond what the heap takes.
+    let info = unsafe { &*info };
+    match Start::check(info) {
+        Ok(start) => run(&start),
+        Err(error) => stop::failed(format_args!("{error}")),
+    }
+}
+
+fn run(start: &Start<'_>) -> ! {
+    // SAFETY: the free memory is what the start protocol says nobody uses, and this is the only call.
+    unsafe { heap::init(start.free) };
+    // SAFETY: the heap is up, the page tables are the start protocol's, and this is the only call.
+    let mut tables = unsafe { PageTables::install(start.ram) };
+    #[cfg(feature = "bare-bed")]
+    tables.map_device(0xfee0_0000, 4096);
+    // SAFETY: interrupts are off since the start, and this is the only call.
+    unsafe { interrupts::init() };
+    apic::init();
+
+    let clock = Clock::new(start);
+    let mut executor = Executor::new();
+    let root = Root::new(clock, hypervisor::get(), &executor);
+    report!(
+        "{} {}, started {} times before, {} MiB, devices {}",
+        start.name,
+        env!("CARGO_PKG_VERSION"),
+        start.restarts,
+        start.ram.length >> 20,
+        match start.confined {
+            true => "confined by an IOMMU",
+            false => "not confined: there is no IOMMU",
+        }
+    );
+    let options = Options::parse(start.command_line);
+    for word in &options.unknown {
+        report!("command line: {word} is not known");
+    }
+    let mut vectors = Vectors::new();
+    let config = HostConfig::new(start.ecam, &mut tables);
+    let devices = Attacher {
+        config: &config,
+        tables: &mut tables,
+        vectors: &mut vectors,
+        hypervisor: root.hypervisor(),
+    }
+    .attach_all();
+    let status = Status {
+        clock,
+        started: root.now(),
+        restarts: start.restarts,
+    };
+    spawn_all(&root, devices, plan(&options), &status);
+    if let Some(after) = options.crash_after {
+        root.spawner().spawn(crash(root.clone(), after));
+    }
+    executor.run_ready();
+    root.run(executor, &vectors)
+}
+
+fn plan(options: &Options) -> AddressPlan {
+    let parsed = options.ip.as_deref().unwrap_or("dhcp").parse();
+    parsed.unwrap_or_else(|error| {
+        report!("command line: {error}; asking DHCP instead");
+        AddressPlan::Dhcp
+    })
+}
+
+fn spawn_all(root: &Root, devices: Devices, plan: AddressPlan, status: &Status) {
+    let service = || Box::new(StatusService::new(status.clone()));
+    let ready = Ready::default();
+    for block in devices.blocks {
+        disk::start(root, block);
+    }
+    for console in devices.consoles {
+        let task = serial::run(root.clone(), console, service());
+        root.spawner().spawn(task);
+    }
+    let mut nets = devices.nets.into_iter();
+    match nets.next() {
+        Some(net) => {
+            let task = network::run(root.clone(), net, plan, service(), ready);
+            root.spawner().spawn(task);
+        }
+        None => ready.announce(format_args!(", without network")),
+    }
+    for net in nets {
+        report!("network card {}: left alone, one is enough", net.address);
+    }
+}
+
+#[expect(clippy::panic, reason = "the operator asked for it")]
+async fn crash(root: Root, after: Duration) {
+    let until = root.now().after(after);
+    root.timers().sleep_until(until).await;
+    panic!("crash asked for on the command line");
 }

@@ -25,6 +25,13 @@ impl Limits {
         stalled: Duration::from_secs(30),
         closing: Duration::from_secs(10),
     };
+
+    /// For the serial channel, which one client may hold open for as long as it likes.
+    pub const SERIAL: Self = Limits {
+        idle: Duration::MAX,
+        stalled: Duration::from_secs(30),
+        closing: Duration::ZERO,
+    };
 }
 
 /// What the transport is to do with the stream.

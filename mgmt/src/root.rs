@@ -1,0 +1,91 @@
+//! What every task needs: time, timers, other tasks, the hypervisor.
+
+use core::arch::x86_64::{__cpuid, _rdtsc};
+
+use mgmt_executor::{Executor, Instant, Progress, Spawner, Timers};
+
+use crate::apic;
+use crate::clock::Clock;
+use crate::hypervisor::Hypervisor;
+use crate::interrupts::{self, Wish};
+use crate::vectors::Vectors;
+
+/// Handles to the runtime; clones share it.
+#[derive(Clone)]
+pub struct Root {
+    clock: Clock,
+    timers: Timers,
+    spawner: Spawner,
+    hypervisor: Hypervisor,
+}
+
+impl Root {
+    /// The handles to this executor.
+    pub fn new(clock: Clock, hypervisor: Hypervisor, executor: &Executor) -> Self {
+        Root {
+            clock,
+            timers: Timers::default(),
+            spawner: executor.spawner(),
+            hypervisor,
+        }
+    }
+
+    /// Now.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// The timers.
+    pub fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
+    /// Starts tasks.
+    pub fn spawner(&self) -> &Spawner {
+        &self.spawner
+    }
+
+    /// The hypervisor.
+    pub fn hypervisor(&self) -> Hypervisor {
+        self.hypervisor
+    }
+
+    /// A number that nobody can guess, where the CPU makes random numbers; else one that differs at each start.
+    pub fn seed(&self) -> u64 {
+        const RDRAND: u32 = 1 << 30;
+        // SAFETY: RDTSC has no effect but its result.
+        let mut seed = unsafe { _rdtsc() };
+        if __cpuid(1).ecx & RDRAND != 0 {
+            let random: u64;
+            // SAFETY: CPUID says that the instruction is there; where it fails it gives 0, which the TSC covers.
+            unsafe {
+                core::arch::asm!("rdrand {}", out(reg) random, options(nomem, nostack));
+            }
+            seed ^= random;
+        }
+        seed
+    }
+
+    /// Runs the tasks, for ever.
+    pub fn run(&self, mut executor: Executor, vectors: &Vectors) -> ! {
+        loop {
+            self.timers.fire(self.now());
+            vectors.dispatch();
+            if executor.run_ready() == Progress::Ran {
+                continue;
+            }
+            interrupts::halt_unless_pending(|| {
+                let Some(next) = self.timers.next() else {
+                    return Wish::Halt;
+                };
+                let now = self.now();
+                if next <= now {
+                    return Wish::GoOn;
+                }
+                // An interval beyond the timer's range only means one more look.
+                apic::arm_timer(self.clock.timer_ticks(now, next));
+                Wish::Halt
+            });
+        }
+    }
+}
