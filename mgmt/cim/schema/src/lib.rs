@@ -11,6 +11,7 @@
 //!   each [`Property`] knows [`Property::class_origin`], [`Property::propagated`] and what it overrides;
 //! - `qualifiers()` of any element yields those in force by the rules of flavors (DSP0004 5.1.2.3),
 //!   `local_qualifiers()` those stated in the declaration;
+//! - [`instances_from_mof`] reads embedded instances in the form of old clients;
 //! - [`Class::to_model`] makes the `cim-model` form with the options of GetClass.
 //!
 //! ```
@@ -31,6 +32,7 @@ extern crate alloc;
 
 mod class;
 mod constant;
+mod instance;
 mod method;
 mod model;
 mod property;
@@ -39,6 +41,7 @@ mod tables;
 
 pub use class::{Class, class, classes, is_a, roots};
 pub use constant::Constant;
+pub use instance::instances_from_mof;
 pub use method::{Method, Parameter};
 pub use model::{Detail, Features, Origin, Qualifiers};
 pub use property::Property;
