@@ -37,8 +37,8 @@ impl Image {
     }
 }
 
-/// Name and boot module of the management partition.
-const MANAGEMENT: (&str, &str) = ("management", "bulkhead-mgmt");
+/// Name of the management partition; the console shows it before each of its lines.
+pub const MANAGEMENT_NAME: &str = "management";
 /// Memory of the management partition, in MiB.
 const MANAGEMENT_MEMORY: u32 = 64;
 
@@ -64,7 +64,7 @@ impl BootFiles {
             .management();
         let mut members = vec![
             Member::new(FILE_NAME, configuration(&[partition])),
-            Member::new(module, read(&built.join(management))?),
+            Member::new(management, read(&built.join(management))?),
         ];
         for file in add {
             members.push(Member::new(module_name(file)?, read(file)?));

@@ -3,6 +3,7 @@
 //! Called by `run` after every console line and every tick. Nothing is announced that the machine has not said: the
 //! name and the password are those of its console.
 
+use crate::verb::image::MANAGEMENT_NAME;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -11,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How the console says that the partition serves.
-const READY_LINE: &str = "bulkhead: management partition ready";
+const READY_LINE: &str = "management partition ready";
 const USER_LINE: &str = "CIM user: ";
 const PASSWORD_LINE: &str = "CIM password: ";
 /// How long the server may take for one answer; TCG is slow.
@@ -60,7 +61,7 @@ impl Readiness {
 
     /// Takes note of a console line.
     pub fn line(&mut self, line: &str) {
-        let text = said(line);
+        let text = said(line).unwrap_or_default();
         if text.starts_with(READY_LINE) && matches!(self.stage, Stage::Booting) {
             self.stage = Stage::Asking(ask_until_answered(self.port));
         } else if let Some(name) = text.strip_prefix(USER_LINE) {
@@ -101,11 +102,15 @@ impl Readiness {
     }
 }
 
-/// The text of a console line without the name of the partition that said it.
-fn said(line: &str) -> &str {
-    line.strip_prefix('[')
-        .and_then(|rest| rest.split_once("] "))
-        .map_or(line, |(_, text)| text)
+/// The text of a console line that the hypervisor or the management partition said. Other partitions' lines do not
+/// count: a guest may write what it likes.
+fn said(line: &str) -> Option<&str> {
+    match line.strip_prefix('[') {
+        Some(rest) => rest
+            .strip_prefix(MANAGEMENT_NAME)
+            .and_then(|rest| rest.strip_prefix("] ")),
+        None => Some(line.strip_prefix("bulkhead: ").unwrap_or(line)),
+    }
 }
 
 fn ask_until_answered(port: u16) -> Receiver<()> {
@@ -195,6 +200,30 @@ mod tests {
             greetings_within(&mut readiness, Duration::from_millis(500)),
             []
         );
+    }
+
+    #[test]
+    fn the_management_partition_itself_may_say_that_it_is_ready() {
+        let mut readiness = Readiness::new(server("HTTP/1.1 200 OK\r\n\r\n"));
+        readiness.line("[management] management partition ready at 10.0.2.15 port 5988");
+        assert_eq!(
+            greetings_within(&mut readiness, Duration::from_secs(10)).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_guest_cannot_pose_as_the_management_partition() {
+        let mut readiness = Readiness::new(server("HTTP/1.1 200 OK\r\n\r\n"));
+        for guest in ["[guest] ", "[management2] ", "[ma] [management] "] {
+            readiness.line(&format!("{guest}{READY_LINE}"));
+            readiness.line(&format!("{guest}CIM user: thief"));
+        }
+        assert_eq!(
+            greetings_within(&mut readiness, Duration::from_millis(200)),
+            []
+        );
+        assert_eq!(readiness.waiting.len(), 0);
     }
 
     #[test]
