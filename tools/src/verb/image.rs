@@ -58,8 +58,7 @@ impl BootFiles {
         setup::ensure(workspace, Purpose::Build)?;
         let [hypervisor, management, _] = IMAGES;
         let built = workspace.build_images(&[hypervisor, management])?;
-        let (name, module) = MANAGEMENT;
-        let partition = Partition::new(name, module)
+        let partition = Partition::new(MANAGEMENT_NAME, management)
             .memory_mib(MANAGEMENT_MEMORY)
             .management();
         let mut members = vec![
