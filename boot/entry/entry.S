@@ -305,7 +305,8 @@ boot_layout:
 ap_mailbox:
     .quad 0, 0, 0
 
+    # Generous: the first stage keeps the copied records of loader and firmware on it.
     .section .bss.boot_stack, "aw", @nobits
     .balign 4096
-    .skip 65536
+    .skip 256 * 1024
 boot_stack_top:

@@ -1,5 +1,19 @@
 //! What runs once the machine is up.
 
-pub fn halt() -> ! {
-    bulkhead_hw::registers::halt()
+use alloc::boxed::Box;
+
+use bulkhead_hw::percpu::PerCpu;
+use bulkhead_hw::{info, registers};
+
+use crate::bringup::Platform;
+
+/// The boot CPU's part.
+pub fn start(platform: Box<Platform>) -> ! {
+    info!("{} CPUs ready", platform.cpus.len());
+    registers::halt()
+}
+
+/// A further CPU's part.
+pub fn start_ap(_cpu: &'static PerCpu) -> ! {
+    registers::halt()
 }

@@ -2,7 +2,7 @@
 
 mod font;
 
-use core::ptr;
+use core::{fmt, ptr};
 
 use bulkhead_boot::Framebuffer;
 use bulkhead_core::addr::Hva;
@@ -70,6 +70,11 @@ impl TextScreen {
         }
     }
 
+    /// Writes formatted text.
+    pub fn print(&mut self, text: fmt::Arguments<'_>) {
+        let _infallible = fmt::Write::write_fmt(self, text);
+    }
+
     fn columns(&self) -> usize {
         (self.buffer.width as usize / CELL_WIDTH).max(1)
     }
@@ -130,6 +135,13 @@ impl TextScreen {
             // SAFETY: the lines are inside the framebuffer, whose mapping the creator promised.
             unsafe { ptr::write_bytes(start, 0, (end - first) * pitch) };
         }
+    }
+}
+
+impl fmt::Write for TextScreen {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.write(text);
+        Ok(())
     }
 }
 

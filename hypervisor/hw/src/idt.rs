@@ -69,8 +69,7 @@ exception_common:
     # An NMI is either the order of a crashed CPU to stop, or is counted and left to the idle path.
 nmi_stub:
     pushq %rax
-    leaq {crashing}(%rip), %rax
-    cmpl $0, (%rax)
+    cmpl $0, {crashing}(%rip)
     jne 1f
     movq %rsp, %rax
     orq ${region_last}, %rax
@@ -205,26 +204,19 @@ pub unsafe fn fill(stacks: Stacks, mode: ApicMode) {
         (Stacks::Own, 18) => gdt::IST_MACHINE_CHECK,
         (Stacks::Own, _) => 0,
     };
-    // SAFETY: taking the address of the stubs, which are code; nothing is read.
-    let (exceptions, nmi, interrupts, spurious) = unsafe {
-        let interrupts = match mode {
-            ApicMode::Xapic => (&raw const xapic_stubs).cast::<u8>(),
-            ApicMode::X2apic => (&raw const x2apic_stubs).cast::<u8>(),
-        };
-        (
-            (&raw const exception_stubs).cast::<u8>(),
-            &raw const nmi_stub,
-            interrupts,
-            &raw const spurious_stub,
-        )
+    let exceptions = (&raw const exception_stubs).cast::<u8>();
+    let interrupts = match mode {
+        ApicMode::Xapic => (&raw const xapic_stubs).cast::<u8>(),
+        ApicMode::X2apic => (&raw const x2apic_stubs).cast::<u8>(),
     };
     // SAFETY: the caller promised that no other CPU uses the table yet.
     let table = unsafe { &mut *TABLE.0.get() };
     for (vector, gate) in table.iter_mut().enumerate() {
         let handler = match vector {
-            2 => stub(nmi, 0, 0),
+            // Before the CPU has its region there is no block to count an NMI in.
+            2 if stacks == Stacks::Own => stub(&raw const nmi_stub, 0, 0),
             0..32 => stub(exceptions, vector, EXCEPTION_STUB),
-            255 => stub(spurious, 0, 0),
+            255 => stub(&raw const spurious_stub, 0, 0),
             _ => stub(interrupts, vector - 32, INTERRUPT_STUB),
         };
         *gate = Gate::new(handler, stack(vector));

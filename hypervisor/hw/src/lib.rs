@@ -5,7 +5,9 @@
 //! `bulkhead-core` or in pure modules here (`probe`, `acpi`), tested on the host.
 #![cfg_attr(not(test), no_std)]
 
+pub mod acpi;
 pub mod apic;
+pub mod clock;
 pub mod console;
 pub mod cpuid;
 pub mod crash;
@@ -13,14 +15,20 @@ pub mod framebuffer;
 pub mod gdt;
 pub mod heap;
 pub mod idt;
+pub mod ioapic;
 pub mod layout;
 pub mod log;
 pub mod mmio;
 pub mod msr;
+pub mod numa;
 pub mod percpu;
+pub mod pic;
+pub mod pool;
 pub mod port;
 pub mod probe;
 pub mod registers;
 pub mod serial;
 pub mod shutdown;
+pub mod smp;
+pub mod space;
 pub mod windows;

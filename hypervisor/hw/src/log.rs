@@ -15,6 +15,7 @@ use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 pub use ring::{Level, Record, Ring};
 use spin::Mutex;
 
+use crate::framebuffer::TextScreen;
 use crate::{console, registers};
 
 static RING: Mutex<Ring> = Mutex::new(Ring::new());
@@ -86,6 +87,17 @@ pub(crate) fn drain_into(console: &mut console::Console) {
         }
         console.line(format_args!("{record}\n"));
         PRINTED.store(sequence + 1, Ordering::Relaxed);
+    }
+}
+
+/// Writes all that the ring still holds to a screen that was not there before.
+pub fn replay(screen: &mut TextScreen) {
+    let mut next = 0;
+    while next < PRINTED.load(Ordering::Relaxed)
+        && let Some((sequence, record)) = read(next)
+    {
+        screen.print(format_args!("{record}\n"));
+        next = sequence + 1;
     }
 }
 

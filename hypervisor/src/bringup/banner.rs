@@ -1,0 +1,103 @@
+//! What the machine is, in lines for the operator.
+
+use bulkhead_boot::{BootInfo, MemoryKind};
+use bulkhead_hw::acpi::Acpi;
+use bulkhead_hw::info;
+use bulkhead_hw::probe::{CpuFeatures, CpuIdentity, SvmProbe};
+use heapless::String;
+
+/// Names joined by blanks; those beyond the room are left out.
+fn names(table: impl Iterator<Item = (&'static str, bool)>, wanted: Found) -> String<200> {
+    let mut text = String::new();
+    for (name, found) in table {
+        if found == (wanted == Found::Yes) {
+            let _cut = text.push(' ').and_then(|()| text.push_str(name));
+        }
+    }
+    if text.is_empty() {
+        let _fits = text.push_str(" none");
+    }
+    text
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Yes,
+    No,
+}
+
+/// The CPU and its general features.
+pub fn cpu(identity: &CpuIdentity, features: &CpuFeatures) {
+    info!("CPU: {identity}");
+    let table = features.table();
+    info!(
+        "CPU features found:{}",
+        names(table.into_iter(), Found::Yes)
+    );
+    info!(
+        "CPU features missing:{}",
+        names(table.into_iter(), Found::No)
+    );
+}
+
+/// Virtualization.
+pub fn svm(probe: &SvmProbe) {
+    info!("SVM revision {}, {} ASIDs", probe.revision, probe.asids);
+    info!("SVM features found:{}", names(probe.table(), Found::Yes));
+    info!("SVM features missing:{}", names(probe.table(), Found::No));
+}
+
+/// What the boot loader gave.
+pub fn boot(info: &BootInfo) {
+    let by = if info.loader.is_empty() { "" } else { " by " };
+    info!("booted through {}{by}{}", info.protocol.name(), info.loader);
+    info!("command line: \"{}\"", info.command_line);
+    info!("memory: {} MiB usable", usable_bytes(info) >> 20);
+    for region in &info.memory {
+        bulkhead_hw::debug!(
+            "memory: {} to {}: {:?}",
+            region.range.start,
+            region.range.end,
+            region.kind
+        );
+    }
+    for module in &info.modules {
+        info!(
+            "module \"{}\": {} bytes at {}",
+            module.name,
+            module.range.bytes(),
+            module.range.start
+        );
+    }
+    for note in &info.notes {
+        bulkhead_hw::warn!("boot record: {note}");
+    }
+}
+
+/// What ACPI says.
+pub fn acpi(acpi: &Acpi, nodes: usize) {
+    info!(
+        "ACPI: {} CPUs, {} NUMA nodes, {} I/O APICs, {} PCI segments, IOMMU {}",
+        acpi.madt.cpus.len(),
+        nodes,
+        acpi.madt.io_apics.len(),
+        acpi.config_spaces.len(),
+        match (acpi.ivrs, acpi.dmar) {
+            (Some(_), _) => "AMD-Vi",
+            (None, Some(_)) => "VT-d",
+            (None, None) => "none",
+        }
+    );
+    for note in &acpi.notes {
+        info!("ACPI: {note}");
+    }
+}
+
+/// Usable bytes in the memory map.
+pub fn usable_bytes(info: &BootInfo) -> u64 {
+    info.memory
+        .iter()
+        .filter(|region| region.kind == MemoryKind::Usable)
+        .map(|region| region.range.bytes())
+        .fold(0, u64::saturating_add)
+}
