@@ -2,8 +2,9 @@
 
 use alloc::alloc::{Layout, alloc_zeroed};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU16, Ordering, fence};
+use core::sync::atomic::{AtomicU16, AtomicU64, Ordering, fence};
 
+use mgmt_hypercall::EventWords;
 use mgmt_pci::Window;
 use mgmt_virtio::{Memory, Platform, Registers};
 
@@ -145,5 +146,25 @@ impl Platform for Machine {
 
     fn memory(&self, bytes: usize) -> Option<DmaMemory> {
         DmaMemory::allocate(bytes)
+    }
+}
+
+/// A page of words that the hypervisor changes as well.
+pub struct SharedWords(DmaMemory);
+
+impl SharedWords {
+    /// The words of this page.
+    pub fn new(page: DmaMemory) -> Self {
+        SharedWords(page)
+    }
+}
+
+impl EventWords for SharedWords {
+    fn exchange(&self, index: u16) -> u64 {
+        let pointer = self.0.at(usize::from(index) * 8, 8).cast::<u64>();
+        // SAFETY: aligned, since the page is, inside memory that is never freed; the hypervisor accesses it atomically
+        // as well.
+        let word = unsafe { AtomicU64::from_ptr(pointer) };
+        word.swap(0, Ordering::SeqCst)
     }
 }

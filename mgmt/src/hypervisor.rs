@@ -1,23 +1,15 @@
 //! The hypervisor that this image runs on.
 
-#[cfg(feature = "bare-bed")]
-use crate::bare::BareBed as Entry;
-#[cfg(not(feature = "bare-bed"))]
-use crate::trap::Instruction as Entry;
+#[cfg_attr(feature = "bare-bed", path = "hypervisor/bare.rs")]
+#[cfg_attr(not(feature = "bare-bed"), path = "hypervisor/trap.rs")]
+mod entry;
+
+pub use entry::is_present;
 
 /// The hypervisor, entered the way that this CPU has.
-pub type Hypervisor = mgmt_hypercall::Hypervisor<Entry>;
+pub type Hypervisor = mgmt_hypercall::Hypervisor<entry::Entry>;
 
 /// The hypervisor.
 pub fn get() -> Hypervisor {
-    #[cfg(feature = "bare-bed")]
-    let entry = Entry;
-    #[cfg(not(feature = "bare-bed"))]
-    let entry = Entry::detect();
-    Hypervisor::new(entry)
-}
-
-/// Whether there is one.
-pub fn is_present() -> bool {
-    cfg!(feature = "bare-bed") || crate::trap::is_bulkhead()
+    Hypervisor::new(entry::Entry::detect())
 }

@@ -7,8 +7,6 @@
 extern crate alloc;
 
 mod apic;
-#[cfg(feature = "bare-bed")]
-mod bare;
 mod clock;
 mod config_space;
 mod console;
@@ -21,19 +19,20 @@ mod hypervisor;
 mod interrupts;
 mod network;
 mod paging;
+mod partitions;
 mod ready;
 mod root;
 mod serial;
 mod status;
 mod stop;
-mod trap;
 mod vectors;
 
 use alloc::boxed::Box;
 use core::time::Duration;
 
 use bulkhead_abi::start::StartInfo;
-use mgmt_executor::Executor;
+use mgmt_executor::{Executor, Signal};
+use mgmt_hypercall::PartitionId;
 use mgmt_link::StatusService;
 use mgmt_net::AddressPlan;
 use mgmt_start::{Options, Start};
@@ -75,7 +74,7 @@ fn run(start: &Start<'_>) -> ! {
     apic::init();
 
     let clock = Clock::new(start);
-    let mut executor = Executor::new();
+    let executor = Executor::new();
     let root = Root::new(clock, hypervisor::get(), &executor);
     report!(
         "{} {}, started {} times before, {} MiB, devices {}",
@@ -107,10 +106,18 @@ fn run(start: &Start<'_>) -> ! {
         restarts: start.restarts,
     };
     spawn_all(&root, devices, plan(&options), &status);
+    let events = Signal::new();
+    match vectors.allocate(&events) {
+        Some(vector) => {
+            let own = PartitionId(start.partition);
+            let task = partitions::run(root.clone(), own, vector, events);
+            root.spawner().spawn(task);
+        }
+        None => report!("no interrupt vector is left for events"),
+    }
     if let Some(after) = options.crash_after {
         root.spawner().spawn(crash(root.clone(), after));
     }
-    executor.run_ready();
     root.run(executor, &vectors)
 }
 

@@ -18,4 +18,4 @@ pub use events::{EventPage, EventPort, EventWords, PortAllocator};
 pub use hypervisor::{Doorbell, Hypervisor, Message, PartitionId, Refusal, Trap};
 pub use request::{Direction, Place, PortDevice, PortDevices, Request};
 pub use scratch::Scratch;
-pub use text::{field_text, state_name};
+pub use text::{CrashText, field_text, state_name};

@@ -5,9 +5,21 @@ use mgmt_hypercall::Trap;
 
 /// Takes the hypervisor's place.
 #[derive(Clone, Copy)]
-pub struct BareBed;
+pub struct Entry;
 
-impl Trap for BareBed {
+impl Entry {
+    /// The only way.
+    pub fn detect() -> Self {
+        Entry
+    }
+}
+
+/// There is one, namely this.
+pub fn is_present() -> bool {
+    true
+}
+
+impl Trap for Entry {
     fn trap(&self, number: u64, [_, rsi, ..]: [u64; 5]) -> (u64, u64) {
         let ok = |value| (Status::Ok as u64, value);
         match Number::from_u64(number) {
