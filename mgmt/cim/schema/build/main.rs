@@ -3,6 +3,7 @@
 //! The build fails with the compiler's own messages when the MOF is wrong, so a schema that builds is a
 //! schema that keeps every rule of DSP0004.
 
+mod builder;
 mod emit;
 mod pool;
 mod rows;
@@ -45,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             return Err(format!("{} errors in the MOF", errors.len()).into());
         }
     };
-    let tables = rows::build(&schema)?;
+    let tables = builder::build(&schema)?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("no OUT_DIR")?);
     std::fs::write(out.join("text.txt"), tables.pools.text())?;
     std::fs::write(out.join("tables.rs"), emit::emit(&tables))?;

@@ -127,11 +127,10 @@ impl Parser<'_> {
     /// An intrinsic type, or `Class REF`.
     fn feature_type(&mut self, what: &str) -> Result<TypeItem, Fault> {
         let first = self.name(what)?;
-        if self.take_word("ref")? {
-            return Ok(TypeItem::Reference(first));
-        }
+        // First the built-in types: `uint8 Ref` is a property named Ref.
         match TypeName::from_keyword(&first.text) {
             Some(ty) => Ok(TypeItem::Builtin(ty)),
+            None if self.take_word("ref")? => Ok(TypeItem::Reference(first)),
             None => Err(Fault::new(
                 first.at,
                 crate::error::Rule::Syntax,
