@@ -13,7 +13,7 @@ use std::process::Command;
 
 /// What to install: the client library, and `pywbemcli` (in pywbemtools).
 const REQUIREMENTS: [&str; 2] = ["pywbem>=1.7,<2", "pywbemtools>=1.3,<2"];
-/// The list of a complete installation.
+/// The list of a complete installation: what was asked for, an empty line, and what belongs to it.
 const COMPLETE: &str = "bulkhead-packages.txt";
 /// Must import in a fresh environment.
 const IMPORTS: &str = "import pywbem, pywbemtools.pywbemcli";
@@ -71,7 +71,8 @@ fn make(folder: &Path) -> Result<()> {
         "the CIM clients are installed but do not start",
     )?;
     let packages: Vec<_> = packages(&site_packages(folder)?)?.into_iter().collect();
-    fs::write(folder.join(COMPLETE), packages.join("\n")).context("cannot write the list")?;
+    let list = format!("{}\n\n{}\n", REQUIREMENTS.join("\n"), packages.join("\n"));
+    fs::write(folder.join(COMPLETE), list).context("cannot write the list")?;
     check(folder)
 }
 
@@ -87,9 +88,14 @@ fn new_environment(folder: &Path) -> Result<()> {
 
 fn check(folder: &Path) -> Result<()> {
     let list = fs::read_to_string(folder.join(COMPLETE)).context("it is not complete")?;
+    let (requirements, belonging) = list.split_once("\n\n").context("its list is damaged")?;
+    ensure!(
+        requirements.lines().eq(REQUIREMENTS),
+        "it was made for other requirements"
+    );
     let site = site_packages(folder)?;
     let there = packages(&site)?;
-    for package in list.lines() {
+    for package in belonging.lines() {
         ensure!(there.contains(package), "the package {package} is gone");
         check_record(&site, package)?;
     }
@@ -168,7 +174,8 @@ mod tests {
         fs::write(site.join("pywbem.py"), "12345").unwrap();
         let record = "pywbem.py,sha256=x,5\ncache.pyc,,\npywbem-1.9.dist-info/RECORD,,\n";
         fs::write(info.join("RECORD"), record).unwrap();
-        fs::write(folder.join(COMPLETE), "pywbem-1.9.dist-info").unwrap();
+        let list = format!("{}\n\npywbem-1.9.dist-info\n", REQUIREMENTS.join("\n"));
+        fs::write(folder.join(COMPLETE), list).unwrap();
         let interpreter = folder.join("bin/python");
         let source = folder.join("python.sh");
         fs::write(&source, "#!/bin/sh\necho 3.99\n").unwrap();
@@ -198,6 +205,15 @@ mod tests {
         let folder = environment("interrupted");
         fs::remove_file(folder.path().join(COMPLETE)).unwrap();
         assert!(problem(&folder).contains("not complete"));
+    }
+
+    #[test]
+    fn an_environment_for_other_requirements_is_noticed() {
+        let folder = environment("requirements");
+        fs::write(folder.path().join(COMPLETE), "pywbem>=0.1\n\n").unwrap();
+        assert!(problem(&folder).contains("other requirements"));
+        fs::write(folder.path().join(COMPLETE), "").unwrap();
+        assert!(problem(&folder).contains("list is damaged"));
     }
 
     #[test]

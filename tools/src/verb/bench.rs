@@ -10,6 +10,7 @@ use qemu_tests::table::exit_benches;
 use qemu_tests::verdict::Figure;
 use std::fmt::Write;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Measures, prints a table, and writes target/bench/NAME.json.
@@ -18,6 +19,9 @@ pub struct Bench {
     /// What to measure
     #[arg(value_enum)]
     subject: Subject,
+    /// The QEMU program [default: qemu-system-x86_64 in PATH]
+    #[arg(long, value_name = "PATH")]
+    qemu: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -30,7 +34,7 @@ impl Bench {
     /// Runs the verb.
     pub fn run(self, workspace: &Workspace) -> Result<ExitCode> {
         match self.subject {
-            Subject::Exits => exits(workspace),
+            Subject::Exits => exits(workspace, self.qemu.as_deref()),
         }
     }
 }
@@ -43,8 +47,8 @@ struct Row {
     instructions: u64,
 }
 
-fn exits(workspace: &Workspace) -> Result<ExitCode> {
-    let artefacts = machine::artefacts(workspace)?;
+fn exits(workspace: &Workspace, qemu: Option<&Path>) -> Result<ExitCode> {
+    let artefacts = machine::artefacts(workspace, qemu)?;
     let mut rows = Vec::new();
     for outcome in runner::run(&exit_benches(), &artefacts, |_| ()) {
         let Ok(figures) = &outcome.verdict else {

@@ -8,6 +8,7 @@ use crate::tally::Tally;
 use crate::workspace::Workspace;
 use anyhow::{Result, bail};
 use clap::Args;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Runs the tests: all, or the parts named; ends with the line "N passed, M failed".
@@ -19,6 +20,9 @@ pub struct Test {
     /// Parts to run, and filters on test names
     #[arg(value_name = "PART|FILTER")]
     words: Vec<String>,
+    /// The QEMU program for the machine tests [default: qemu-system-x86_64 in PATH]
+    #[arg(long, value_name = "PATH")]
+    qemu: Option<PathBuf>,
     /// List the tests instead of running them
     #[arg(long)]
     list: bool,
@@ -86,7 +90,7 @@ impl Test {
             let tally = match part {
                 Part::Lint => lint::run(workspace, &selection.filters),
                 Part::Unit => unit::run(workspace, &selection.filters),
-                Part::Svm => machine::run(workspace, &selection.filters),
+                Part::Svm => machine::run(workspace, &selection.filters, self.qemu.as_deref()),
             };
             sum += tally.unwrap_or_else(|error| {
                 println!("FAIL  {part:?}: {error:#}");

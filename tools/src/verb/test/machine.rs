@@ -10,18 +10,19 @@ use qemu_tests::emulator::find_program;
 use qemu_tests::machine_test::MachineTest;
 use qemu_tests::runner::{self, Artefacts, Outcome};
 use qemu_tests::table::machine_tests;
+use std::path::Path;
 
 const BACKEND: Backend = Backend::Svm;
 
 /// Runs the machine tests whose names have one of `filters`.
-pub fn run(workspace: &Workspace, filters: &[String]) -> Result<Tally> {
+pub fn run(workspace: &Workspace, filters: &[String], qemu: Option<&Path>) -> Result<Tally> {
     let tests = chosen(filters);
     ensure!(
         !tests.is_empty(),
         "no machine test has {} in its name",
         filters.join(" or ")
     );
-    let artefacts = artefacts(workspace)?;
+    let artefacts = artefacts(workspace, qemu)?;
     let mut sum = Tally::default();
     for outcome in runner::run(&tests, &artefacts, report) {
         sum += Tally::of(&outcome.verdict);
@@ -39,13 +40,16 @@ pub fn list(filters: &[String]) {
     }
 }
 
-/// Builds what machine tests and benches run.
-pub fn artefacts(workspace: &Workspace) -> Result<Artefacts> {
+/// Builds what machine tests and benches run, in QEMU at `qemu` or the installed one.
+pub fn artefacts(workspace: &Workspace, qemu: Option<&Path>) -> Result<Artefacts> {
     setup::ensure(workspace, Purpose::MachineTests)?;
     let [hypervisor, _, guests] = IMAGES;
     let built = workspace.build_images(&[hypervisor, guests])?;
     Ok(Artefacts {
-        qemu: find_program(setup::QEMU).context("QEMU is missing: run `cargo xtask setup`")?,
+        qemu: qemu
+            .map(Path::to_owned)
+            .or_else(|| find_program(setup::QEMU))
+            .context("QEMU is missing: run `cargo xtask setup`")?,
         hypervisor: built.join(hypervisor),
         guests: built,
         scratch: workspace.output("machine-tests")?,
