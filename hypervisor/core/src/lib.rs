@@ -5,15 +5,40 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 pub mod addr;
+pub mod boot_image;
+pub mod config;
+pub mod cpu_loop;
 pub mod cpuid;
+pub mod crash_report;
+pub mod decode;
+pub mod device_windows;
+pub mod doorbell;
 pub mod elf_image;
+pub mod event_page;
+pub mod exit;
 pub mod fault;
 pub mod frames;
+pub mod guest_memory;
+pub mod host;
+pub mod hypercall;
 pub mod id;
+pub mod instruction_fetch;
+pub mod lifecycle;
+pub mod line;
+pub mod linear_memory;
 pub mod local_apic;
+pub mod machine;
 pub mod msr;
+pub mod nested_space;
 pub mod paging;
+pub mod partition;
+pub mod platform_devices;
+pub mod run_queue;
+pub mod shared_vcpu;
 pub mod time;
 pub mod tlb_tag;
 pub mod vcpu;
+pub mod vcpu_record;
