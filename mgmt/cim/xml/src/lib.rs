@@ -18,7 +18,10 @@ mod decode;
 mod encode;
 mod error;
 mod escape;
+pub mod fuzz;
+mod headers;
 mod message;
+mod percent;
 mod reader;
 mod sink;
 mod tag;
@@ -31,6 +34,8 @@ pub use encode::response::{
     ItemRef, ResponseWriter, Returns, write_error, write_export_response, write_method_response,
 };
 pub use error::{CimErrorHeader, Fault, Limit, Syntax, Validity, XmlError};
+pub use headers::{CimHeaders, MessageKind, Refusal};
 pub use message::{Call, Item, OutParam, Outcome, ParamValue, Request, Response, Version};
+pub use percent::{percent_decode, percent_encode};
 pub use reader::{Reader, Token};
 pub use sink::{ChunkSink, Sink, SinkError};

@@ -100,10 +100,11 @@ impl Decoder<'_> {
             }
             path.push_str(&name);
         }
-        if path.is_empty() {
+        let namespace = NamespaceName::from(path);
+        if namespace.components().next().is_none() {
             return self.fail(Validity::MissingElement);
         }
-        Ok(NamespaceName::from(path))
+        Ok(namespace)
     }
 
     /// The content of INSTANCENAME: key bindings, one unnamed key, or nothing.
