@@ -60,10 +60,8 @@ pub struct PartitionInfo {
 pub enum PartitionState {
     /// Its vCPUs may run.
     Running = 1,
-    /// Held by the management partition.
-    Paused = 2,
     /// Ended by itself or by management.
-    Stopped = 3,
+    Stopped = 2,
     /// Stopped by the hypervisor; there is a crash record.
-    Crashed = 4,
+    Crashed = 3,
 }

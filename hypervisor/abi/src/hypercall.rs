@@ -90,13 +90,10 @@ hypercalls! {
     LogRead = 16, Management;
     /// Starts (RSI = [`PartitionAction`]) or stops partition RDI.
     PartitionControl = 17, Management;
-    /// Maps RDX bytes of partition RDI's memory from its GPA RSI into the caller at the window GPA R10; all multiples of
-    /// 4 KiB. A length of 0 unmaps what the window holds at R10.
-    WindowMap = 18, Management;
     /// Ends the machine or restarts it: RDI = [`MachineAction`].
-    Machine = 19, Management;
+    Machine = 18, Management;
     /// Registers the event port RSI for life-cycle changes of partition RDI.
-    LifecyclePort = 20, Management;
+    LifecyclePort = 19, Management;
 }
 
 /// What RAX returns.
@@ -161,10 +158,6 @@ pub enum PartitionAction {
     Start = 0,
     /// Stop at once.
     Stop = 1,
-    /// Let no vCPU run until resumed.
-    Pause = 2,
-    /// Let the vCPUs run on.
-    Resume = 3,
 }
 
 /// What to do with the machine.

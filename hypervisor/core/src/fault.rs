@@ -64,11 +64,13 @@ pub enum StopCause {
     BadGuestMemory = 9,
     /// The hypervisor could not get the memory that the guest's operation needed.
     OutOfMemory = 10,
+    /// The machine reported an uncorrected error while the partition ran.
+    MachineCheck = 11,
 }
 
 impl StopCause {
     /// All causes, for tables.
-    pub const ALL: [StopCause; 10] = [
+    pub const ALL: [StopCause; 11] = [
         StopCause::TripleFault,
         StopCause::NothingMapped,
         StopCause::ReadOnly,
@@ -79,6 +81,7 @@ impl StopCause {
         StopCause::UnknownExit,
         StopCause::BadGuestMemory,
         StopCause::OutOfMemory,
+        StopCause::MachineCheck,
     ];
 
     /// A sentence for the operator.
@@ -94,6 +97,7 @@ impl StopCause {
             StopCause::UnknownExit => "unknown exit from guest mode",
             StopCause::BadGuestMemory => "guest memory needed for the operation is not accessible",
             StopCause::OutOfMemory => "no memory left for what the guest's operation needs",
+            StopCause::MachineCheck => "the machine reported an uncorrected hardware error",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! the binary gets one specialised loop for each backend and the unit tests drive the same code with a script.
 
 use crate::addr::{Gpa, Hpa};
+use crate::decode::{Segment, Width};
 use crate::fault::Exception;
 use crate::id::Vector;
 
@@ -257,19 +258,28 @@ pub struct LengthUnknown;
 
 /// One virtual CPU as the hardware runs it. Used only by the physical CPU that owns the vCPU.
 pub trait Vcpu: Send {
+    /// What the backend keeps for the physical CPU: its TLB tags, its host state.
+    type Cpu;
+
     /// Runs the guest until it exits. With [`Exit::Interrupt`] the host has taken its pending interrupts.
     fn enter(&mut self) -> Exit;
 
     /// Makes the physical CPU this vCPU's: loads what is switched lazily (FPU, debug registers, XCR0).
-    /// `root` and `epoch` say which nested tables, and since when they only grew.
-    fn activate(&mut self, root: Hpa, epoch: u64);
+    /// `root` are the nested tables, `epoch` counts those of their changes that need a TLB flush.
+    fn activate(&mut self, cpu: &mut Self::Cpu, root: Hpa, epoch: u64);
 
-    /// Takes the vCPU off the physical CPU and restores the host's own state.
-    fn deactivate(&mut self);
+    /// Takes over a new epoch of the nested tables while active.
+    fn refresh(&mut self, cpu: &mut Self::Cpu, epoch: u64);
 
-    /// Restores what host code needs outside of the exit path (its segment bases); the guest may be
-    /// entered again at any time.
-    fn park(&mut self);
+    /// Takes the vCPU off the physical CPU: stores what is switched lazily.
+    fn deactivate(&mut self, cpu: &mut Self::Cpu);
+
+    /// Holds the host's interrupts back: entries and the handling of exits follow. What comes meanwhile
+    /// makes the guest exit with [`Exit::Interrupt`].
+    fn hold_interrupts(&mut self);
+
+    /// Lets the host's interrupts come, with the host's own state in place.
+    fn release_interrupts(&mut self);
 
     /// Reads a general-purpose register.
     fn gpr(&self, register: Gpr) -> u64;
@@ -280,18 +290,18 @@ pub trait Vcpu: Send {
     /// RIP, at the exiting instruction after an exit.
     fn rip(&self) -> u64;
 
-    /// Moves RIP past the instruction that exited and ends its interrupt shadow.
+    /// RIP after the instruction that exited.
     ///
     /// # Errors
     /// The hardware did not report the length and it is not known from before: see [`Vcpu::learn_length`].
-    fn advance(&mut self) -> Result<(), LengthUnknown>;
+    fn next_rip(&self) -> Result<u64, LengthUnknown>;
 
-    /// Tells the length in bytes of the instruction that exited, for [`Vcpu::advance`] now and whenever the
+    /// The instruction that exited is done: the guest goes on at `next`, out of any interrupt shadow.
+    fn complete(&mut self, next: u64);
+
+    /// Tells the length in bytes of the instruction that exited, for [`Vcpu::next_rip`] now and whenever the
     /// instruction exits again.
     fn learn_length(&mut self, length: u8);
-
-    /// Moves RIP by `length` bytes without remembering it (after emulation).
-    fn skip(&mut self, length: u8);
 
     /// Whether an interrupt can be injected now: IF set, no shadow, nothing else queued for injection.
     fn can_take_interrupt(&self) -> bool;
@@ -320,8 +330,26 @@ pub trait Vcpu: Send {
     /// Asks for [`Exit::ControlWrite`] on writes to CR8: something waits for a lower task priority.
     fn watch_cr8(&mut self, watch: Watch);
 
+    /// CR4.
+    fn cr4(&self) -> u64;
+
     /// The system registers.
     fn system(&self) -> SystemState;
+
+    /// Brings what the CPU holds of the vCPU's state into the record, for [`Vcpu::segment_base`].
+    fn settle(&mut self);
+
+    /// The base of a segment, as of the last [`Vcpu::settle`].
+    fn segment_base(&self, segment: Segment) -> u64;
+
+    /// The width of the stack pointer outside of 64-bit mode.
+    fn stack_width(&self) -> Width;
+
+    /// Sets RFLAGS.
+    fn set_rflags(&mut self, rflags: u64);
+
+    /// Sets CR2.
+    fn set_cr2(&mut self, address: u64);
 
     /// Sets CR4 to a value that the caller has validated.
     fn set_cr4(&mut self, value: u64);

@@ -1,0 +1,240 @@
+//! What a physical CPU does for ever: look at its interrupts and timers, pick a vCPU, run it.
+//!
+//! Each CPU owns its vCPUs; others reach them through mailboxes, hazards and the CPU's inbox, and then kick the CPU. So there is no
+//! lock around anything that runs, and what others did is seen at the next pass.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering::Relaxed;
+
+use crate::exit::{self, Leave};
+use crate::fault::ResourceError;
+use crate::host::{DEVICE_VECTORS, Host, TIMER_VECTOR};
+use crate::id::{VcpuId, Vector};
+use crate::lifecycle;
+use crate::local_apic::Trigger;
+use crate::machine::Adoption;
+use crate::run_queue::{Credit, RunQueue, Slot};
+use crate::time::{Instant, Ticks};
+use crate::vcpu::Vcpu;
+use crate::vcpu_record::{VcpuRecord, Work};
+
+/// Whether a vCPU can be picked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Readiness {
+    /// In the run queue, or running.
+    Ready,
+    /// Halted, waiting for start-up or for an answer.
+    Waiting,
+    /// Its partition does not run.
+    Parked,
+}
+
+struct Resident<V> {
+    record: Box<VcpuRecord<V>>,
+    readiness: Readiness,
+    credit: Credit,
+    run_ticks: u64,
+}
+
+/// Makes the record of a vCPU that this CPU adopts.
+pub trait Maker<V> {
+    /// The record, for a vCPU that has not run yet.
+    ///
+    /// # Errors
+    /// The hypervisor's memory is exhausted.
+    fn make(&mut self, adoption: &Adoption) -> Result<Box<VcpuRecord<V>>, ResourceError>;
+}
+
+/// The run loop of one physical CPU.
+pub struct CpuLoop<V: Vcpu> {
+    residents: Vec<Resident<V>>,
+    queue: RunQueue,
+    /// Whose extended state the CPU holds.
+    active: Option<Slot>,
+    cpu: V::Cpu,
+}
+
+impl<V: Vcpu> CpuLoop<V> {
+    /// The loop of a CPU without vCPUs; they share it in turns of `slice`.
+    pub fn new(cpu: V::Cpu, slice: Ticks) -> Self {
+        Self {
+            residents: Vec::new(),
+            queue: RunQueue::new(slice),
+            active: None,
+            cpu,
+        }
+    }
+
+    /// Runs for ever.
+    pub fn run<H: Host>(&mut self, host: &mut H, maker: &mut impl Maker<V>) -> ! {
+        loop {
+            self.pass(host, maker);
+        }
+    }
+
+    /// Looks at everything once, then runs one vCPU until it leaves, or sleeps.
+    pub fn pass<H: Host>(&mut self, host: &mut H, maker: &mut impl Maker<V>) {
+        self.take_vectors(host);
+        self.expire(host);
+        while let Some(adoption) = host.machine().receive(host.cpu()) {
+            self.adopt(host, maker, &adoption);
+        }
+        self.wake_waiting();
+        host.flush_console();
+        match self.queue.pick() {
+            Some(slot) => self.run_slot(host, slot),
+            None => {
+                host.arm(self.next_deadline());
+                host.idle();
+            }
+        }
+    }
+
+    /// Forwards the interrupts of devices.
+    fn take_vectors<H: Host>(&mut self, host: &mut H) {
+        let vectors = host.take_vectors();
+        for (index, word) in (0u16..).zip(vectors) {
+            let mut rest = word;
+            while rest != 0 {
+                let vector = (index * 64) as u8 + rest.trailing_zeros() as u8;
+                rest &= rest - 1;
+                if vector == TIMER_VECTOR.0 {
+                    host.disarmed();
+                } else if DEVICE_VECTORS.contains(&vector)
+                    && let Some(route) = host.machine().route(host.cpu(), Vector(vector))
+                {
+                    let _ = route.vcpu.mailbox.post(route.vector, Trigger::Edge);
+                    let _ = exit::deliver::wake(&route.vcpu, host);
+                }
+            }
+        }
+    }
+
+    /// Lets the timers fire that are due.
+    fn expire<H: Host>(&mut self, host: &mut H) {
+        let now = host.now();
+        for resident in &mut self.residents {
+            let record = &mut resident.record;
+            if record.apic.deadline() <= now {
+                record.apic.expire(now);
+                record.work |= Work::EVENT;
+            }
+            if record.id() == VcpuId(0)
+                && Instant(record.partition.device_deadline.load(Relaxed)) <= now
+            {
+                let partition = record.partition.clone();
+                let _ = partition.devices.lock().expire(&partition, host);
+            }
+        }
+    }
+
+    fn adopt<H: Host>(&mut self, host: &mut H, maker: &mut impl Maker<V>, adoption: &Adoption) {
+        match maker.make(adoption) {
+            Ok(record) => self.residents.push(Resident {
+                record,
+                // It wakes by its reset hazard.
+                readiness: Readiness::Parked,
+                credit: self.queue.fresh(),
+                run_ticks: 0,
+            }),
+            Err(error) => {
+                let partition = &adoption.partition;
+                host.report(format_args!(
+                    "partition {}: vCPU {}: {error}",
+                    partition.name, adoption.vcpu
+                ));
+            }
+        }
+    }
+
+    /// Queues those for whom something has come.
+    fn wake_waiting(&mut self) {
+        for (index, resident) in self.residents.iter_mut().enumerate() {
+            if resident.readiness != Readiness::Ready
+                && (!resident.record.shared.is_quiet()
+                    || resident.record.work.contains(Work::EVENT))
+            {
+                resident.readiness = Readiness::Ready;
+                self.queue.enqueue(Slot(index), &mut resident.credit);
+            }
+        }
+    }
+
+    /// The earliest timer of any vCPU here.
+    fn next_deadline(&self) -> Instant {
+        let mut earliest = Instant::NEVER;
+        for resident in &self.residents {
+            let record = &resident.record;
+            if resident.readiness == Readiness::Parked {
+                continue;
+            }
+            earliest = earliest.min(record.apic.deadline());
+            if record.id() == VcpuId(0) {
+                earliest = earliest.min(Instant(record.partition.device_deadline.load(Relaxed)));
+            }
+        }
+        earliest
+    }
+
+    fn run_slot<H: Host>(&mut self, host: &mut H, slot: Slot) {
+        self.switch_to(slot);
+        let start = host.now();
+        let mut deadline = self.next_deadline();
+        let contended = self.queue.is_contended();
+        let Some(resident) = self.residents.get_mut(slot.0) else {
+            return;
+        };
+        if contended {
+            deadline = deadline.min(start + resident.credit.left());
+        }
+        host.arm(deadline);
+        let leave = exit::run(&mut *resident.record, host, &mut self.cpu);
+        let used = host.now().since(start);
+        resident.run_ticks = resident.run_ticks.saturating_add(used.0);
+        resident.credit.spend(used);
+        let record = &resident.record;
+        record
+            .shared
+            .set_usage(record.total_exits(), resident.run_ticks);
+        match leave {
+            Leave::Interrupted | Leave::Yield => {
+                if !contended {
+                    // Nobody was there to take turns with: a slice begins when somebody comes.
+                    resident.credit = self.queue.fresh();
+                }
+                self.queue.enqueue(slot, &mut resident.credit);
+            }
+            Leave::Halted | Leave::WaitIo => resident.readiness = Readiness::Waiting,
+            Leave::Stopped => {
+                resident.readiness = Readiness::Parked;
+                let enlisted = core::mem::take(&mut resident.record.enlisted);
+                if enlisted && resident.record.partition.retire_vcpu() {
+                    let partition = resident.record.partition.clone();
+                    lifecycle::ended(&partition, host);
+                }
+            }
+        }
+    }
+
+    /// Gives the CPU to this vCPU's extended state.
+    fn switch_to(&mut self, slot: Slot) {
+        if self.active == Some(slot) {
+            return;
+        }
+        if let Some(resident) = self
+            .active
+            .and_then(|Slot(index)| self.residents.get_mut(index))
+        {
+            resident.record.hw.deactivate(&mut self.cpu);
+        }
+        if let Some(resident) = self.residents.get_mut(slot.0) {
+            let (root, epoch) = (
+                resident.record.partition.root,
+                resident.record.partition.epoch(),
+            );
+            resident.record.hw.activate(&mut self.cpu, root, epoch);
+        }
+        self.active = Some(slot);
+    }
+}

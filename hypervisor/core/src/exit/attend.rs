@@ -1,0 +1,173 @@
+//! What must be looked at before an entry: hazards from other CPUs, the mailbox, deliverable interrupts.
+
+use core::ops::ControlFlow;
+
+use crate::exit::{Flow, Leave, RESUME, port};
+use crate::host::Host;
+use crate::id::Vector;
+use crate::local_apic::Drained;
+use crate::shared_vcpu::Hazard;
+use crate::vcpu::{StartState, Vcpu, Watch};
+use crate::vcpu_record::{Activity, VcpuRecord, Work};
+
+/// Clears everything that waits, or says why the vCPU cannot be entered.
+#[inline(never)]
+pub fn attend<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, cpu: &mut V::Cpu) -> Flow {
+    if !vcpu.shared.is_quiet() {
+        let hazard = vcpu.shared.take();
+        if !hazard.is_empty() {
+            hazards(vcpu, host, hazard)?;
+        }
+        let drained = vcpu.shared.mailbox.drain_into(&mut vcpu.apic);
+        vcpu.work |= Work::EVENT;
+        if drained != Drained::default() {
+            signals(vcpu, drained);
+        }
+    }
+    if !vcpu.enlisted {
+        vcpu.work = Work::empty();
+        return ControlFlow::Break(Leave::Stopped);
+    }
+    if vcpu.pending_io.is_some() {
+        return ControlFlow::Break(Leave::WaitIo);
+    }
+    if vcpu.activity == Activity::WaitForStartUp {
+        return ControlFlow::Break(Leave::Halted);
+    }
+    if vcpu.work.contains(Work::EVENT) {
+        vcpu.work.remove(Work::EVENT);
+        deliver(vcpu);
+    }
+    if vcpu.activity == Activity::Halted {
+        return ControlFlow::Break(Leave::Halted);
+    }
+    if vcpu.work.contains(Work::TAG) {
+        vcpu.work.remove(Work::TAG);
+        vcpu.hw.refresh(cpu, vcpu.partition.epoch());
+    }
+    if vcpu.work.contains(Work::YIELD) {
+        vcpu.work.remove(Work::YIELD);
+        return ControlFlow::Break(Leave::Yield);
+    }
+    RESUME
+}
+
+#[cold]
+#[inline(never)]
+fn hazards<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, hazard: Hazard) -> Flow {
+    if hazard.contains(Hazard::RESET) {
+        vcpu.reset();
+        vcpu.enlisted = true;
+    }
+    if hazard.contains(Hazard::STOP) {
+        return ControlFlow::Break(Leave::Stopped);
+    }
+    if hazard.contains(Hazard::FLUSH) {
+        vcpu.work |= Work::TAG;
+    }
+    if hazard.contains(Hazard::DOORBELLS) {
+        vcpu.doorbells = vcpu.partition.io.lock().doorbells.clone();
+    }
+    if hazard.contains(Hazard::IO_DONE) {
+        port::finish_request(vcpu, host, port::Answer::Slot)?;
+    }
+    if hazard.contains(Hazard::IO_LOST) {
+        port::finish_request(vcpu, host, port::Answer::Nobody)?;
+    }
+    RESUME
+}
+
+/// INIT, start-up, NMI and the 8259A's output.
+#[cold]
+#[inline(never)]
+fn signals<V: Vcpu>(vcpu: &mut VcpuRecord<V>, drained: Drained) {
+    if drained.init {
+        vcpu.activity = Activity::WaitForStartUp;
+        vcpu.work.remove(Work::NMI | Work::EXT_INT);
+        vcpu.shared.set_identity(vcpu.apic.identity());
+    }
+    if let Some(page) = drained.startup
+        && vcpu.activity == Activity::WaitForStartUp
+    {
+        vcpu.hw.reset(StartState::StartUp {
+            vector: Vector(page),
+        });
+        vcpu.work |= Work::TAG;
+        vcpu.activity = Activity::Running;
+    }
+    if drained.nmi {
+        vcpu.work |= Work::NMI;
+    }
+    if drained.ext_int {
+        vcpu.work |= Work::EXT_INT;
+    }
+}
+
+/// Injects the most urgent event that the guest can take, or asks to be told when it can.
+#[inline]
+fn deliver<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
+    if vcpu.work.intersects(Work::NMI | Work::EXT_INT) && deliver_rare(vcpu) {
+        return;
+    }
+    // The guest may have written CR8 without an exit.
+    let priority = vcpu.hw.cr8();
+    if priority != vcpu.apic.cr8() {
+        vcpu.apic.set_cr8(priority);
+    }
+    match vcpu.apic.next_vector() {
+        Some(vector) if vcpu.hw.can_take_interrupt() => {
+            vcpu.hw.inject_interrupt(vector);
+            vcpu.apic.acknowledge(vector);
+            vcpu.activity = Activity::Running;
+        }
+        Some(_) => ask_for_window(vcpu),
+        None => {
+            // A vector that only the task priority holds back needs an exit when CR8 falls.
+            let held_back = match vcpu.apic.highest_pending() {
+                Some(vector) => priority != 0 && vector.0 >> 4 <= priority,
+                None => false,
+            };
+            vcpu.hw
+                .watch_cr8(if held_back { Watch::On } else { Watch::Off });
+        }
+    }
+}
+
+fn ask_for_window<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
+    // A halted vCPU with interrupts off stays so: no instruction of its own can turn them on.
+    if vcpu.activity == Activity::Running {
+        vcpu.hw.request_window();
+    }
+}
+
+/// NMI and ExtINT; `true` where something was injected.
+#[cold]
+#[inline(never)]
+fn deliver_rare<V: Vcpu>(vcpu: &mut VcpuRecord<V>) -> bool {
+    if vcpu.work.contains(Work::NMI) {
+        if vcpu.hw.inject_nmi() {
+            vcpu.work.remove(Work::NMI);
+            vcpu.activity = Activity::Running;
+            // Whatever else is pending comes after it.
+            vcpu.hw.request_window();
+            return true;
+        }
+        vcpu.hw.request_window();
+    }
+    if vcpu.work.contains(Work::EXT_INT) && vcpu.apic.passes_ext_int() {
+        if !vcpu.hw.can_take_interrupt() {
+            ask_for_window(vcpu);
+            return false;
+        }
+        let vector = vcpu.partition.devices.lock().acknowledge_ext_int();
+        vcpu.work.remove(Work::EXT_INT);
+        if let Some(vector) = vector {
+            vcpu.hw.inject_interrupt(vector);
+            vcpu.activity = Activity::Running;
+            vcpu.work |= Work::EXT_INT;
+            vcpu.hw.request_window();
+            return true;
+        }
+    }
+    false
+}

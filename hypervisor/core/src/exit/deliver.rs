@@ -1,0 +1,150 @@
+//! Interrupts from a vCPU to others, and from devices to vCPUs.
+
+use core::ops::ControlFlow;
+
+use crate::exit::{Flow, RESUME};
+use crate::host::Host;
+use crate::local_apic::{
+    DeliveryMode, Effect, IpiRequest, Message, Shorthand, Trigger, lowest_priority,
+};
+use crate::partition::Partition;
+use crate::shared_vcpu::SharedVcpu;
+use crate::vcpu::Vcpu;
+use crate::vcpu_record::{VcpuRecord, Work};
+
+/// Whether something for this CPU's own run queue happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Woken {
+    /// A vCPU that this CPU owns: the run queue should be looked at.
+    Here,
+    /// Nobody, or a vCPU of another CPU, which was interrupted.
+    Elsewhere,
+}
+
+/// Makes the owner of the vCPU look at its mailbox and hazards.
+#[inline]
+pub fn wake<H: Host>(target: &SharedVcpu, host: &H) -> Woken {
+    let owner = target.owner();
+    if owner == host.cpu() {
+        Woken::Here
+    } else {
+        host.kick(owner);
+        Woken::Elsewhere
+    }
+}
+
+/// Does what a write to the local APIC demands.
+pub fn apply<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, effect: Effect) -> Flow {
+    match effect {
+        Effect::None => {}
+        Effect::TimerChanged => {
+            let deadline = vcpu.apic.deadline();
+            host.arm(deadline);
+        }
+        Effect::Ipi(request) => send_ipi(vcpu, host, request),
+        Effect::EoiBroadcast(vector) => {
+            let partition = vcpu.partition.clone();
+            if partition
+                .devices
+                .lock()
+                .end_of_interrupt(vector, &partition, host)
+                == Woken::Here
+            {
+                vcpu.work |= Work::YIELD;
+            }
+        }
+        Effect::IdentityChanged | Effect::ModeChanged => {
+            vcpu.shared.set_identity(vcpu.apic.identity());
+        }
+    }
+    RESUME
+}
+
+/// Delivers an IPI to every vCPU that it reaches.
+fn send_ipi<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, request: IpiRequest) {
+    let sender = vcpu.apic.id();
+    let message = request.message;
+    let to_self = request.shorthand == Shorthand::ToSelf
+        || request.shorthand == Shorthand::Explicit && message.destination.single() == Some(sender);
+    if to_self && message.delivery == DeliveryMode::Fixed {
+        let _ = vcpu.apic.accept(message.vector, Trigger::Edge);
+        vcpu.work |= Work::EVENT;
+        return;
+    }
+    let mut woken = Woken::Elsewhere;
+    for target in &vcpu.partition.vcpus {
+        let reached = target
+            .identity()
+            .is_some_and(|identity| request.reaches(sender, &identity));
+        if !reached {
+            continue;
+        }
+        if post(target, &message, host) == Woken::Here {
+            woken = Woken::Here;
+        }
+        if message.delivery == DeliveryMode::LowestPriority {
+            break;
+        }
+    }
+    if woken == Woken::Here {
+        vcpu.work |= Work::YIELD;
+    }
+}
+
+/// Puts a message into one vCPU's mailbox and wakes its owner.
+fn post<H: Host>(target: &SharedVcpu, message: &Message, host: &H) -> Woken {
+    let mailbox = &target.mailbox;
+    // Whoever posts into a mailbox that holds something already need not wake anybody, but a vCPU that waits
+    // on this CPU is cheap to look at: wake always.
+    let _ = match message.delivery {
+        DeliveryMode::Fixed | DeliveryMode::LowestPriority => {
+            mailbox.post(message.vector, message.trigger)
+        }
+        DeliveryMode::Nmi => mailbox.post_nmi(),
+        DeliveryMode::Init => mailbox.post_init(),
+        DeliveryMode::Startup => mailbox.post_startup(message.vector.0),
+        DeliveryMode::ExtInt => mailbox.post_ext_int(),
+        // No partition has system management mode.
+        DeliveryMode::Smi => return Woken::Elsewhere,
+    };
+    wake(target, host)
+}
+
+/// Delivers a device's message (MSI, I/O APIC) to the partition.
+pub fn deliver_message<H: Host>(partition: &Partition, message: &Message, host: &H) -> Woken {
+    let reached = |vcpu: &SharedVcpu| {
+        vcpu.identity()
+            .is_some_and(|identity| message.destination.matches(&identity))
+    };
+    if message.delivery == DeliveryMode::LowestPriority {
+        let candidates = partition
+            .vcpus
+            .iter()
+            .enumerate()
+            .filter(|(_, vcpu)| reached(vcpu))
+            .map(|(index, _)| (index, 0));
+        let rotate = usize::from(message.vector.0) % partition.vcpus.len().max(1);
+        return match lowest_priority(candidates, rotate)
+            .and_then(|index| partition.vcpus.get(index))
+        {
+            Some(target) => post(target, message, host),
+            None => Woken::Elsewhere,
+        };
+    }
+    let mut woken = Woken::Elsewhere;
+    for vcpu in partition.vcpus.iter().filter(|vcpu| reached(vcpu)) {
+        if post(vcpu, message, host) == Woken::Here {
+            woken = Woken::Here;
+        }
+    }
+    woken
+}
+
+/// Notes that the run queue should be looked at.
+pub fn note<V>(vcpu: &mut VcpuRecord<V>, woken: Woken) -> Flow {
+    if woken == Woken::Here {
+        vcpu.work |= Work::YIELD;
+    }
+    ControlFlow::Continue(())
+}

@@ -1,0 +1,246 @@
+//! IN and OUT.
+
+use core::ops::ControlFlow;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use bulkhead_abi::io::{DIRECTION_READ, DIRECTION_WRITE, STATE_FREE, STATE_PENDING, Space};
+
+use crate::exit::deliver::{self, Woken, wake};
+use crate::exit::{Flow, Leave, RESUME, crash, fault};
+use crate::fault::StopCause;
+use crate::host::Host;
+use crate::line::Line;
+use crate::local_apic::Trigger;
+use crate::platform_devices::PortAnswer;
+use crate::shared_vcpu::SharedVcpu;
+use crate::vcpu::{Direction, Gpr, PortAccess, PortForm, Vcpu};
+use crate::vcpu_record::{PendingAccess, PendingIo, VcpuRecord, Work};
+
+/// The port of POST codes, which operating systems also write to wait a microsecond.
+const POST_PORT: u16 = 0x80;
+
+/// A port access.
+#[inline(always)]
+pub fn port<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, access: PortAccess) -> Flow {
+    // Port exits tell the next RIP on every CPU.
+    let Ok(next) = vcpu.hw.next_rip() else {
+        return crash::stop(vcpu, host, StopCause::CannotEmulate, None);
+    };
+    if access.form == PortForm::String {
+        return crash::stop(vcpu, host, StopCause::CannotEmulate, None);
+    }
+    if access.port == POST_PORT && access.direction == Direction::Write {
+        vcpu.hw.complete(next);
+        return RESUME;
+    }
+    if access.port == bulkhead_abi::DEBUG_PORT && access.direction == Direction::Write {
+        vcpu.hw.complete(next);
+        return print(vcpu, host);
+    }
+    emulated(vcpu, host, access, next)
+}
+
+/// A byte for the console.
+#[inline(never)]
+fn print<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
+    let byte = vcpu.hw.gpr(Gpr::Rax) as u8;
+    let mut line = vcpu.partition.line.lock();
+    if line.push(byte) == Line::Complete {
+        host.print(&vcpu.partition.name, line.take());
+        // The run loop writes it to the console.
+        vcpu.work |= Work::YIELD;
+    }
+    RESUME
+}
+
+/// A port of a device: the hypervisor's own, a doorbell, or the management partition's.
+#[inline(never)]
+fn emulated<V: Vcpu, H: Host>(
+    vcpu: &mut VcpuRecord<V>,
+    host: &mut H,
+    access: PortAccess,
+    next: u64,
+) -> Flow {
+    let value = (vcpu.hw.gpr(Gpr::Rax) as u32) & mask(access.size);
+    let partition = vcpu.partition.clone();
+    let answer = partition
+        .devices
+        .lock()
+        .port(access, value, &partition, host);
+    match answer {
+        PortAnswer::Done { value, woken } => {
+            finish(vcpu, access, value, next);
+            return deliver::note(vcpu, woken);
+        }
+        PortAnswer::Reset => {
+            vcpu.hw.complete(next);
+            return crate::lifecycle::ask_for_restart(vcpu, host);
+        }
+        PortAnswer::NotMine => {}
+    }
+    if access.direction == Direction::Write {
+        let bell = vcpu.doorbells.ring(
+            Space::Port,
+            u64::from(access.port),
+            access.size,
+            u64::from(value),
+        );
+        if let Some(event) = bell {
+            vcpu.hw.complete(next);
+            return raise_event(vcpu, host, event);
+        }
+    }
+    let request = Request {
+        space: Space::Port,
+        direction: access.direction,
+        size: access.size,
+        address: u64::from(access.port),
+        data: u64::from(value),
+    };
+    match send_request(vcpu, host, &request, PendingAccess::Port(access)) {
+        Some(flow) => {
+            vcpu.hw.complete(next);
+            flow
+        }
+        None => {
+            // Nobody is there: as on a bus without a device, reads give ones and writes vanish.
+            finish(vcpu, access, u32::MAX, next);
+            RESUME
+        }
+    }
+}
+
+/// Completes an instruction; for reads with the value in the accumulator.
+fn finish<V: Vcpu>(vcpu: &mut VcpuRecord<V>, access: PortAccess, value: u32, next: u64) {
+    if access.direction == Direction::Read {
+        set_accumulator(vcpu, access.size, value);
+    }
+    vcpu.hw.complete(next);
+}
+
+/// Bytes and words merge into RAX, a double word zeroes its upper half (APM 3, IN).
+fn set_accumulator<V: Vcpu>(vcpu: &mut VcpuRecord<V>, size: u8, value: u32) {
+    let keep = match size {
+        1 => !0xff,
+        2 => !0xffff,
+        _ => 0,
+    };
+    let rax = vcpu.hw.gpr(Gpr::Rax) & keep | u64::from(value & mask(size));
+    vcpu.hw.set_gpr(Gpr::Rax, rax);
+}
+
+const fn mask(size: u8) -> u32 {
+    match size {
+        1 => 0xff,
+        2 => 0xffff,
+        _ => 0xffff_ffff,
+    }
+}
+
+/// An access for the management partition.
+pub struct Request {
+    /// Ports or memory.
+    pub space: Space,
+    /// Read or write.
+    pub direction: Direction,
+    /// Bytes.
+    pub size: u8,
+    /// Port or GPA.
+    pub address: u64,
+    /// The value of a write.
+    pub data: u64,
+}
+
+/// Hands a request to the management partition; `None` where it takes none from this partition.
+pub fn send_request<V: Vcpu, H: Host>(
+    vcpu: &mut VcpuRecord<V>,
+    host: &mut H,
+    request: &Request,
+    access: PendingAccess,
+) -> Option<Flow> {
+    let (page, first_port) = vcpu.partition.io.lock().requests?;
+    let index = vcpu.id().0;
+    let event = first_port.offset(index)?;
+    let slot = page.get(usize::from(index) * 8..)?;
+    let [state, address, data, ..] = slot else {
+        return None;
+    };
+    let direction = match request.direction {
+        Direction::Read => DIRECTION_READ,
+        Direction::Write => DIRECTION_WRITE,
+    };
+    // Relaxed, then Release: the management partition reads the other fields after it has seen the state.
+    address.store(request.address, Relaxed);
+    data.store(request.data, Relaxed);
+    let head = u64::from(STATE_PENDING)
+        | (request.space as u64) << 32
+        | u64::from(direction) << 40
+        | u64::from(request.size) << 48;
+    state.store(head, Release);
+    vcpu.pending_io = Some(PendingIo { page, access });
+    // The vCPU sleeps, so the run queue is looked at in any case.
+    let _ = raise_event(vcpu, host, event);
+    Some(ControlFlow::Break(Leave::WaitIo))
+}
+
+/// Who answered a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// The management partition: the data is in the slot.
+    Slot,
+    /// Nobody any more: reads give ones.
+    Nobody,
+}
+
+/// The request is answered: the instruction is done, or can be emulated to its end.
+pub fn finish_request<V: Vcpu, H: Host>(
+    vcpu: &mut VcpuRecord<V>,
+    host: &mut H,
+    answer: Answer,
+) -> Flow {
+    let Some(pending) = vcpu.pending_io.take() else {
+        return RESUME;
+    };
+    let index = usize::from(vcpu.id().0) * 8;
+    let data = match (answer, pending.page.get(index), pending.page.get(index + 2)) {
+        (Answer::Slot, Some(state), Some(data)) => {
+            // Acquire: partner of the management partition's store of the data before its hypercall.
+            let value = data.load(Acquire);
+            state.store(u64::from(STATE_FREE), Relaxed);
+            value
+        }
+        _ => u64::MAX,
+    };
+    match pending.access {
+        PendingAccess::Port(access) if access.direction == Direction::Read => {
+            set_accumulator(vcpu, access.size, data as u32);
+        }
+        PendingAccess::Port(_) => {}
+        PendingAccess::Memory => return fault::go_on(vcpu, host, data),
+    }
+    RESUME
+}
+
+/// Raises an event of the management partition.
+pub fn raise_event<V: Vcpu, H: Host>(
+    vcpu: &mut VcpuRecord<V>,
+    host: &H,
+    event: crate::event_page::EventPort,
+) -> Flow {
+    let woken = host
+        .machine()
+        .management()
+        .map_or(Woken::Elsewhere, |manager| {
+            let Some(vector) = manager.io.lock().events.and_then(|page| page.raise(event)) else {
+                return Woken::Elsewhere;
+            };
+            manager.vcpus.first().map_or(
+                Woken::Elsewhere,
+                |target: &alloc::sync::Arc<SharedVcpu>| {
+                    let _ = target.mailbox.post(vector, Trigger::Edge);
+                    wake(target, host)
+                },
+            )
+        });
+    deliver::note(vcpu, woken)
+}

@@ -1,0 +1,164 @@
+//! A partition's RAM: where its guest-physical memory lies in the machine.
+//!
+//! The ranges are fixed when the partition is made, so they are read without a lock.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::addr::{Gpa, Hpa, HpaRange, PAGE_SIZE};
+use crate::host::Host;
+
+/// One run of RAM.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RamRange {
+    /// First guest-physical address.
+    pub gpa: Gpa,
+    /// The machine memory behind it.
+    pub machine: HpaRange,
+}
+
+/// The address is not RAM of the partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotRam(pub Gpa);
+
+impl fmt::Display for NotRam {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the partition has no memory at {}", self.0)
+    }
+}
+
+/// All RAM of a partition.
+#[derive(Debug, Default)]
+pub struct GuestMemory {
+    ranges: Vec<RamRange>,
+}
+
+impl GuestMemory {
+    /// RAM of these ranges, which do not overlap in either address space.
+    pub fn new(ranges: Vec<RamRange>) -> Self {
+        Self { ranges }
+    }
+
+    /// The ranges.
+    pub fn ranges(&self) -> &[RamRange] {
+        &self.ranges
+    }
+
+    /// Bytes in all.
+    pub fn bytes(&self) -> u64 {
+        self.ranges.iter().map(|range| range.machine.bytes()).sum()
+    }
+
+    /// The machine address of a byte of RAM, and how many bytes follow it in its range.
+    ///
+    /// # Errors
+    /// [`NotRam`].
+    pub fn locate(&self, gpa: Gpa) -> Result<(Hpa, u64), NotRam> {
+        self.ranges
+            .iter()
+            .find_map(|range| {
+                let offset = gpa.checked_offset_from(range.gpa)?;
+                let left = range.machine.bytes().checked_sub(offset)?;
+                (left > 0).then(|| (range.machine.start.wrapping_add(offset), left))
+            })
+            .ok_or(NotRam(gpa))
+    }
+
+    /// The machine frame of a page that must be RAM and start at `gpa`.
+    ///
+    /// # Errors
+    /// [`NotRam`], also for an address that is not on a page border.
+    pub fn frame(&self, gpa: Gpa) -> Result<Hpa, NotRam> {
+        match self.locate(gpa)? {
+            (hpa, left) if left >= PAGE_SIZE && gpa.as_u64() & (PAGE_SIZE - 1) == 0 => Ok(hpa),
+            _ => Err(NotRam(gpa)),
+        }
+    }
+
+    /// Copies guest memory out.
+    ///
+    /// # Errors
+    /// [`NotRam`] with the first address that is not; bytes before it were copied.
+    pub fn read(&self, host: &mut impl Host, gpa: Gpa, bytes: &mut [u8]) -> Result<(), NotRam> {
+        let mut at = gpa;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (hpa, chunk) = self.chunk(at, rest.len())?;
+            let (now, later) = rest.split_at_mut(chunk);
+            host.read(hpa, now);
+            at = at.wrapping_add(chunk as u64);
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Copies into guest memory.
+    ///
+    /// # Errors
+    /// [`NotRam`] with the first address that is not; bytes before it were copied.
+    pub fn write(&self, host: &mut impl Host, gpa: Gpa, bytes: &[u8]) -> Result<(), NotRam> {
+        let mut at = gpa;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (hpa, chunk) = self.chunk(at, rest.len())?;
+            let (now, later) = rest.split_at(chunk);
+            host.write(hpa, now);
+            at = at.wrapping_add(chunk as u64);
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Zeroes all RAM.
+    pub fn clear(&self, host: &mut impl Host) {
+        for range in &self.ranges {
+            let mut frame = range.machine.start;
+            while frame < range.machine.end {
+                host.zero(frame);
+                frame = frame.wrapping_add(PAGE_SIZE);
+            }
+        }
+    }
+
+    /// Where `at` is, and how many of `wanted` bytes lie in its frame.
+    fn chunk(&self, at: Gpa, wanted: usize) -> Result<(Hpa, usize), NotRam> {
+        let (hpa, left) = self.locate(at)?;
+        let in_frame = PAGE_SIZE - (hpa.as_u64() & (PAGE_SIZE - 1));
+        Ok((hpa, (wanted as u64).min(left).min(in_frame) as usize))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory() -> GuestMemory {
+        let range = |gpa, hpa, bytes| RamRange {
+            gpa: Gpa::new(gpa),
+            machine: HpaRange::new(Hpa::new(hpa), bytes).unwrap(),
+        };
+        GuestMemory::new(vec![
+            range(0, 0x20_0000, 0x8000),
+            range(0x10_0000, 0x80_0000, 0x1000),
+        ])
+    }
+
+    #[test]
+    fn addresses_are_located_in_their_range_only() {
+        let memory = memory();
+        assert_eq!(
+            memory.locate(Gpa::new(0x7fff)),
+            Ok((Hpa::new(0x20_7fff), 1))
+        );
+        assert_eq!(
+            memory.locate(Gpa::new(0x8000)),
+            Err(NotRam(Gpa::new(0x8000)))
+        );
+        assert_eq!(memory.frame(Gpa::new(0x10_0000)), Ok(Hpa::new(0x80_0000)));
+        assert_eq!(
+            memory.frame(Gpa::new(0x10_0800)),
+            Err(NotRam(Gpa::new(0x10_0800)))
+        );
+        assert_eq!(memory.bytes(), 0x9000);
+    }
+}

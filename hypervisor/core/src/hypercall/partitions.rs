@@ -1,0 +1,43 @@
+//! Calls that act on partitions as wholes.
+
+use bulkhead_abi::host::PartitionState;
+use bulkhead_abi::hypercall::{PartitionAction, Status};
+
+use super::{Answer, Arguments, partition};
+use crate::config::Role;
+use crate::exit::deliver;
+use crate::host::Host;
+use crate::lifecycle;
+use crate::vcpu::Vcpu;
+use crate::vcpu_record::VcpuRecord;
+
+pub fn control<V: Vcpu, H: Host>(
+    vcpu: &mut VcpuRecord<V>,
+    host: &mut H,
+    arguments: Arguments,
+) -> Answer {
+    let subject = partition(host, arguments.rdi)?;
+    if subject.role == Role::Management {
+        return Err(Status::BadArgument);
+    }
+    if arguments.rsi == PartitionAction::Stop as u64 {
+        if !subject.stop(PartitionState::Stopped) {
+            return Err(Status::BadState);
+        }
+        let _ = deliver::note(vcpu, lifecycle::wake_all(&subject, host));
+        return Ok(0);
+    }
+    if arguments.rsi != PartitionAction::Start as u64 {
+        return Err(Status::BadArgument);
+    }
+    if subject.is_active() || subject.state() == PartitionState::Running {
+        return Err(Status::BadState);
+    }
+    match lifecycle::start(&subject, host) {
+        Ok(woken) => {
+            let _ = deliver::note(vcpu, woken);
+            Ok(0)
+        }
+        Err(_) => Err(Status::NoResource),
+    }
+}

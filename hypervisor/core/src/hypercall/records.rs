@@ -1,0 +1,71 @@
+//! Calls that fill in records: the machine, partitions, crashes, the log.
+
+use bulkhead_abi::host::PartitionInfo;
+use bulkhead_abi::hypercall::Status;
+use zerocopy::IntoBytes;
+
+use super::{Answer, Arguments, partition, write_record};
+use crate::addr::Gpa;
+use crate::host::Host;
+use crate::vcpu::Vcpu;
+use crate::vcpu_record::VcpuRecord;
+
+/// Bytes of log that one call copies at most.
+const LOG_CHUNK: usize = 1024;
+
+pub fn host_info<V: Vcpu, H: Host>(
+    vcpu: &VcpuRecord<V>,
+    host: &mut H,
+    arguments: Arguments,
+) -> Answer {
+    let record = host.info();
+    write_record(vcpu, host, arguments.rdi, record.as_bytes())
+}
+
+pub fn partition_info<V: Vcpu, H: Host>(
+    vcpu: &VcpuRecord<V>,
+    host: &mut H,
+    arguments: Arguments,
+) -> Answer {
+    let subject = partition(host, arguments.rdi)?;
+    let (exits, run_ticks) = subject.usage();
+    let mut record = PartitionInfo {
+        id: u32::from(subject.id.0),
+        state: subject.state() as u32,
+        vcpus: subject.vcpus.len() as u32,
+        restarts: subject.restarts(),
+        memory_bytes: subject.memory.bytes(),
+        exits,
+        run_ticks,
+        name: [0; 64],
+    };
+    for (slot, byte) in record.name.iter_mut().zip(subject.name.bytes()) {
+        *slot = byte;
+    }
+    write_record(vcpu, host, arguments.rsi, record.as_bytes())
+}
+
+pub fn crash_record<V: Vcpu, H: Host>(
+    vcpu: &VcpuRecord<V>,
+    host: &mut H,
+    arguments: Arguments,
+) -> Answer {
+    let record = partition(host, arguments.rdi)?.crash_record();
+    write_record(vcpu, host, arguments.rsi, record.as_bytes())
+}
+
+pub fn log_read<V: Vcpu, H: Host>(
+    vcpu: &VcpuRecord<V>,
+    host: &mut H,
+    arguments: Arguments,
+) -> Answer {
+    let mut chunk = [0; LOG_CHUNK];
+    let wanted = arguments.rdx.min(LOG_CHUNK as u64) as usize;
+    let bytes = chunk.get_mut(..wanted).ok_or(Status::BadArgument)?;
+    let (copied, lost) = host.read_log(arguments.rdi, bytes);
+    let bytes = chunk.get(..copied).ok_or(Status::BadArgument)?;
+    vcpu.partition
+        .memory
+        .write(host, Gpa::new(arguments.rsi), bytes)?;
+    Ok(copied as u64 | lost.min(u64::from(u32::MAX)) << 32)
+}

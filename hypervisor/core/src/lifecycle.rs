@@ -1,0 +1,186 @@
+//! A partition's life: started, ended by itself, crashed, stopped by management, started again.
+//!
+//! The hypervisor is the keeper of this state; the management partition learns of changes by its life-cycle port.
+
+use core::fmt;
+use core::ops::ControlFlow;
+
+use bulkhead_abi::host::PartitionState;
+
+use crate::boot_image::{self, BootError};
+use crate::config::Role;
+use crate::crash_report::CrashReport;
+use crate::exit::deliver::{Woken, wake};
+use crate::exit::{Flow, Leave, crash};
+use crate::fault::StopCause;
+use crate::host::{Host, MachineEnd};
+use crate::local_apic::Trigger;
+use crate::machine::WhenDone;
+use crate::partition::Partition;
+use crate::shared_vcpu::Hazard;
+use crate::vcpu::Vcpu;
+use crate::vcpu_record::VcpuRecord;
+
+/// Most starts of a management partition that fails again and again.
+const MAX_RESTARTS: u32 = 100;
+
+/// The partition cannot be started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StartError(pub BootError);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The guest is done.
+pub fn end_cleanly<V: Vcpu>(vcpu: &mut VcpuRecord<V>) -> Flow {
+    vcpu.partition.stop(PartitionState::Stopped);
+    ControlFlow::Break(Leave::Stopped)
+}
+
+/// The guest says that it has failed.
+pub fn report_failure<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
+    crash::stop(vcpu, host, StopCause::GuestReport, None)
+}
+
+/// The guest wants to be started again: by hypercall or by a reset port.
+pub fn ask_for_restart<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, _host: &mut H) -> Flow {
+    vcpu.partition.want_restart();
+    vcpu.partition.stop(PartitionState::Stopped);
+    ControlFlow::Break(Leave::Stopped)
+}
+
+/// Makes the owners of all vCPUs look at their hazards.
+pub fn wake_all<H: Host>(partition: &Partition, host: &H) -> Woken {
+    let mut woken = Woken::Elsewhere;
+    for vcpu in &partition.vcpus {
+        if wake(vcpu, host) == Woken::Here {
+            woken = Woken::Here;
+        }
+    }
+    woken
+}
+
+/// Loads the partition and lets its vCPUs run; none of them is active.
+///
+/// # Errors
+/// The image cannot be loaded; the partition stays as it is.
+pub fn start<H: Host>(partition: &Partition, host: &mut H) -> Result<Woken, StartError> {
+    let start = boot_image::load(partition, host).map_err(StartError)?;
+    partition.devices.lock().reset();
+    partition.set_start(start);
+    partition.run();
+    for vcpu in &partition.vcpus {
+        vcpu.raise(Hazard::RESET);
+    }
+    Ok(wake_all(partition, host))
+}
+
+/// The last vCPU of a partition that does not run any more has come to rest.
+pub fn ended<H: Host>(partition: &Partition, host: &mut H) {
+    let state = partition.state();
+    if let Some(rest) = partition.line.lock().take_rest() {
+        host.print(&partition.name, rest);
+    }
+    if state == PartitionState::Crashed {
+        let record = partition.crash_record();
+        host.report(format_args!(
+            "{}",
+            CrashReport {
+                name: &partition.name,
+                record: &record
+            }
+        ));
+    }
+    if partition.role == Role::Management {
+        management_ended(partition, host, state);
+        return;
+    }
+    if partition.take_restart_wish() {
+        restart(partition, host);
+    } else {
+        host.report(format_args!("partition {} has stopped", partition.name));
+    }
+    tell_management(partition, host);
+    end_machine_when_done(host);
+}
+
+/// Brings the management partition back, with its devices quiet.
+fn management_ended<H: Host>(partition: &Partition, host: &mut H, state: PartitionState) {
+    host.quiesce_devices();
+    host.machine().unbind_all(partition);
+    forget_routes(host);
+    let wish = partition.take_restart_wish();
+    if (state == PartitionState::Crashed || wish) && partition.restarts() < MAX_RESTARTS {
+        restart(partition, host);
+    } else {
+        host.report(format_args!(
+            "the management partition has stopped and stays so"
+        ));
+        end_machine_when_done(host);
+    }
+}
+
+/// The pages and ports that the management partition had registered are gone with it.
+fn forget_routes<H: Host>(host: &H) {
+    for id in 0..host.machine().partition_count() {
+        if let Some(other) = host.machine().partition(crate::id::PartitionId(id)) {
+            let mut io = other.io.lock();
+            io.requests = None;
+            io.lifecycle = None;
+            io.events = None;
+            io.doorbells = alloc::sync::Arc::default();
+            drop(io);
+            for vcpu in &other.vcpus {
+                vcpu.raise(Hazard::DOORBELLS | Hazard::IO_LOST);
+                let _ = wake(vcpu, host);
+            }
+        }
+    }
+}
+
+fn restart<H: Host>(partition: &Partition, host: &mut H) {
+    partition.count_restart();
+    match start(partition, host) {
+        Ok(_) => host.report(format_args!(
+            "partition {} is started again (restart {})",
+            partition.name,
+            partition.restarts()
+        )),
+        Err(error) => {
+            host.report(format_args!(
+                "partition {} cannot be started: {error}",
+                partition.name
+            ));
+        }
+    }
+}
+
+/// Raises the partition's life-cycle port.
+fn tell_management<H: Host>(partition: &Partition, host: &H) {
+    let Some(port) = partition.io.lock().lifecycle else {
+        return;
+    };
+    if let Some(manager) = host.machine().management()
+        && let Some(vector) = manager.io.lock().events.and_then(|page| page.raise(port))
+        && let Some(target) = manager.vcpus.first()
+    {
+        let _ = target.mailbox.post(vector, Trigger::Edge);
+        let _ = wake(target, host);
+    }
+}
+
+/// Ends the machine where it was asked to live as long as its guests.
+fn end_machine_when_done<H: Host>(host: &mut H) {
+    let guest_runs = |partition: &Partition| {
+        partition.role == Role::Guest
+            && (partition.state() == PartitionState::Running || partition.is_active())
+    };
+    if host.machine().when_done() == WhenDone::PowerOff && !host.machine().any_partition(guest_runs)
+    {
+        host.report(format_args!("all guests have ended"));
+        host.end(MachineEnd::PowerOff);
+    }
+}

@@ -1,0 +1,253 @@
+//! A partition: what its vCPUs share, and what the hypervisor knows of it.
+//!
+//! Immutable after construction except behind atomics and locks. Lock order: `space`, `devices`, `io`, `line`, `crash`;
+//! none of them is taken on the way of the exits that need to be fast.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, SeqCst},
+};
+
+use bulkhead_abi::crash::CrashRecord;
+use bulkhead_abi::host::PartitionState;
+use spin::Mutex;
+
+use crate::addr::Hpa;
+use crate::boot_image::BootImage;
+use crate::config::Role;
+use crate::cpuid::CpuidTable;
+use crate::device_windows::DeviceWindows;
+use crate::doorbell::DoorbellTable;
+use crate::event_page::{EventPage, EventPort};
+use crate::guest_memory::GuestMemory;
+use crate::host::SharedPage;
+use crate::id::{PartitionId, VcpuId};
+use crate::line::LineBuffer;
+use crate::msr::ControlRules;
+use crate::nested_space::NestedSpace;
+use crate::platform_devices::PlatformDevices;
+use crate::shared_vcpu::{Hazard, SharedVcpu};
+use crate::vcpu::StartState;
+
+/// Where the partition's unanswered accesses and its life-cycle changes are reported.
+#[derive(Default)]
+pub struct IoRoute {
+    /// The I/O page, and the event port of its first slot.
+    pub requests: Option<(SharedPage, EventPort)>,
+    /// The port for life-cycle changes.
+    pub lifecycle: Option<EventPort>,
+    /// Its own event page, if it manages.
+    pub events: Option<EventPage>,
+    /// The doorbells; replaced as a whole.
+    pub doorbells: Arc<DoorbellTable>,
+}
+
+/// What a partition is made of.
+pub struct PartitionParts {
+    /// Its id.
+    pub id: PartitionId,
+    /// Its name.
+    pub name: String,
+    /// Its rights.
+    pub role: Role,
+    /// What it is started from.
+    pub boot: BootImage,
+    /// Its RAM.
+    pub memory: GuestMemory,
+    /// The device memory it may reach.
+    pub windows: DeviceWindows,
+    /// Its nested tables, with all RAM mapped.
+    pub space: Box<dyn NestedSpace>,
+    /// What CPUID tells its vCPUs.
+    pub cpuid: CpuidTable,
+    /// The interrupt controllers and timers that its vCPUs share.
+    pub devices: PlatformDevices,
+    /// The shared parts of its vCPUs, in the order of their ids.
+    pub vcpus: Vec<Arc<SharedVcpu>>,
+}
+
+/// A partition.
+pub struct Partition {
+    /// Its id.
+    pub id: PartitionId,
+    /// Its name.
+    pub name: String,
+    /// Its rights.
+    pub role: Role,
+    /// What it is started from.
+    pub boot: BootImage,
+    /// What CPUID tells its vCPUs.
+    pub cpuid: CpuidTable,
+    /// What its vCPUs may write to control registers.
+    pub rules: ControlRules,
+    /// Its RAM.
+    pub memory: GuestMemory,
+    /// The device memory it may reach.
+    pub windows: DeviceWindows,
+    /// The shared parts of its vCPUs.
+    pub vcpus: Vec<Arc<SharedVcpu>>,
+    /// The root of the nested tables.
+    pub root: Hpa,
+    /// The nested tables.
+    pub space: Mutex<Box<dyn NestedSpace>>,
+    /// Interrupt controllers and timers shared by the vCPUs.
+    pub devices: Mutex<PlatformDevices>,
+    /// When the shared timers need attention, as a TSC value; looked at by the owner of vCPU 0.
+    pub device_deadline: AtomicU64,
+    /// Routes to the management partition.
+    pub io: Mutex<IoRoute>,
+    /// The line being printed.
+    pub line: Mutex<LineBuffer>,
+    crash: Mutex<CrashRecord>,
+    start: Mutex<Option<StartState>>,
+    state: AtomicU32,
+    /// Counts changes of the nested tables that need a TLB flush.
+    epoch: AtomicU64,
+    /// vCPUs that their CPU may still enter.
+    active: AtomicU32,
+    restarts: AtomicU32,
+    /// It asked to be started again when it has stopped.
+    restart_wanted: AtomicBool,
+}
+
+impl Partition {
+    /// A partition in state stopped.
+    pub fn new(parts: PartitionParts) -> Self {
+        Self {
+            id: parts.id,
+            name: parts.name,
+            role: parts.role,
+            boot: parts.boot,
+            rules: ControlRules::new(&parts.cpuid),
+            cpuid: parts.cpuid,
+            memory: parts.memory,
+            windows: parts.windows,
+            vcpus: parts.vcpus,
+            root: parts.space.root(),
+            space: Mutex::new(parts.space),
+            devices: Mutex::new(parts.devices),
+            device_deadline: AtomicU64::new(u64::MAX),
+            io: Mutex::new(IoRoute::default()),
+            line: Mutex::new(LineBuffer::new()),
+            crash: Mutex::new(CrashRecord::default()),
+            start: Mutex::new(None),
+            state: AtomicU32::new(PartitionState::Stopped as u32),
+            epoch: AtomicU64::new(1),
+            active: AtomicU32::new(0),
+            restarts: AtomicU32::new(0),
+            restart_wanted: AtomicBool::new(false),
+        }
+    }
+
+    /// Its state.
+    pub fn state(&self) -> PartitionState {
+        match self.state.load(Acquire) {
+            1 => PartitionState::Running,
+            3 => PartitionState::Crashed,
+            _ => PartitionState::Stopped,
+        }
+    }
+
+    /// Leaves state running; `false` where it was not running (someone else was faster).
+    pub fn stop(&self, next: PartitionState) -> bool {
+        let running = PartitionState::Running as u32;
+        let first = self
+            .state
+            .compare_exchange(running, next as u32, SeqCst, SeqCst)
+            .is_ok();
+        if first {
+            for vcpu in &self.vcpus {
+                vcpu.raise(Hazard::STOP);
+            }
+        }
+        first
+    }
+
+    /// Stops with a crash record; the first failure is kept.
+    pub fn crash(&self, record: CrashRecord) -> bool {
+        // The record is in place before anybody sees the state.
+        let mut slot = self.crash.lock();
+        let first = self.stop(PartitionState::Crashed);
+        if first {
+            *slot = record;
+        }
+        first
+    }
+
+    /// Where vCPU 0 starts from now on.
+    pub fn set_start(&self, start: StartState) {
+        *self.start.lock() = Some(start);
+    }
+
+    /// Where vCPU 0 starts; `None` before the partition was loaded.
+    pub fn start(&self) -> Option<StartState> {
+        *self.start.lock()
+    }
+
+    /// Enters state running from any state in which no vCPU is active.
+    pub fn run(&self) {
+        *self.crash.lock() = CrashRecord::default();
+        self.active.store(self.vcpus.len() as u32, SeqCst);
+        self.state.store(PartitionState::Running as u32, SeqCst);
+    }
+
+    /// It shall be started again once it has stopped.
+    pub fn want_restart(&self) {
+        self.restart_wanted.store(true, SeqCst);
+    }
+
+    /// Whether it shall be started again; asked once.
+    pub fn take_restart_wish(&self) -> bool {
+        self.restart_wanted.swap(false, SeqCst)
+    }
+
+    /// Counts a start after the first.
+    pub fn count_restart(&self) {
+        self.restarts.fetch_add(1, Relaxed);
+    }
+
+    /// Starts after the first.
+    pub fn restarts(&self) -> u32 {
+        self.restarts.load(Relaxed)
+    }
+
+    /// The crash record; all zero where there is none.
+    pub fn crash_record(&self) -> CrashRecord {
+        *self.crash.lock()
+    }
+
+    /// Whether a CPU may still enter one of its vCPUs.
+    pub fn is_active(&self) -> bool {
+        self.active.load(SeqCst) != 0
+    }
+
+    /// One more vCPU will not be entered any more; `true` for the last.
+    pub fn retire_vcpu(&self) -> bool {
+        self.active.fetch_sub(1, SeqCst) == 1
+    }
+
+    /// The TLB epoch of the nested tables.
+    pub fn epoch(&self) -> u64 {
+        // Acquire: partner of whoever changes the tables and then adds one.
+        self.epoch.load(Acquire)
+    }
+
+    /// The shared part of a vCPU.
+    pub fn vcpu(&self, id: VcpuId) -> Option<&Arc<SharedVcpu>> {
+        self.vcpus.get(usize::from(id.0))
+    }
+
+    /// Exits and TSC ticks of all vCPUs.
+    pub fn usage(&self) -> (u64, u64) {
+        self.vcpus
+            .iter()
+            .map(|vcpu| vcpu.usage())
+            .fold((0, 0), |(exits, ticks), (e, t)| {
+                (exits.saturating_add(e), ticks.saturating_add(t))
+            })
+    }
+}

@@ -1,0 +1,188 @@
+//! The part of a vCPU that every CPU may touch: its mailbox, its hazard word, where it lives.
+
+use core::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
+
+use crate::id::{ApicId, CpuId, VcpuId};
+use crate::local_apic::{Identity, IdentityMode, Mailbox};
+
+bitflags::bitflags! {
+    /// Reasons to look up before the next entry, set by any CPU.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Hazard: u32 {
+        /// The partition is no longer running.
+        const STOP = 1;
+        /// The nested tables lost mappings: a new TLB epoch.
+        const FLUSH = 2;
+        /// The management partition has answered the vCPU's I/O request.
+        const IO_DONE = 4;
+        /// The partition's doorbells changed.
+        const DOORBELLS = 8;
+        /// Start anew: the partition was loaded again.
+        const RESET = 16;
+        /// The management partition is gone, and with it whoever would have answered an I/O request.
+        const IO_LOST = 32;
+    }
+}
+
+/// The shared part of one vCPU.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct SharedVcpu {
+    hazard: AtomicU32,
+    /// The physical CPU that owns the vCPU.
+    owner: AtomicU32,
+    /// What the local APIC answers to, packed; see [`SharedVcpu::identity`].
+    identity: AtomicU64,
+    /// Exits so far, stored by the owner now and then.
+    exits: AtomicU64,
+    /// TSC ticks spent for the vCPU so far, stored by the owner now and then.
+    run_ticks: AtomicU64,
+    /// Interrupts and signals from others.
+    pub mailbox: Mailbox,
+    /// Its id.
+    pub id: VcpuId,
+    /// Its APIC id.
+    pub apic_id: ApicId,
+}
+
+/// No answer: globally disabled.
+const MODE_NONE: u64 = 0;
+/// x2APIC.
+const MODE_X2APIC: u64 = 1;
+/// xAPIC, flat or cluster as the DFR says.
+const MODE_XAPIC: u64 = 2;
+
+impl SharedVcpu {
+    /// The shared part of a vCPU that `owner` will run.
+    pub fn new(id: VcpuId, apic_id: ApicId, owner: CpuId) -> Self {
+        Self {
+            hazard: AtomicU32::new(0),
+            owner: AtomicU32::new(u32::from(owner.0)),
+            identity: AtomicU64::new(MODE_NONE),
+            exits: AtomicU64::new(0),
+            run_ticks: AtomicU64::new(0),
+            mailbox: Mailbox::new(),
+            id,
+            apic_id,
+        }
+    }
+
+    /// Whether nothing was raised or posted; the test before every entry.
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        // Relaxed: whoever sets a bit interrupts the CPU afterwards, and the exit brings us here again.
+        self.hazard.load(Relaxed) == 0 && self.mailbox.is_empty()
+    }
+
+    /// Raises hazards; the caller wakes the owner.
+    pub fn raise(&self, hazard: Hazard) {
+        // SeqCst (Release is needed): partner of `take`, publishes what the hazard is about.
+        self.hazard.fetch_or(hazard.bits(), SeqCst);
+    }
+
+    /// Takes all hazards.
+    pub fn take(&self) -> Hazard {
+        // SeqCst (Acquire is needed): partner of `raise`.
+        Hazard::from_bits_retain(self.hazard.swap(0, SeqCst))
+    }
+
+    /// The CPU that owns the vCPU.
+    pub fn owner(&self) -> CpuId {
+        // Acquire: partner of `set_owner`.
+        CpuId(self.owner.load(Acquire) as u16)
+    }
+
+    /// Says that another CPU owns the vCPU now.
+    pub fn set_owner(&self, cpu: CpuId) {
+        self.owner.store(u32::from(cpu.0), Release);
+    }
+
+    /// What the local APIC answers to; `None` while it is disabled.
+    pub fn identity(&self) -> Option<Identity> {
+        let packed = self.identity.load(Relaxed);
+        let mode = match packed & 3 {
+            MODE_X2APIC => IdentityMode::X2Apic,
+            MODE_XAPIC => IdentityMode::XApic {
+                ldr: (packed >> 32) as u32,
+                // Only the model in bits 31:28 of the DFR can be written; the others are ones.
+                dfr: (packed as u32 & 0xf0) << 24 | 0x0fff_ffff,
+            },
+            _ => return None,
+        };
+        Some(Identity {
+            id: self.apic_id,
+            mode,
+        })
+    }
+
+    /// Publishes what the local APIC answers to.
+    pub fn set_identity(&self, identity: Option<Identity>) {
+        let packed = match identity.map(|identity| identity.mode) {
+            None => MODE_NONE,
+            Some(IdentityMode::X2Apic) => MODE_X2APIC,
+            Some(IdentityMode::XApic { ldr, dfr }) => {
+                u64::from(ldr) << 32 | u64::from(dfr >> 24 & 0xf0) | MODE_XAPIC
+            }
+        };
+        self.identity.store(packed, Relaxed);
+    }
+
+    /// Exits and TSC ticks as last published.
+    pub fn usage(&self) -> (u64, u64) {
+        (self.exits.load(Relaxed), self.run_ticks.load(Relaxed))
+    }
+
+    /// Publishes exits and TSC ticks.
+    pub fn set_usage(&self, exits: u64, run_ticks: u64) {
+        self.exits.store(exits, Relaxed);
+        self.run_ticks.store(run_ticks, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_survive_packing() {
+        let vcpu = SharedVcpu::new(VcpuId(1), ApicId(3), CpuId(2));
+        assert_eq!(vcpu.identity(), None);
+        for mode in [
+            IdentityMode::X2Apic,
+            IdentityMode::XApic {
+                ldr: 0x0200_0000,
+                dfr: 0xffff_ffff,
+            },
+            IdentityMode::XApic {
+                ldr: 0x2100_0000,
+                dfr: 0x0fff_ffff,
+            },
+        ] {
+            vcpu.set_identity(Some(Identity {
+                id: ApicId(3),
+                mode,
+            }));
+            assert_eq!(
+                vcpu.identity(),
+                Some(Identity {
+                    id: ApicId(3),
+                    mode
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn hazards_are_taken_once() {
+        let vcpu = SharedVcpu::new(VcpuId(0), ApicId(0), CpuId(0));
+        assert!(vcpu.is_quiet());
+        vcpu.raise(Hazard::STOP);
+        vcpu.raise(Hazard::FLUSH);
+        assert!(!vcpu.is_quiet());
+        assert_eq!(vcpu.take(), Hazard::STOP | Hazard::FLUSH);
+        assert!(vcpu.is_quiet());
+    }
+}

@@ -1,0 +1,155 @@
+//! A vCPU as the CPU that owns it sees it: hardware state, local APIC, and what waits.
+//!
+//! Owned by one CPU's run queue; nobody else has a reference, so nothing here needs a lock.
+
+use alloc::sync::Arc;
+
+use crate::doorbell::DoorbellTable;
+use crate::host::SharedPage;
+use crate::id::VcpuId;
+use crate::local_apic::LocalApic;
+use crate::msr::Bank;
+use crate::partition::Partition;
+use crate::shared_vcpu::SharedVcpu;
+use crate::vcpu::{Exit, PortAccess, Vcpu};
+
+bitflags::bitflags! {
+    /// What the owner itself has to look at before the next entry.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Work: u32 {
+        /// An interrupt may be deliverable.
+        const EVENT = 1;
+        /// The TLB tag must be taken anew.
+        const TAG = 2;
+        /// Another vCPU of this CPU was woken, or the console has something to show.
+        const YIELD = 4;
+        /// An NMI is pending.
+        const NMI = 8;
+        /// The 8259A asserts its output.
+        const EXT_INT = 16;
+    }
+}
+
+/// What a vCPU does besides running.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Activity {
+    /// It runs instructions.
+    Running,
+    /// HLT: until an interrupt is delivered.
+    Halted,
+    /// After INIT: until a start-up IPI.
+    WaitForStartUp,
+}
+
+/// A request that the management partition has not answered yet.
+#[derive(Clone, Copy, Debug)]
+pub struct PendingIo {
+    /// Where its slot is.
+    pub page: SharedPage,
+    /// What becomes of the answer.
+    pub access: PendingAccess,
+}
+
+/// The instruction behind a pending request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PendingAccess {
+    /// IN or OUT: the instruction is done once the value is in the accumulator.
+    Port(PortAccess),
+    /// A memory access of an instruction that is emulated again with this answer.
+    Memory,
+}
+
+/// The vCPU's record. What every exit touches comes first.
+#[repr(C)]
+pub struct VcpuRecord<V> {
+    /// The hardware's side.
+    pub hw: V,
+    /// What to look at before the next entry.
+    pub work: Work,
+    /// Running, halted, or waiting for start-up.
+    pub activity: Activity,
+    /// The part that others may touch.
+    pub shared: Arc<SharedVcpu>,
+    /// The partition.
+    pub partition: Arc<Partition>,
+    /// The local APIC.
+    pub apic: LocalApic,
+    /// The MSRs that nothing else owns.
+    pub bank: Bank,
+    /// Exits by kind.
+    pub exits: [u64; Exit::KINDS],
+    /// The doorbells as last looked up.
+    pub doorbells: Arc<DoorbellTable>,
+    /// The unanswered request.
+    pub pending_io: Option<PendingIo>,
+    /// The answers to the device accesses of the instruction that is being emulated.
+    pub io_log: heapless::Vec<u64, 8>,
+    /// The partition runs, and counts on this vCPU.
+    pub enlisted: bool,
+}
+
+impl<V: Vcpu> VcpuRecord<V> {
+    /// The record of a vCPU in the state that a reset gives.
+    pub fn new(
+        hw: V,
+        shared: Arc<SharedVcpu>,
+        partition: Arc<Partition>,
+        apic: LocalApic,
+        bank: Bank,
+    ) -> Self {
+        let mut record = Self {
+            hw,
+            work: Work::empty(),
+            activity: Activity::Running,
+            shared,
+            partition,
+            apic,
+            bank,
+            exits: [0; Exit::KINDS],
+            doorbells: Arc::default(),
+            pending_io: None,
+            io_log: heapless::Vec::new(),
+            enlisted: false,
+        };
+        record.reset();
+        record
+    }
+
+    /// Power-up: vCPU 0 at its start, the others waiting for a start-up IPI.
+    pub fn reset(&mut self) {
+        self.apic.power_up_reset();
+        self.bank.reset();
+        self.shared.mailbox.clear();
+        self.work = Work::TAG;
+        self.pending_io = None;
+        self.io_log.clear();
+        self.activity = Activity::WaitForStartUp;
+        if self.id() == VcpuId(0)
+            && let Some(start) = self.partition.start()
+        {
+            self.apic.wire_like_firmware();
+            self.hw.reset(start);
+            self.activity = Activity::Running;
+        }
+        self.shared.set_identity(self.apic.identity());
+        self.doorbells = self.partition.io.lock().doorbells.clone();
+    }
+
+    /// Its id.
+    pub fn id(&self) -> VcpuId {
+        self.shared.id
+    }
+
+    /// Whether something must be looked at before the next entry.
+    #[inline(always)]
+    pub fn has_work(&self) -> bool {
+        !self.work.is_empty() || !self.shared.is_quiet()
+    }
+
+    /// Total exits.
+    pub fn total_exits(&self) -> u64 {
+        self.exits
+            .iter()
+            .fold(0, |sum, &count| sum.wrapping_add(count))
+    }
+}

@@ -1,0 +1,62 @@
+//! SVM on one physical CPU: switching it on, and what the CPU keeps for all of its vCPUs.
+
+use alloc::boxed::Box;
+use core::arch::asm;
+use core::arch::x86_64::__cpuid;
+
+use bulkhead_core::fault::ResourceError;
+use bulkhead_core::id::CpuId;
+use bulkhead_core::tlb_tag::{FlushByTag, TagPool};
+
+use super::instructions::{rdmsr, vmsave, wrmsr};
+use super::pages::{Page, physical_of, zeroed_box};
+use super::vmcb::EFER_SVME;
+
+/// MSR EFER.
+const EFER: u32 = 0xc000_0080;
+/// MSR VM_HSAVE_PA.
+const VM_HSAVE_PA: u32 = 0xc001_0117;
+
+/// What a physical CPU keeps for its vCPUs.
+pub struct SvmCpu {
+    pub(super) tags: TagPool,
+    /// Where VMRUN puts the host's state.
+    _host_save: Box<Page>,
+    /// The host's FS, GS, TR, LDTR and SYSCALL state for VMLOAD.
+    host_vmcb: Box<Page>,
+}
+
+impl SvmCpu {
+    /// Switches SVM on for the CPU that runs this; the boot-time probe has found everything that is needed.
+    ///
+    /// # Errors
+    /// The hypervisor's memory is exhausted.
+    pub fn enable(cpu: CpuId) -> Result<Self, ResourceError> {
+        let features = __cpuid(0x8000_000a);
+        let flush_by_tag =
+            if features.edx & 1 << 6 != 0 { FlushByTag::Supported } else { FlushByTag::Absent };
+        let tags = TagPool::new(cpu, features.ebx, flush_by_tag)
+            .map_err(|_| ResourceError::TableFull("TLB tags"))?;
+        let host_save: Box<Page> = zeroed_box()?;
+        let host_vmcb: Box<Page> = zeroed_box()?;
+        // SAFETY: the probe found SVM usable; both pages belong to this CPU for as long as it runs guests. CR4.OSFXSR (9) and
+        // OSXSAVE (18, where CPUID offers XSAVE) let the host move the guests' extended state.
+        unsafe {
+            wrmsr(EFER, rdmsr(EFER) | EFER_SVME);
+            wrmsr(VM_HSAVE_PA, physical_of(&*host_save).as_u64());
+            let mut cr4: u64;
+            asm!("mov {}, cr4", out(reg) cr4, options(nomem, nostack));
+            cr4 |= 1 << 9 | 1 << 10;
+            if __cpuid(1).ecx & 1 << 26 != 0 {
+                cr4 |= 1 << 18;
+            }
+            asm!("mov cr4, {}", in(reg) cr4, options(nomem, nostack));
+            vmsave(physical_of(&*host_vmcb).as_u64());
+        }
+        Ok(Self { tags, _host_save: host_save, host_vmcb })
+    }
+
+    pub(super) fn host_vmcb(&self) -> u64 {
+        physical_of(&*self.host_vmcb).as_u64()
+    }
+}

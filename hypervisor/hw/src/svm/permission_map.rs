@@ -1,0 +1,126 @@
+//! The port and MSR permission maps (APM 2 15.10.1, 15.11): a set bit intercepts.
+
+use alloc::boxed::Box;
+
+use bulkhead_core::addr::Hpa;
+use bulkhead_core::fault::ResourceError;
+
+use super::pages::{Page, Zeroed, physical_of, zeroed_box};
+
+/// 12 KiB: a bit a port, and 3 bits for accesses that reach past port 0xffff.
+#[repr(C, align(4096))]
+struct PortMap([Page; 3]);
+
+/// 8 KiB: two bits (read, write) an MSR for each of three ranges of 8192 MSRs.
+#[repr(C, align(4096))]
+struct MsrMap([Page; 2]);
+
+// SAFETY: pages of bytes may be zero.
+unsafe impl Zeroed for PortMap {}
+// SAFETY: pages of bytes may be zero.
+unsafe impl Zeroed for MsrMap {}
+
+/// The maps of a kind of partitions; they outlive every vCPU that uses them.
+pub struct PermissionMaps {
+    ports: Box<PortMap>,
+    msrs: Box<MsrMap>,
+}
+
+/// Which accesses of an MSR are let through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MsrAccess {
+    /// Reads only.
+    Read,
+    /// Reads and writes.
+    ReadWrite,
+}
+
+impl PermissionMaps {
+    /// Maps that intercept everything.
+    ///
+    /// # Errors
+    /// The hypervisor's memory is exhausted.
+    pub fn intercept_all() -> Result<Self, ResourceError> {
+        let mut maps = Self { ports: zeroed_box()?, msrs: zeroed_box()? };
+        maps.ports.0.iter_mut().for_each(|page| page.0.fill(0xff));
+        maps.msrs.0.iter_mut().for_each(|page| page.0.fill(0xff));
+        Ok(maps)
+    }
+
+    /// Lets the guest reach the ports `first` to `last` itself.
+    pub fn open_ports(&mut self, first: u16, last: u16) {
+        for port in first..=last {
+            let byte = self.ports.0.iter_mut().flat_map(|page| page.0.iter_mut()).nth(port as usize / 8);
+            if let Some(byte) = byte {
+                *byte &= !(1 << (port % 8));
+            }
+        }
+    }
+
+    /// Lets the guest reach an MSR itself; MSRs outside of the three ranges always exit.
+    pub fn open_msr(&mut self, msr: u32, access: MsrAccess) {
+        let Some(position) = msr_position(msr) else {
+            return;
+        };
+        let bits = match access {
+            MsrAccess::Read => 1,
+            MsrAccess::ReadWrite => 3,
+        };
+        let byte = self.msrs.0.iter_mut().flat_map(|page| page.0.iter_mut()).nth(position / 8);
+        if let Some(byte) = byte {
+            *byte &= !(bits << (position % 8));
+        }
+    }
+
+    /// Machine address of the port map.
+    pub fn ports(&self) -> Hpa {
+        physical_of(&*self.ports)
+    }
+
+    /// Machine address of the MSR map.
+    pub fn msrs(&self) -> Hpa {
+        physical_of(&*self.msrs)
+    }
+}
+
+/// The bit of the read permission.
+fn msr_position(msr: u32) -> Option<usize> {
+    let (range, index) = match msr {
+        0..=0x1fff => (0, msr),
+        0xc000_0000..=0xc000_1fff => (0x800, msr - 0xc000_0000),
+        0xc001_0000..=0xc001_1fff => (0x1000, msr - 0xc001_0000),
+        _ => return None,
+    };
+    Some(range * 8 + index as usize * 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn byte(pages: &[Page], index: usize) -> u8 {
+        pages[index / 4096].0[index % 4096]
+    }
+
+    #[test]
+    fn opening_touches_only_its_own_bits() {
+        let mut maps = PermissionMaps::intercept_all().unwrap();
+        maps.open_ports(0xcf8, 0xcff);
+        assert_eq!(byte(&maps.ports.0, 0xcf8 / 8), 0);
+        assert_eq!(byte(&maps.ports.0, 0xcf8 / 8 - 1), 0xff);
+        assert_eq!(byte(&maps.ports.0, 0xcf8 / 8 + 1), 0xff);
+        maps.open_msr(0xc000_0100, MsrAccess::ReadWrite);
+        maps.open_msr(0xc000_0101, MsrAccess::Read);
+        assert_eq!(byte(&maps.msrs.0, 0x800 + 0x100 / 4), 0b1111_1000);
+        let cleared: u32 = maps.msrs.0.iter().flat_map(|page| page.0).map(|b| b.count_zeros()).sum();
+        assert_eq!(cleared, 3);
+        maps.open_msr(0x4000_0000, MsrAccess::ReadWrite);
+    }
+
+    #[test]
+    fn the_last_port_has_a_bit() {
+        let mut maps = PermissionMaps::intercept_all().unwrap();
+        maps.open_ports(0xffff, 0xffff);
+        assert_eq!(byte(&maps.ports.0, 0x1fff), 0x7f);
+    }
+}

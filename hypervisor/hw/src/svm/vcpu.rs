@@ -1,0 +1,609 @@
+//! One virtual CPU on SVM: the implementation of the exit loop's port.
+
+use alloc::boxed::Box;
+
+use bulkhead_core::addr::{Gpa, Hpa};
+use bulkhead_core::fault::{Exception, ResourceError};
+use bulkhead_core::id::Vector;
+use bulkhead_core::tlb_tag::{FlushKind, TagHolder};
+use bulkhead_core::vcpu::{
+    Access, Direction, Exit, Gpr, LengthUnknown, NestedFault, PortAccess, PortForm, StartState,
+    SystemState, Vcpu, Watch,
+};
+
+use super::cpu::SvmCpu;
+use super::exit_code as code;
+use super::extended_state::ExtendedState;
+use super::instructions::{self, Registers, world_switch};
+use super::length_cache::LengthCache;
+use super::permission_map::PermissionMaps;
+use super::vmcb::{Event, EventKind, Intercepts, Segment, TlbControl, Vmcb};
+
+/// RFLAGS.IF.
+const RFLAGS_IF: u64 = 1 << 9;
+/// The bit of CR8 in the control-write intercepts.
+const CR8: u16 = 1 << 8;
+
+/// One virtual CPU on SVM.
+///
+/// What an entry touches comes first: registers, the VMCB and its address share the first three cache lines.
+#[repr(C, align(64))]
+pub struct SvmVcpu {
+    registers: Registers,
+    vmcb: Box<Vmcb>,
+    vmcb_address: u64,
+    /// VMLOAD has been done for this vCPU and the host's own segment bases are not in place.
+    loaded: Loaded,
+    host_vmcb: u64,
+    lengths: Box<LengthCache>,
+    tags: TagHolder,
+    extended: ExtendedState,
+}
+
+/// Whose FS, GS, TR, LDTR and SYSCALL state the CPU holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Loaded {
+    Host,
+    Guest,
+}
+
+impl SvmVcpu {
+    /// A vCPU in the power-up state with nothing mapped; `maps` decide which ports and MSRs it reaches itself.
+    ///
+    /// # Errors
+    /// The hypervisor's memory is exhausted.
+    pub fn new(maps: &PermissionMaps) -> Result<Self, ResourceError> {
+        let vmcb: Box<Vmcb> = super::pages::zeroed_box()?;
+        let lengths: Box<LengthCache> = super::pages::zeroed_box()?;
+        let vmcb_address = instructions::physical(&vmcb);
+        let mut vcpu = Self {
+            registers: Registers::default(),
+            vmcb,
+            vmcb_address,
+            loaded: Loaded::Host,
+            host_vmcb: 0,
+            lengths,
+            tags: TagHolder::new(),
+            extended: ExtendedState::new()?,
+        };
+        vcpu.vmcb.set_intercepts(Intercepts {
+            // #DB (1) and #AC (17) can repeat for ever inside one instruction; #MC (18) is the host's.
+            exceptions: 1 << 1 | 1 << 17 | 1 << 18,
+            first: code::first::INTR
+                | code::first::NMI
+                | code::first::INIT
+                | code::first::RDPMC
+                | code::first::CPUID
+                | code::first::RSM
+                | code::first::INVD
+                | code::first::HLT
+                | code::first::INVLPGA
+                | code::first::IOIO
+                | code::first::MSR
+                | code::first::SHUTDOWN,
+            second: code::second::VMRUN
+                | code::second::VMMCALL
+                | code::second::SVM_INSTRUCTIONS
+                | code::second::WBINVD
+                | code::second::MONITOR
+                | code::second::MWAIT
+                | code::second::XSETBV
+                | code::second::RDPRU,
+            // A wrong value in CR4 would otherwise surface as a refused entry instead of #GP.
+            control_writes: 1 << 4,
+        });
+        vcpu.vmcb.set_permission_maps(maps.ports(), maps.msrs());
+        vcpu.vmcb.mask_host_interrupts();
+        vcpu.reset(StartState::StartUp { vector: Vector(0) });
+        Ok(vcpu)
+    }
+
+    /// Brings the guest's VMLOAD state into the CPU.
+    #[cold]
+    #[inline(never)]
+    fn load(&mut self) {
+        // SAFETY: the VMCB is this vCPU's own; `park` stored the state that is loaded now.
+        unsafe { instructions::vmload(self.vmcb_address) };
+        self.loaded = Loaded::Guest;
+    }
+
+    /// Restores the host's own segment bases and keeps the guest's.
+    fn park(&mut self) {
+        if self.loaded == Loaded::Guest {
+            // SAFETY: both VMCBs are this CPU's: the guest's own and the one that holds the host's state.
+            unsafe {
+                instructions::vmsave(self.vmcb_address);
+                instructions::vmload(self.host_vmcb);
+            }
+            self.loaded = Loaded::Host;
+        }
+    }
+
+    /// Lets the host take what is pending, then closes again.
+    #[cold]
+    #[inline(never)]
+    fn take_interrupts(&mut self) {
+        self.park();
+        // SAFETY: SVM is on, and `park` has restored the host's segment bases.
+        unsafe {
+            instructions::stgi();
+            instructions::clgi();
+        }
+    }
+
+    /// Queues the event again whose delivery the exit interrupted.
+    #[cold]
+    #[inline(never)]
+    fn redeliver(&mut self, event: Event) {
+        match event.kind() {
+            // RIP still points to the INT, INT3 or INTO, which will run again.
+            EventKind::Software | EventKind::Reserved => {}
+            EventKind::Exception if matches!(event.vector(), 3 | 4) => {}
+            EventKind::Interrupt | EventKind::Nmi | EventKind::Exception => {
+                self.vmcb.set_injection(Some(event));
+            }
+        }
+    }
+
+    /// The exits off the hot path.
+    #[cold]
+    #[inline(never)]
+    fn rare_exit(&mut self, exit_code: u32) -> Exit {
+        match exit_code {
+            code::VINTR => {
+                self.vmcb.set_window(Watch::Off);
+                Exit::Window
+            }
+            code::CR_WRITE_0..=code::CR_WRITE_15 => Exit::ControlWrite,
+            // #MC: the handler of the host sees the banks; the guest's state is not to be trusted.
+            0x52 => Exit::MachineCheck,
+            code::EXCEPTION_0..=code::EXCEPTION_31 => {
+                let vector = (exit_code - code::EXCEPTION_0) as u8;
+                let error_code = match vector {
+                    8 | 10..=14 | 17 | 21 | 29 | 30 => Some(self.vmcb.exit_info_1() as u32),
+                    _ => None,
+                };
+                Exit::Exception(Exception { vector, error_code })
+            }
+            code::INVD | code::WBINVD => Exit::CacheFlush,
+            code::RDPMC => Exit::PerformanceCounter,
+            code::XSETBV => Exit::XSetBv,
+            code::RSM
+            | code::INVLPGA
+            | code::VMRUN
+            | code::VMLOAD..=code::SKINIT
+            | code::MONITOR
+            | code::MWAIT
+            | code::RDPRU => Exit::Undefined,
+            code::SHUTDOWN => Exit::TripleFault,
+            code::INVALID => Exit::InvalidState,
+            _ => Exit::Unknown,
+        }
+    }
+
+    /// Sets the tag, and the flush that goes with it, for the entries from now on.
+    fn take_tag(&mut self, cpu: &mut SvmCpu, epoch: u64) {
+        self.settle_flush(cpu);
+        let (tag, flush) = cpu.tags.tag_for(&mut self.tags, epoch);
+        self.vmcb.set_tag(tag.get());
+        self.vmcb.set_tlb_control(match flush {
+            FlushKind::None => TlbControl::Keep,
+            FlushKind::ThisTag => TlbControl::ThisTag,
+            FlushKind::AllTags => TlbControl::All,
+        });
+    }
+
+    /// Tells the pool that a demanded flush was executed, once an entry has done so.
+    fn settle_flush(&mut self, cpu: &mut SvmCpu) {
+        if self.vmcb.tlb_control() == TlbControl::Keep {
+            cpu.tags.entered(&mut self.tags);
+        }
+    }
+}
+
+impl Vcpu for SvmVcpu {
+    type Cpu = SvmCpu;
+
+    #[inline(always)]
+    fn enter(&mut self) -> Exit {
+        if self.loaded == Loaded::Host {
+            self.load();
+        }
+        // SAFETY: the VMCB confines the guest by nested tables and permission maps that the constructor and `activate`
+        // set; SVM is on and GIF is 0 since `activate`; the VMLOAD state was loaded above.
+        unsafe { world_switch(&mut self.registers, self.vmcb_address) };
+        let vmcb = &mut *self.vmcb;
+        vmcb.set_clean();
+        vmcb.set_injection(None);
+        vmcb.set_tlb_control(TlbControl::Keep);
+        let exit_code = vmcb.exit_code();
+        if let Some(event) = vmcb.interrupted_event() {
+            self.redeliver(event);
+        }
+        match exit_code {
+            code::CPUID => Exit::Cpuid,
+            code::MSR => {
+                if self.vmcb.exit_info_1() & 1 != 0 {
+                    Exit::MsrWrite
+                } else {
+                    Exit::MsrRead
+                }
+            }
+            code::VMMCALL => Exit::Hypercall,
+            code::IOIO => {
+                let info = self.vmcb.exit_info_1();
+                Exit::Port(PortAccess {
+                    port: (info >> 16) as u16,
+                    size: (info >> 4) as u8 & 7,
+                    direction: if info & 1 != 0 { Direction::Read } else { Direction::Write },
+                    form: if info & 4 != 0 { PortForm::String } else { PortForm::Single },
+                })
+            }
+            code::HLT => Exit::Halt,
+            code::NPF => {
+                let info = self.vmcb.exit_info_1();
+                Exit::NestedFault(NestedFault {
+                    gpa: Gpa::new(self.vmcb.exit_info_2()),
+                    access: if info & 1 << 4 != 0 {
+                        Access::Fetch
+                    } else if info & 1 << 1 != 0 {
+                        Access::Write
+                    } else {
+                        Access::Read
+                    },
+                    in_walk: info & 1 << 33 != 0,
+                })
+            }
+            code::INTR | code::NMI | code::INIT | code::SMI => {
+                self.take_interrupts();
+                Exit::Interrupt
+            }
+            other => self.rare_exit(other),
+        }
+    }
+
+    fn activate(&mut self, cpu: &mut SvmCpu, root: Hpa, epoch: u64) {
+        self.vmcb.set_dirty();
+        self.vmcb.set_nested_root(root);
+        self.take_tag(cpu, epoch);
+        self.host_vmcb = cpu.host_vmcb();
+        self.extended.load();
+    }
+
+    fn refresh(&mut self, cpu: &mut SvmCpu, epoch: u64) {
+        self.take_tag(cpu, epoch);
+    }
+
+    fn deactivate(&mut self, cpu: &mut SvmCpu) {
+        self.settle_flush(cpu);
+        self.extended.store();
+    }
+
+    fn hold_interrupts(&mut self) {
+        // SAFETY: SVM is on; `release_interrupts` opens GIF again.
+        unsafe { instructions::clgi() };
+    }
+
+    fn release_interrupts(&mut self) {
+        self.park();
+        // SAFETY: SVM is on, and `park` has restored the host's segment bases.
+        unsafe { instructions::stgi() };
+    }
+
+    #[inline(always)]
+    fn gpr(&self, register: Gpr) -> u64 {
+        let [r8, r9, r10, r11, r12, r13, r14, r15] = self.registers.r;
+        match register {
+            Gpr::Rax => self.vmcb.rax(),
+            Gpr::Rcx => self.registers.rcx,
+            Gpr::Rdx => self.registers.rdx,
+            Gpr::Rbx => self.registers.rbx,
+            Gpr::Rsp => self.vmcb.rsp(),
+            Gpr::Rbp => self.registers.rbp,
+            Gpr::Rsi => self.registers.rsi,
+            Gpr::Rdi => self.registers.rdi,
+            Gpr::R8 => r8,
+            Gpr::R9 => r9,
+            Gpr::R10 => r10,
+            Gpr::R11 => r11,
+            Gpr::R12 => r12,
+            Gpr::R13 => r13,
+            Gpr::R14 => r14,
+            Gpr::R15 => r15,
+        }
+    }
+
+    #[inline(always)]
+    fn set_gpr(&mut self, register: Gpr, value: u64) {
+        let [r8, r9, r10, r11, r12, r13, r14, r15] = &mut self.registers.r;
+        match register {
+            Gpr::Rax => self.vmcb.set_rax(value),
+            Gpr::Rcx => self.registers.rcx = value,
+            Gpr::Rdx => self.registers.rdx = value,
+            Gpr::Rbx => self.registers.rbx = value,
+            Gpr::Rsp => self.vmcb.set_rsp(value),
+            Gpr::Rbp => self.registers.rbp = value,
+            Gpr::Rsi => self.registers.rsi = value,
+            Gpr::Rdi => self.registers.rdi = value,
+            Gpr::R8 => *r8 = value,
+            Gpr::R9 => *r9 = value,
+            Gpr::R10 => *r10 = value,
+            Gpr::R11 => *r11 = value,
+            Gpr::R12 => *r12 = value,
+            Gpr::R13 => *r13 = value,
+            Gpr::R14 => *r14 = value,
+            Gpr::R15 => *r15 = value,
+        }
+    }
+
+    #[inline]
+    fn rip(&self) -> u64 {
+        self.vmcb.rip()
+    }
+
+    #[inline(always)]
+    fn next_rip(&self) -> Result<u64, LengthUnknown> {
+        let vmcb = &*self.vmcb;
+        let reported = vmcb.next_rip();
+        if reported != 0 {
+            return Ok(reported);
+        }
+        let exit_code = vmcb.exit_code();
+        if exit_code == code::IOIO {
+            return Ok(vmcb.exit_info_2());
+        }
+        let rip = vmcb.rip();
+        let linear = vmcb.cs_base().wrapping_add(rip);
+        match self.lengths.get(linear, vmcb.cr3(), exit_code) {
+            Some(length) => Ok(rip.wrapping_add(length)),
+            None => Err(LengthUnknown),
+        }
+    }
+
+    #[inline(always)]
+    fn complete(&mut self, next: u64) {
+        self.vmcb.set_rip(next);
+        self.vmcb.end_shadow();
+    }
+
+    fn learn_length(&mut self, length: u8) {
+        let linear = self.vmcb.cs_base().wrapping_add(self.vmcb.rip());
+        self.lengths.insert(linear, self.vmcb.cr3(), self.vmcb.exit_code(), length);
+    }
+
+    #[inline]
+    fn can_take_interrupt(&self) -> bool {
+        self.vmcb.rflags() & RFLAGS_IF != 0
+            && !self.vmcb.in_shadow()
+            && self.vmcb.injection().is_none()
+    }
+
+    #[inline]
+    fn inject_interrupt(&mut self, vector: Vector) {
+        self.vmcb.set_injection(Some(Event::interrupt(vector.0)));
+    }
+
+    fn inject_exception(&mut self, exception: Exception) -> bool {
+        let event = match self.vmcb.injection() {
+            Some(first) if first.kind() == EventKind::Exception => {
+                match combine(first.vector(), exception.vector) {
+                    Combined::Second => Event::exception(exception.vector, exception.error_code),
+                    Combined::DoubleFault => Event::exception(8, Some(0)),
+                    Combined::TripleFault => return false,
+                }
+            }
+            _ => Event::exception(exception.vector, exception.error_code),
+        };
+        self.vmcb.set_injection(Some(event));
+        true
+    }
+
+    fn inject_nmi(&mut self) -> bool {
+        let free = self.vmcb.injection().is_none() && !self.vmcb.in_shadow();
+        if free {
+            self.vmcb.set_injection(Some(Event::nmi()));
+        }
+        free
+    }
+
+    fn request_window(&mut self) {
+        self.vmcb.set_window(Watch::On);
+        // CR8 writes with a virtual interrupt pending bring some emulators down, and a change of CR8 is of
+        // interest now anyway.
+        self.watch_cr8(Watch::On);
+    }
+
+    #[inline]
+    fn cr8(&self) -> u8 {
+        self.vmcb.task_priority()
+    }
+
+    #[inline]
+    fn set_cr8(&mut self, priority: u8) {
+        self.vmcb.set_task_priority(priority);
+    }
+
+    fn watch_cr8(&mut self, watch: Watch) {
+        self.vmcb.set_control_write_intercept(CR8, watch);
+    }
+
+    #[inline]
+    fn cr4(&self) -> u64 {
+        self.vmcb.cr4()
+    }
+
+    fn system(&self) -> SystemState {
+        let [cr0, cr2, cr3, cr4, efer] = self.vmcb.control_registers();
+        let cs = self.vmcb.cs();
+        SystemState {
+            cr0,
+            cr2,
+            cr3,
+            cr4,
+            efer: efer & !super::vmcb::EFER_SVME,
+            rflags: self.vmcb.rflags(),
+            cpl: self.vmcb.cpl(),
+            cs_base: cs.base,
+            cs_selector: cs.selector,
+            // Attribute bit 9 is L, bit 10 is D; LMA is EFER bit 10.
+            code_64: cs.attributes & 1 << 9 != 0 && efer & 1 << 10 != 0,
+            code_32: cs.attributes & 1 << 10 != 0,
+        }
+    }
+
+    fn set_cr4(&mut self, value: u64) {
+        self.vmcb.set_cr4(value);
+        // A MOV to CR4 that changes PGE, PSE, PAE or SMEP flushes the TLB; the intercepted one did not.
+        self.tags.invalidate();
+    }
+
+    fn set_efer(&mut self, value: u64) {
+        self.vmcb.set_efer(value);
+        self.tags.invalidate();
+    }
+
+    fn xcr0(&self) -> u64 {
+        self.extended.xcr0()
+    }
+
+    fn set_xcr0(&mut self, value: u64) {
+        self.extended.set_xcr0(value);
+    }
+
+    fn tsc_offset(&self) -> u64 {
+        self.vmcb.tsc_offset()
+    }
+
+    fn set_tsc_offset(&mut self, offset: u64) {
+        self.vmcb.set_tsc_offset(offset);
+    }
+
+    fn kept_msr(&self, msr: u32) -> Option<u64> {
+        match msr {
+            0x277 => Some(self.vmcb.pat()),
+            0xc000_0103 => Some(self.extended.tsc_aux()),
+            // The others never exit: the permission map lets the guest reach them.
+            _ => None,
+        }
+    }
+
+    fn set_kept_msr(&mut self, msr: u32, value: u64) -> Option<()> {
+        match msr {
+            0x277 => self.vmcb.set_pat(value),
+            0xc000_0103 => self.extended.set_tsc_aux(value),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn reset(&mut self, start: StartState) {
+        self.registers = Registers::default();
+        self.lengths.clear();
+        self.tags.invalidate();
+        let vmcb = &mut *self.vmcb;
+        vmcb.set_injection(None);
+        vmcb.set_window(Watch::Off);
+        vmcb.set_control_write_intercept(CR8, Watch::Off);
+        vmcb.set_task_priority(0);
+        vmcb.end_shadow();
+        vmcb.set_rax(0);
+        vmcb.set_rflags(2);
+        vmcb.set_cr2(0);
+        vmcb.set_debug(0xffff_0ff0, 0x400);
+        vmcb.set_pat(0x0007_0406_0007_0406);
+        for msr in KEPT_BY_VMLOAD {
+            if let Some(value) = vmcb.kept_msr(msr) {
+                *value = 0;
+            }
+        }
+        let table = Segment { limit: 0xffff, ..Segment::default() };
+        match start {
+            StartState::StartUp { vector } => {
+                let selector = (vector.0 as u16) << 8;
+                let code = Segment {
+                    selector,
+                    attributes: 0x09b,
+                    limit: 0xffff,
+                    base: (selector as u64) << 4,
+                };
+                let data = Segment { attributes: 0x093, limit: 0xffff, ..Segment::default() };
+                vmcb.set_segments(code, data);
+                vmcb.set_tables(table, table);
+                vmcb.set_control_registers(0x6000_0010, Gpa::new(0), 0);
+                vmcb.set_efer(0);
+                vmcb.set_rip(0);
+                vmcb.set_rsp(0);
+            }
+            StartState::Direct { entry, stack, argument, page_tables, gdt } => {
+                let code =
+                    Segment { selector: 0x8, attributes: 0xa9b, limit: 0xffff_ffff, base: 0 };
+                let data =
+                    Segment { selector: 0x10, attributes: 0xc93, limit: 0xffff_ffff, base: 0 };
+                vmcb.set_segments(code, data);
+                let gdt = Segment { limit: 23, base: gdt.as_u64(), ..Segment::default() };
+                vmcb.set_tables(gdt, Segment::default());
+                // PG, WP, NE, ET, MP, PE; PAE; NXE, LMA, LME.
+                vmcb.set_control_registers(0x8001_0033, page_tables, 0x20);
+                vmcb.set_efer(0xd00);
+                vmcb.set_rip(entry);
+                vmcb.set_rsp(stack);
+                self.registers.rdi = argument;
+            }
+        }
+        self.extended.reset();
+        self.vmcb.set_dirty();
+    }
+
+    fn exit_code(&self) -> u64 {
+        self.vmcb.exit_code() as u64
+    }
+
+    fn explain(&self) -> &'static str {
+        if self.vmcb.exit_code() == code::INVALID {
+            super::consistency::explain(&self.vmcb)
+        } else {
+            ""
+        }
+    }
+}
+
+/// The MSRs that VMLOAD and VMSAVE move.
+const KEPT_BY_VMLOAD: [u32; 10] = [
+    0x174, 0x175, 0x176, 0xc000_0081, 0xc000_0082, 0xc000_0083, 0xc000_0084, 0xc000_0100,
+    0xc000_0101, 0xc000_0102,
+];
+
+/// What two exceptions in a row make (APM 2 8.2.9, SDM 3A table 6-5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Combined {
+    Second,
+    DoubleFault,
+    TripleFault,
+}
+
+fn combine(first: u8, second: u8) -> Combined {
+    let contributory = |vector: u8| matches!(vector, 0 | 10..=13);
+    match (first, second) {
+        (8, second) if contributory(second) || second == 14 => Combined::TripleFault,
+        (first, second) if contributory(first) && contributory(second) => Combined::DoubleFault,
+        (14, second) if contributory(second) || second == 14 => Combined::DoubleFault,
+        _ => Combined::Second,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Combined, combine};
+
+    #[test]
+    fn faults_combine_as_the_manual_says() {
+        assert_eq!(combine(13, 13), Combined::DoubleFault);
+        assert_eq!(combine(13, 14), Combined::Second);
+        assert_eq!(combine(14, 14), Combined::DoubleFault);
+        assert_eq!(combine(14, 13), Combined::DoubleFault);
+        assert_eq!(combine(8, 13), Combined::TripleFault);
+        assert_eq!(combine(8, 14), Combined::TripleFault);
+        assert_eq!(combine(6, 13), Combined::Second);
+        assert_eq!(combine(1, 14), Combined::Second);
+    }
+}
