@@ -103,6 +103,7 @@ fn survey(magic: u32, info: Hpa) -> Box<Found> {
 
     let identity = CpuIdentity::read(&ThisCpu);
     let features = CpuFeatures::read(&ThisCpu);
+    banner::record(&ThisCpu);
     banner::cpu(&identity, &features);
     let svm = required(SvmProbe::read(&ThisCpu, &ThisMsrs));
     banner::svm(&svm);

@@ -3,7 +3,7 @@
 use bulkhead_boot::{BootInfo, MemoryKind};
 use bulkhead_hw::acpi::Acpi;
 use bulkhead_hw::info;
-use bulkhead_hw::probe::{CpuFeatures, CpuIdentity, SvmProbe};
+use bulkhead_hw::probe::{CpuFeatures, CpuIdentity, CpuidSource, SvmProbe};
 use heapless::String;
 
 /// Names joined by blanks; those beyond the room are left out.
@@ -38,6 +38,28 @@ pub fn cpu(identity: &CpuIdentity, features: &CpuFeatures) {
         "CPU features missing:{}",
         names(table.into_iter(), Found::No)
     );
+}
+
+/// The raw answers behind the probe, at debug level: they make a machine a unit test.
+pub fn record(cpu: &impl CpuidSource) {
+    const LEAVES: [u32; 12] = [
+        0,
+        1,
+        7,
+        0xb,
+        0x8000_0000,
+        0x8000_0001,
+        0x8000_0002,
+        0x8000_0003,
+        0x8000_0004,
+        0x8000_0007,
+        0x8000_0008,
+        0x8000_000a,
+    ];
+    for leaf in LEAVES {
+        let [a, b, c, d] = cpu.cpuid(leaf, 0);
+        bulkhead_hw::debug!("CPUID {leaf:#010x}: {a:#010x} {b:#010x} {c:#010x} {d:#010x}");
+    }
 }
 
 /// Virtualization.

@@ -105,9 +105,7 @@ impl Fadt {
             pm1_control: [extended(172).or(port(64)), extended(184).or(port(68))],
             reset,
             dsdt: Hpa::new(dsdt.unwrap_or(u64::from(u32_at(table, 40)?))),
-            enable: port(48)
-                .filter(|_| enable != 0)
-                .map(|port| (port, enable)),
+            enable: port(48).filter(|_| enable != 0).map(|port| (port, enable)),
             sci: u16_at(table, 46)?,
         })
     }

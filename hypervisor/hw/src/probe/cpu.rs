@@ -131,7 +131,11 @@ impl CpuFeatures {
             }
         };
         let [_, _, c1, _] = cpu.cpuid(1, 0);
-        let [_, b7, c7, _] = if highest >= 7 { cpu.cpuid(7, 0) } else { [0; 4] };
+        let [_, b7, c7, _] = if highest >= 7 {
+            cpu.cpuid(7, 0)
+        } else {
+            [0; 4]
+        };
         let [_, _, _, d1] = extended(0x8000_0001);
         let [_, _, _, power] = extended(0x8000_0007);
         let [sizes, ..] = extended(0x8000_0008);

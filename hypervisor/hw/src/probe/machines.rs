@@ -1,0 +1,127 @@
+//! Recorded machines: what the hypervisor prints at `loglevel=debug`.
+
+use super::{CpuidSource, MsrSource};
+
+/// A leaf and its EAX, EBX, ECX, EDX.
+pub type Leaf = (u32, [u32; 4]);
+
+/// A machine on record. Leaves that were not recorded answer zero.
+#[derive(Clone)]
+pub struct Machine {
+    pub leaves: Vec<Leaf>,
+    pub vm_cr: u64,
+}
+
+impl Machine {
+    pub fn new(leaves: &[Leaf]) -> Self {
+        Machine {
+            leaves: leaves.to_vec(),
+            vm_cr: 0,
+        }
+    }
+
+    /// The same machine with another answer for one leaf.
+    pub fn with(mut self, leaf: u32, answer: [u32; 4]) -> Self {
+        self.leaves.retain(|(number, _)| *number != leaf);
+        self.leaves.push((leaf, answer));
+        self
+    }
+
+    pub fn answer(&self, leaf: u32) -> [u32; 4] {
+        let found = self.leaves.iter().find(|(number, _)| *number == leaf);
+        found.map_or([0; 4], |(_, answer)| *answer)
+    }
+}
+
+impl CpuidSource for Machine {
+    fn cpuid(&self, leaf: u32, _subleaf: u32) -> [u32; 4] {
+        self.answer(leaf)
+    }
+}
+
+impl MsrSource for Machine {
+    fn read(&self, number: u32) -> u64 {
+        assert_eq!(number, 0xc001_0114, "only VM_CR is asked for");
+        self.vm_cr
+    }
+}
+
+/// QEMU 7.2 TCG, `-cpu EPYC,+svm,+npt`.
+#[rustfmt::skip]
+pub const QEMU_EPYC: [Leaf; 12] = [
+    (0x0000_0000, [0x0000_000d, 0x6874_7541, 0x444d_4163, 0x6974_6e65]),
+    (0x0000_0001, [0x0080_0f12, 0x0000_0800, 0xf6d8_320b, 0x078b_fbfd]),
+    (0x0000_0007, [0x0000_0000, 0x0098_01a9, 0x0000_0000, 0x0000_0000]),
+    (0x0000_000b, [0x0000_0000, 0x0000_0001, 0x0000_0100, 0x0000_0000]),
+    (0x8000_0000, [0x8000_001e, 0x6874_7541, 0x444d_4163, 0x6974_6e65]),
+    (0x8000_0001, [0x0080_0f12, 0x0000_0000, 0x0000_0075, 0x2dd3_fbfd]),
+    (0x8000_0002, [0x2044_4d41, 0x4359_5045, 0x6f72_5020, 0x7373_6563]),
+    (0x8000_0003, [0x0000_726f, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
+    (0x8000_0004, [0x0000_0000, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
+    (0x8000_0007, [0x0000_0000, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
+    (0x8000_0008, [0x0000_3028, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
+    (0x8000_000a, [0x0000_0001, 0x0000_0010, 0x0000_0000, 0x0000_0001]),
+];
+
+/// QEMU 7.2 TCG, `-cpu max`.
+#[rustfmt::skip]
+pub const QEMU_MAX: [Leaf; 11] = [
+    (0x0000_0000, [0x0000_000d, 0x6874_7541, 0x444d_4163, 0x6974_6e65]),
+    (0x0000_0001, [0x0006_0fb1, 0x0000_0800, 0xf6d8_320b, 0x0fcb_fbfd]),
+    (0x0000_0007, [0x0000_0000, 0x01d8_43a9, 0x8001_020c, 0x0000_0000]),
+    (0x8000_0000, [0x8000_000a, 0x6874_7541, 0x444d_4163, 0x6974_6e65]),
+    (0x8000_0001, [0x0006_0fb1, 0x0000_0000, 0x0000_0075, 0xedd3_fbfd]),
+    (0x8000_0002, [0x554d_4551, 0x4743_5420, 0x5550_4320, 0x7265_7620]),
+    (0x8000_0003, [0x6e6f_6973, 0x352e_3220, 0x0000_002b, 0x0000_0000]),
+    (0x8000_0004, [0x0000_0000, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
+    (0x8000_0007, [0x0000_0000, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
+    (0x8000_0008, [0x0000_3928, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
+    (0x8000_000a, [0x0000_0001, 0x0000_0010, 0x0000_0000, 0x1001_0001]),
+];
+
+/// QEMU 7.2 TCG, `-cpu qemu64,-svm`.
+#[rustfmt::skip]
+pub const QEMU64_NO_SVM: [Leaf; 9] = [
+    (0x0000_0000, [0x0000_000d, 0x6874_7541, 0x444d_4163, 0x6974_6e65]),
+    (0x0000_0001, [0x0006_0fb1, 0x0000_0800, 0x8000_2001, 0x078b_fbfd]),
+    (0x8000_0000, [0x8000_000a, 0x6874_7541, 0x444d_4163, 0x6974_6e65]),
+    (0x8000_0001, [0x0006_0fb1, 0x0000_0000, 0x0000_0001, 0x2193_fbfd]),
+    (0x8000_0002, [0x554d_4551, 0x7269_5620, 0x6c61_7574, 0x5550_4320]),
+    (0x8000_0003, [0x7265_7620, 0x6e6f_6973, 0x352e_3220, 0x0000_002b]),
+    (0x8000_0004, [0x0000_0000, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
+    (0x8000_0008, [0x0000_3028, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
+    (0x8000_000a, [0x0000_0000, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
+];
+
+/// QEMU 7.2 TCG, `-cpu qemu64`: SVM without nested paging. Differs from the one without SVM here.
+#[rustfmt::skip]
+pub const QEMU64: [Leaf; 2] = [
+    (0x8000_0001, [0x0006_0fb1, 0x0000_0000, 0x0000_0005, 0x2193_fbfd]),
+    (0x8000_000a, [0x0000_0001, 0x0000_0010, 0x0000_0000, 0x0000_0000]),
+];
+
+/// QEMU 7.2 TCG, `-cpu Skylake-Server`: no SVM, and no leaf for it: out of range, Intel CPUs answer
+/// with the highest basic leaf, so there is garbage at 8000_000A.
+#[rustfmt::skip]
+pub const QEMU_SKYLAKE: [Leaf; 10] = [
+    (0x0000_0000, [0x0000_000d, 0x756e_6547, 0x6c65_746e, 0x4965_6e69]),
+    (0x0000_0001, [0x0005_0654, 0x0000_0800, 0xf6d8_3203, 0x078b_fbfd]),
+    (0x0000_0007, [0x0000_0000, 0x0198_03a9, 0x0000_0008, 0x0000_0000]),
+    (0x8000_0000, [0x8000_0008, 0x756e_6547, 0x6c65_746e, 0x4965_6e69]),
+    (0x8000_0001, [0x0005_0654, 0x0000_0000, 0x0000_0021, 0x2c10_0800]),
+    (0x8000_0002, [0x6574_6e49, 0x6558_206c, 0x5020_6e6f, 0x6563_6f72]),
+    (0x8000_0003, [0x7266_7373, 0x6b53_2820, 0x6b61_6c79, 0x0000_2965]),
+    (0x8000_0004, [0x0000_0000, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
+    (0x8000_0008, [0x0000_3028, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
+    (0x8000_000a, [0x0000_02e7, 0x0000_0240, 0x0000_0a88, 0x0000_0001]),
+];
+
+/// Bochs' `ryzen` model, by its feature list: NP, LBRV, NRIPS, flush by ASID, pause filter.
+#[rustfmt::skip]
+pub const BOCHS_RYZEN: [Leaf; 5] = [
+    (0x0000_0000, [0x0000_000d, 0x6874_7541, 0x444d_4163, 0x6974_6e65]),
+    (0x0000_0001, [0x0080_0f11, 0x0000_0800, 0x7ed8_320b, 0x178b_fbff]),
+    (0x8000_0000, [0x8000_001f, 0x6874_7541, 0x444d_4163, 0x6974_6e65]),
+    (0x8000_0001, [0x0080_0f11, 0x0000_0000, 0x0000_0005, 0x2fd3_fbff]),
+    (0x8000_000a, [0x0000_0001, 0x0000_0010, 0x0000_0000, 0x0000_044b]),
+];
