@@ -101,8 +101,18 @@ def type_name(item):
     return item.type + ("[]" if item.is_array else "")
 
 
+def default(by_name, cls, name):
+    """The default of a property; an override that gives none keeps the inherited one, which pywbem drops."""
+    while cls is not None and name in cls.properties:
+        if cls.properties[name].value is not None:
+            return plain(cls.properties[name].value)
+        cls = by_name.get(cls.superclass)
+    return None
+
+
 def facts(classes):
     """The lines that our dump has for the same classes, without the flavors, which pywbem leaves open."""
+    by_name = {cls.classname: cls for cls in classes}
     for cls in classes:
         name = cls.classname
         yield ["class", name, cls.superclass]
@@ -115,7 +125,7 @@ def facts(classes):
                 prop.reference_class,
                 prop.class_origin,
                 bool(prop.propagated),
-                plain(prop.value),
+                default(by_name, cls, prop.name),
             ]
             yield from qualifier_facts(element, prop.qualifiers)
         for method in cls.methods.values():
@@ -145,7 +155,7 @@ def comparable(lines, overriding):
                 line = line[: place + 3]
         elif feature in overriding:
             # A feature that overrides is local (DSP0201, attribute PROPAGATED); pywbem says propagated.
-            place = 8 if line[0] == "property" else 5
+            place = 7 if line[0] == "property" else 5
             line = line[:place] + line[place + 1 :]
         yield json.dumps(line)
 
