@@ -6,6 +6,7 @@
 
 mod banner;
 mod cpus;
+mod crash_test;
 mod early;
 mod image;
 mod interrupts;
@@ -218,7 +219,8 @@ extern "C" fn second_stage(found: *mut Found) -> ! {
     crate::host::start(finish(*found))
 }
 
-/// The second stage.
+/// The second stage. Not inlined, so that its large frame is gone when the host starts.
+#[inline(never)]
 fn finish(found: Found) -> Box<Platform> {
     let mode = interrupts::choose_mode(&found.features, found.options.apic);
     // SAFETY: only this CPU runs; its region is mapped and its block used here first. The APIC's
@@ -257,6 +259,9 @@ fn finish(found: Found) -> Box<Platform> {
             "{} CPUs of the firmware's list are left out",
             found.acpi.madt.cpus.len() - cpus.len()
         );
+    }
+    if let Some(test) = found.options.crash_test {
+        crash_test::run(test);
     }
     let memory_bytes = banner::usable_bytes(&found.boot);
     Box::new(Platform {

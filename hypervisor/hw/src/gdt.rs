@@ -52,19 +52,18 @@ pub(crate) struct TablePointer {
 
 impl CpuTables {
     pub(crate) const fn new(cpu: CpuId) -> Self {
-        let mut interrupt_stacks = [0; 7];
-        interrupt_stacks[IST_DOUBLE_FAULT as usize - 1] = Stack::DOUBLE_FAULT.top(cpu).as_u64();
-        interrupt_stacks[IST_NMI as usize - 1] = Stack::NMI.top(cpu).as_u64();
-        interrupt_stacks[IST_MACHINE_CHECK as usize - 1] = Stack::MACHINE_CHECK.top(cpu).as_u64();
+        // In the order of the IST numbers above, which count from 1.
+        let interrupt_stacks = [
+            Stack::DOUBLE_FAULT.top(cpu).as_u64(),
+            Stack::NMI.top(cpu).as_u64(),
+            Stack::MACHINE_CHECK.top(cpu).as_u64(),
+            0,
+            0,
+            0,
+            0,
+        ];
         CpuTables {
-            gdt: UnsafeCell::new([
-                0,
-                0x00af_9b00_0000_ffff,
-                0x00cf_9300_0000_ffff,
-                0,
-                0,
-                0,
-            ]),
+            gdt: UnsafeCell::new([0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0, 0, 0]),
             tss: TaskState {
                 reserved0: 0,
                 stacks: [0; 3],
@@ -85,10 +84,8 @@ impl CpuTables {
     pub(crate) unsafe fn load(&'static self) {
         let base = (&raw const self.tss) as u64;
         // An available 64-bit TSS descriptor (APM 2 4.8.3).
-        let low = (TSS_BYTES - 1)
-            | (base & 0x00ff_ffff) << 16
-            | 0x89 << 40
-            | (base >> 24 & 0xff) << 56;
+        let low =
+            (TSS_BYTES - 1) | (base & 0x00ff_ffff) << 16 | 0x89 << 40 | (base >> 24 & 0xff) << 56;
         let pointer = TablePointer {
             limit: size_of::<[u64; 6]>() as u16 - 1,
             base: self.gdt.get() as u64,

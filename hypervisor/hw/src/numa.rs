@@ -149,10 +149,7 @@ mod tests {
         nodes
             .split(&srat, range(0x1_0000_0000, 0x2_0000_0000), &mut parts)
             .unwrap();
-        let found: std::vec::Vec<_> = parts
-            .iter()
-            .map(|part| (part.node.0, part.range))
-            .collect();
+        let found: std::vec::Vec<_> = parts.iter().map(|part| (part.node.0, part.range)).collect();
         assert_eq!(
             found,
             [

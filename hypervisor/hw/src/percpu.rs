@@ -48,9 +48,8 @@ pub struct PerCpu {
 const _: () = assert!(size_of::<PerCpu>() as u64 <= CPU_REGION_BYTES - PER_CPU_OFFSET);
 
 /// Where the pending bits are, counted from the last byte of the region (for the interrupt stubs).
-pub(crate) const PENDING_FROM_LAST: i64 = PER_CPU_OFFSET as i64
-    + offset_of!(PerCpu, pending) as i64
-    - (CPU_REGION_BYTES as i64 - 1);
+pub(crate) const PENDING_FROM_LAST: i64 =
+    PER_CPU_OFFSET as i64 + offset_of!(PerCpu, pending) as i64 - (CPU_REGION_BYTES as i64 - 1);
 /// Where the count of NMIs is, counted the same way.
 pub(crate) const NMIS_FROM_LAST: i64 =
     PER_CPU_OFFSET as i64 + offset_of!(PerCpu, nmis) as i64 - (CPU_REGION_BYTES as i64 - 1);

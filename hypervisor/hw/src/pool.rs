@@ -10,9 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bulkhead_core::addr::{Hpa, HpaRange, Hva, PAGE_SIZE};
 use bulkhead_core::fault::ResourceError;
-use bulkhead_core::frames::{
-    BLOCK_BYTES, FrameAllocator, FramePool, Owner, Placement, PoolBlock,
-};
+use bulkhead_core::frames::{BLOCK_BYTES, FrameAllocator, FramePool, Owner, Placement, PoolBlock};
 use bulkhead_core::paging::{TableFrames, TableMemory};
 use spin::Mutex;
 

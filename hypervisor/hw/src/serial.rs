@@ -31,9 +31,8 @@ impl Serial {
     /// so that the caller stops using it.
     #[must_use]
     pub fn write(&mut self, text: &str) -> bool {
-        text.bytes().all(|byte| {
-            (byte != b'\n' || self.send(b'\r')) && self.send(byte)
-        })
+        text.bytes()
+            .all(|byte| (byte != b'\n' || self.send(b'\r')) && self.send(byte))
     }
 
     fn send(&mut self, byte: u8) -> bool {

@@ -27,8 +27,12 @@ pub enum ExitCode {
 pub fn is_qemu() -> bool {
     // SAFETY: the device is read-only through these ports; on other machines they are unused
     // (they lie outside of what PCI host bridges decode by default).
-    let (mut selector, mut data) =
-        unsafe { (Port::<u16>::new(FW_CFG_SELECTOR), Port::<u8>::new(FW_CFG_DATA)) };
+    let (mut selector, mut data) = unsafe {
+        (
+            Port::<u16>::new(FW_CFG_SELECTOR),
+            Port::<u8>::new(FW_CFG_DATA),
+        )
+    };
     selector.write(0);
     b"QEMU".iter().all(|expected| data.read() == *expected)
 }

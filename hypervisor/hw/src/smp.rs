@@ -108,7 +108,10 @@ pub unsafe fn start(
     space::attach_windows(block);
     let [root, stack, argument] = entry.mailbox;
     root.store(space::root().as_u64(), Ordering::Relaxed);
-    argument.store((&raw const *block).expose_provenance() as u64, Ordering::Relaxed);
+    argument.store(
+        (&raw const *block).expose_provenance() as u64,
+        Ordering::Relaxed,
+    );
     // The stack is the ticket that a CPU takes: Release, so that it finds the other words set.
     stack.store(Stack::MAIN.top(cpu).as_u64(), Ordering::Release);
     // SAFETY: the target waits for start-up or sleeps in the firmware; the page is filled.

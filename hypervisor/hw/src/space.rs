@@ -150,11 +150,7 @@ pub unsafe fn map_direct(range: HpaRange) -> Result<(), SpaceError> {
 ///
 /// # Safety
 /// The range must be a device's, not RAM.
-pub unsafe fn map_device(
-    start: Hpa,
-    bytes: u64,
-    memory: MemoryType,
-) -> Result<Hva, SpaceError> {
+pub unsafe fn map_device(start: Hpa, bytes: u64, memory: MemoryType) -> Result<Hva, SpaceError> {
     let first = start.align_down(PageSize::Size4K);
     let end = start
         .checked_add(bytes)
@@ -170,9 +166,7 @@ pub unsafe fn map_device(
     map(Hva::new(address), length, first, Permissions::RW, memory)?;
     // A page stays free between devices, so that an overrun faults.
     *next = after + PAGE_SIZE;
-    Ok(Hva::new(
-        address + start.page_offset(PageSize::Size4K),
-    ))
+    Ok(Hva::new(address + start.page_offset(PageSize::Size4K)))
 }
 
 /// Maps the registers of the local APICs.
@@ -258,4 +252,3 @@ fn lowest_entry(table: &PageTable<LongMode<Hva>>, address: Hva) -> Option<(Hpa, 
 fn window_base(cpu: CpuId) -> Hva {
     Hva::new(WINDOWS + u64::from(cpu.0) * WINDOW_STRIDE)
 }
-

@@ -73,9 +73,9 @@ impl Window {
     ///
     /// # Safety
     /// The frame must be RAM, and writing to it through the window must not break memory safety:
-    /// it must not be memory that the hypervisor itself uses. Only with the hypervisor's GS.
+    /// it must not be memory that the hypervisor itself uses.
     pub unsafe fn open(frame: Hpa) -> Option<Window> {
-        let windows = &PerCpu::current().windows;
+        let windows = &PerCpu::from_stack().windows;
         let slot = windows.open.get().trailing_ones();
         if slot >= SLOTS {
             return None;
@@ -137,7 +137,7 @@ impl Window {
 
 impl Drop for Window {
     fn drop(&mut self) {
-        let windows = &PerCpu::current().windows;
+        let windows = &PerCpu::from_stack().windows;
         if let Some(entry) = windows.entry(self.slot) {
             entry.store(0, Ordering::Release);
             registers::flush_page(Hva::new(self.address as u64));

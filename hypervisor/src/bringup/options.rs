@@ -25,6 +25,34 @@ pub enum ApicChoice {
     XapicOnly,
 }
 
+/// A deliberate crash, to test the crash record and the protection of memory from outside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CrashTest {
+    /// Recursion without end.
+    StackOverflow,
+    /// A write to code.
+    WriteCode,
+    /// A jump into data.
+    RunData,
+    /// A read from an address that is not mapped.
+    Unmapped,
+    /// A panic.
+    Panic,
+}
+
+impl CrashTest {
+    fn named(name: &str) -> Option<CrashTest> {
+        Some(match name {
+            "stack" => CrashTest::StackOverflow,
+            "write-code" => CrashTest::WriteCode,
+            "run-data" => CrashTest::RunData,
+            "unmapped" => CrashTest::Unmapped,
+            "panic" => CrashTest::Panic,
+            _ => return None,
+        })
+    }
+}
+
 /// The parsed options.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Options {
@@ -34,6 +62,8 @@ pub struct Options {
     pub apic: ApicChoice,
     /// `exit=when-done`.
     pub exit: Exit,
+    /// `crash-test=stack|write-code|run-data|unmapped|panic`.
+    pub crash_test: Option<CrashTest>,
 }
 
 impl Options {
@@ -52,6 +82,9 @@ impl Options {
                 ("exit", Some("when-done")) => {
                     options.exit = Exit::WhenDone;
                     Some(())
+                }
+                ("crash-test", Some(name)) => {
+                    CrashTest::named(name).map(|test| options.crash_test = Some(test))
                 }
                 ("loglevel", Some(name)) => Level::named(name).map(log::set_level),
                 _ => None,

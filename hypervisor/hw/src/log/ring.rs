@@ -21,6 +21,8 @@ pub enum Level {
     Info = 2,
     /// For developers.
     Debug = 3,
+    /// A partition printed it; never filtered.
+    Partition = 4,
 }
 
 impl Level {
@@ -41,6 +43,7 @@ impl Level {
             Level::Warn => "warning: ",
             Level::Info => "",
             Level::Debug => "debug: ",
+            Level::Partition => "",
         }
     }
 }
@@ -73,7 +76,9 @@ impl Record {
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("bulkhead: ")?;
+        if self.level != Level::Partition {
+            f.write_str("bulkhead: ")?;
+        }
         f.write_str(self.level.prefix())?;
         for chunk in self.text().utf8_chunks() {
             f.write_str(chunk.valid())?;
