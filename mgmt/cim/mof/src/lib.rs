@@ -14,6 +14,7 @@ extern crate alloc;
 pub mod ast;
 mod compiler;
 mod error;
+pub mod fuzz;
 pub mod lexer;
 pub mod limits;
 mod link;

@@ -4,6 +4,9 @@
 pub const FILES: usize = 8192;
 /// Bytes of all texts of one compilation.
 pub const TOTAL_BYTES: usize = 64 << 20;
+/// Bytes of one text of embedded instances. A list of one-digit numbers takes some 32 times its text in
+/// memory, so this bounds what a request can make the server hold to a few megabytes.
+pub const EMBEDDED_BYTES: usize = 256 << 10;
 /// Depth of `#pragma include`.
 pub const INCLUDE_DEPTH: usize = 16;
 /// Depth of instances within instances; each level costs stack.

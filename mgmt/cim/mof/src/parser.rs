@@ -215,6 +215,9 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// The name of the text in errors.
+const EMBEDDED: &str = "embedded instance";
+
 /// The instances of a text that holds nothing else: the MOF form of embedded instances, as old
 /// clients put it into string parameters.
 ///
@@ -224,10 +227,20 @@ impl<'a> Parser<'a> {
 /// ```
 ///
 /// # Errors
-/// The first thing in the text that is not an instance.
+/// The first thing in the text that is not an instance, or [`Rule::Limit`] for a text that is too long.
 pub fn parse_instances(text: &str) -> Result<Vec<InstanceItem>, MofError> {
     let mut sources = SourceMap::new();
-    let file = sources.add("embedded instance", text).unwrap_or_default();
+    if text.len() > limits::EMBEDDED_BYTES {
+        let file = sources.add(EMBEDDED, "").unwrap_or_default();
+        let fault = Fault::new(
+            Position::start(file),
+            Rule::Limit,
+            format!("a text of {} bytes", text.len()),
+            format!("at most {} bytes", limits::EMBEDDED_BYTES),
+        );
+        return Err(fault.locate(&sources));
+    }
+    let file = sources.add(EMBEDDED, text).unwrap_or_default();
     instances(file, text).map_err(|fault| fault.locate(&sources))
 }
 

@@ -138,19 +138,10 @@ impl Random {
 }
 
 fn try_all(text: &str) -> bool {
-    let _ = crate::parse_instances(text);
+    crate::fuzz::fuzz_mof(text.as_bytes());
     let mut compiler = Compiler::new(NoIncludes);
     compiler.add("sample.mof", text);
-    match compiler.finish() {
-        Ok(_) => true,
-        Err(errors) => {
-            for error in errors {
-                assert!(error.line >= 1 && error.column >= 1);
-                assert!(!error.to_string().is_empty());
-            }
-            false
-        }
-    }
+    compiler.finish().is_ok()
 }
 
 #[test]

@@ -276,3 +276,16 @@ fn embedded_text_must_hold_instances_only() {
     assert_eq!(error.found, "a declaration");
     assert_eq!(error.file, "embedded instance");
 }
+
+#[test]
+fn embedded_text_is_bounded() {
+    let text = " ".repeat(limits::EMBEDDED_BYTES + 1);
+    assert_eq!(parse_instances(&text).unwrap_err().rule, Rule::Limit);
+    assert!(parse_instances(&text[1..]).is_ok());
+}
+
+#[test]
+fn syntax_trees_take_a_bounded_multiple_of_their_text() {
+    // The bound that limits::EMBEDDED_BYTES is chosen by: two bytes of text for an element.
+    assert!(size_of::<crate::ast::Initializer>() <= 64);
+}
