@@ -33,9 +33,9 @@ use core::time::Duration;
 use bulkhead_abi::start::StartInfo;
 use mgmt_executor::{Executor, Signal};
 use mgmt_hypercall::PartitionId;
-use mgmt_link::StatusService;
 use mgmt_net::AddressPlan;
 use mgmt_start::{Options, Start};
+use mgmt_status::StatusService;
 
 use crate::clock::Clock;
 use crate::config_space::HostConfig;

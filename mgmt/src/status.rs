@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use mgmt_executor::Instant;
-use mgmt_link::StatusPage;
+use mgmt_status::StatusPage;
 
 use crate::clock::Clock;
 

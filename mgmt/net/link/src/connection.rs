@@ -44,7 +44,7 @@ pub trait Connection {
     fn output(&mut self, now: Instant) -> &[u8];
 
     /// The first `count` bytes of the last [`Connection::output`] are on their way.
-    fn sent(&mut self, count: usize);
+    fn sent(&mut self, count: usize, now: Instant);
 
     /// When [`Connection::expire`] is to be called if nothing happens before.
     fn deadline(&self) -> Option<Instant>;

@@ -10,8 +10,6 @@ extern crate alloc;
 
 mod connection;
 mod link;
-mod status;
 
 pub use connection::{Connection, Peer, Phase, Service};
 pub use link::{Limits, Link, Verdict};
-pub use status::{StatusPage, StatusService};

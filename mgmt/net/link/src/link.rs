@@ -94,7 +94,7 @@ impl Link {
             }
             let length = bytes.len();
             let sent = send(bytes).min(length);
-            self.connection.sent(sent);
+            self.connection.sent(sent, now);
             total += sent;
             if sent > 0 {
                 self.active = now;
@@ -143,13 +143,47 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Peer, Service, StatusPage, StatusService};
+    use alloc::vec::Vec;
 
-    struct Page;
+    /// Answers a line of input with as many bytes and is done then.
+    #[derive(Default)]
+    struct Line {
+        output: Vec<u8>,
+        done: bool,
+    }
 
-    impl StatusPage for Page {
-        fn text(&self, _: Instant) -> alloc::string::String {
-            "hello\n".into()
+    impl Connection for Line {
+        fn receive(&mut self, bytes: &[u8], _: Instant) -> usize {
+            self.output.extend_from_slice(bytes);
+            self.done = bytes.ends_with(b"\n");
+            bytes.len()
+        }
+
+        fn receive_end(&mut self, _: Instant) {
+            self.done = true;
+        }
+
+        fn output(&mut self, _: Instant) -> &[u8] {
+            &self.output
+        }
+
+        fn sent(&mut self, count: usize, _: Instant) {
+            self.output.drain(..count);
+        }
+
+        fn deadline(&self) -> Option<Instant> {
+            (!self.done).then_some(at(60))
+        }
+
+        fn expire(&mut self, _: Instant) {
+            self.done = true;
+        }
+
+        fn phase(&self) -> Phase {
+            match self.done {
+                true => Phase::Finished,
+                false => Phase::Open,
+            }
         }
     }
 
@@ -158,22 +192,23 @@ mod tests {
     }
 
     fn link() -> Link {
-        let connection = StatusService::new(Page).connect(Peer::Serial, at(0));
-        Link::new(connection, Limits::NETWORK, at(0))
+        Link::new(Box::new(Line::default()), Limits::NETWORK, at(0))
     }
 
     #[test]
     fn an_idle_peer_is_dropped() {
         let mut link = link();
+        assert_eq!(link.receive(b"x", at(5)), 1);
+        assert_eq!(link.transmit(at(5), |bytes| bytes.len()), 1);
+        assert_eq!(link.deadline(), at(60));
         assert_eq!(link.check(at(9)), Verdict::Keep);
-        assert_eq!(link.check(at(120)), Verdict::Abort);
+        assert_eq!(link.check(at(125)), Verdict::Abort);
     }
 
     #[test]
     fn a_peer_that_does_not_read_is_dropped() {
         let mut link = link();
-        let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-        assert_eq!(link.receive(request, at(1)), request.len());
+        assert_eq!(link.receive(b"a long line\n", at(1)), 12);
         assert_eq!(link.transmit(at(2), |_| 3), 3);
         assert_eq!(link.transmit(at(3), |_| 0), 0);
         assert_eq!(link.deadline(), at(32));
@@ -182,9 +217,16 @@ mod tests {
     }
 
     #[test]
+    fn the_connections_own_deadline_counts() {
+        let mut link = link();
+        assert_eq!(link.check(at(59)), Verdict::Keep);
+        assert_eq!(link.check(at(60)), Verdict::Close);
+    }
+
+    #[test]
     fn a_finished_connection_closes_after_its_last_byte() {
         let mut link = link();
-        link.receive(b"GET / HTTP/1.0\r\n\r\n", at(1));
+        link.receive(b"line\n", at(1));
         assert_eq!(link.transmit(at(2), |bytes| bytes.len() - 1).min(1), 1);
         assert_eq!(link.check(at(2)), Verdict::Keep);
         assert_eq!(link.transmit(at(3), |bytes| bytes.len()), 1);

@@ -83,7 +83,7 @@ impl Connection for Echo {
         &self.pending
     }
 
-    fn sent(&mut self, count: usize) {
+    fn sent(&mut self, count: usize, _: Instant) {
         self.pending.drain(..count);
     }
 
