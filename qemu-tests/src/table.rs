@@ -7,6 +7,9 @@ use crate::machine::Machine;
 use crate::machine_test::{BootMethod, MachineTest};
 use crate::partition::Partition;
 
+/// QEMU's status after the hypervisor's refusal: code 0x11.
+const REFUSED: i32 = 35;
+
 /// All machine tests.
 pub fn machine_tests() -> Vec<MachineTest> {
     vec![
@@ -26,7 +29,9 @@ pub fn machine_tests() -> Vec<MachineTest> {
                 cpu_model: "qemu64,-svm".to_owned(),
                 ..Machine::default()
             })
-            .shows("(?i)svm"),
+            .shows("^bulkhead: cannot run: this CPU lacks AMD SVM .*ECX bit 2")
+            .never_shows("CPUs ready")
+            .ends_with_status(REFUSED),
     ]
 }
 
