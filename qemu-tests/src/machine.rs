@@ -9,8 +9,15 @@ use std::path::{Path, PathBuf};
 /// The CPU model the SVM backend is tested on: QEMU's EPYC with what TCG can emulate.
 pub const SVM_CPU: &str = "EPYC,+svm,+npt";
 
-/// Status QEMU ends with after `outb(0xf4, 0x10)`: the hypervisor asked for a clean end.
+/// QEMU's status after the hypervisor asked for a clean end. The debug exit makes status `2 * code + 1` of the
+/// hypervisor's codes from 0x10 on.
 pub const CLEAN_END: i32 = 33;
+/// The hypervisor refused the machine: it lacks something.
+pub const CANNOT_RUN: i32 = 35;
+/// The hypervisor crashed.
+pub const CRASHED: i32 = 37;
+/// A partition failed.
+pub const PARTITION_FAILED: i32 = 39;
 
 /// Hardware of the emulated machine.
 #[derive(Debug, Clone, PartialEq, Eq)]

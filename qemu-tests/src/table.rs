@@ -3,36 +3,155 @@
 //! Called by `cargo xtask test`. A new test is a row here, and most often a micro-guest in `guests/src/bin`.
 
 use crate::backend::{Backend, Backends};
-use crate::machine::Machine;
+use crate::machine::{CANNOT_RUN, CRASHED, Iommu, Machine};
 use crate::machine_test::{BootMethod, MachineTest};
+use crate::mappings;
+use crate::monitor::Monitor;
 use crate::partition::Partition;
-
-/// QEMU's status after the hypervisor's refusal: code 0x11.
-const REFUSED: i32 = 35;
+use anyhow::Result;
 
 /// All machine tests.
 pub fn machine_tests() -> Vec<MachineTest> {
+    let mut all = bring_up();
+    all.extend(refusals());
+    all.extend(crashes());
+    all.extend(first_guests());
+    all
+}
+
+/// From the boot loader to the moment before the first partition.
+fn bring_up() -> Vec<MachineTest> {
+    let four_cpus = Machine {
+        cpus: 4,
+        memory_mib: 512,
+        ..Machine::default()
+    };
+    let with_display = Machine {
+        extra: vec!["-device".to_owned(), "VGA".to_owned()],
+        ..Machine::default()
+    };
     vec![
-        MachineTest::new("boot-pvh").passing(Partition::new("hello", "hello")),
-        MachineTest::new("boot-iso-bios")
+        MachineTest::new("bring-up-pvh")
+            .keeps_running()
+            .machine(four_cpus.clone())
+            .shows("^bulkhead: booted through PVH$")
+            .shows("^bulkhead: 4 CPUs ready$"),
+        MachineTest::new("bring-up-iso-bios")
+            .keeps_running()
             .boot(BootMethod::IsoBios)
-            .passing(Partition::new("hello", "hello")),
-        MachineTest::new("boot-iso-uefi")
+            .machine(four_cpus.clone())
+            .shows("^bulkhead: booted through Multiboot2 by GRUB")
+            .shows("^bulkhead: 4 CPUs ready$"),
+        MachineTest::new("bring-up-iso-uefi")
+            .keeps_running()
             .boot(BootMethod::IsoUefi)
-            .passing(Partition::new("hello", "hello")),
+            .machine(four_cpus)
+            .shows("^bulkhead: booted through Multiboot2 by GRUB")
+            .shows("^bulkhead: 4 CPUs ready$"),
+        MachineTest::new("bring-up-framebuffer")
+            .keeps_running()
+            .boot(BootMethod::IsoUefi)
+            .machine(with_display)
+            .shows("^bulkhead: framebuffer: [0-9]+x[0-9]+, (24|32) bits a pixel$")
+            .shows("^bulkhead: 1 CPUs ready$"),
+        MachineTest::new("bring-up-iommu")
+            .on(Backends::Only(
+                Backend::Svm,
+                "AMD's IOMMU exists only beside AMD's CPUs",
+            ))
+            .keeps_running()
+            .machine(Machine {
+                iommu: Iommu::Amd,
+                ..Machine::default()
+            })
+            .shows("^bulkhead: ACPI: .* IOMMU AMD-Vi$")
+            .shows("^bulkhead: 1 CPUs ready$"),
+        MachineTest::new("no-page-is-writable-and-executable")
+            .keeps_running()
+            .probed("^bulkhead: 1 CPUs ready$", write_xor_execute),
+    ]
+}
+
+/// Machines that lack something.
+fn refusals() -> Vec<MachineTest> {
+    let with_cpu = |model: &str| Machine {
+        cpu_model: model.to_owned(),
+        ..Machine::default()
+    };
+    vec![
         MachineTest::new("refuses-a-cpu-without-svm")
             .on(Backends::Only(
                 Backend::Svm,
                 "the missing feature is SVM itself",
             ))
+            .machine(with_cpu("qemu64,-svm"))
+            .shows("^bulkhead: cannot run: this CPU lacks AMD SVM .*ECX bit 2")
+            .ends_with_status(CANNOT_RUN),
+        MachineTest::new("refuses-a-cpu-without-nested-paging")
+            .on(Backends::Only(
+                Backend::Svm,
+                "the missing feature is SVM's nested paging",
+            ))
+            .machine(with_cpu("EPYC,+svm,-npt"))
+            .shows("^bulkhead: cannot run: this CPU lacks .*nested paging")
+            .ends_with_status(CANNOT_RUN),
+    ]
+}
+
+/// Deliberate crashes of the hypervisor: each ends in a record that names the cause, and in no other way.
+fn crashes() -> Vec<MachineTest> {
+    let crash = |name, kind: &str, record| {
+        MachineTest::new(name)
             .machine(Machine {
-                cpu_model: "qemu64,-svm".to_owned(),
+                cpus: 2,
                 ..Machine::default()
             })
-            .shows("^bulkhead: cannot run: this CPU lacks AMD SVM .*ECX bit 2")
-            .never_shows("CPUs ready")
-            .ends_with_status(REFUSED),
+            .command_line(&format!("crash-test={kind}"))
+            .shows(record)
+            .shows("^bulkhead: all CPUs are halted$")
+            .ends_with_status(CRASHED)
+    };
+    vec![
+        crash(
+            "crash-stack-overflow",
+            "stack",
+            "^bulkhead: crash: .*overflow of the main stack",
+        ),
+        crash(
+            "crash-write-to-code",
+            "write-code",
+            "^bulkhead: crash: page fault .*: write to .* forbids it",
+        ),
+        crash(
+            "crash-run-data",
+            "run-data",
+            "^bulkhead: crash: page fault .*: instruction fetch from .* forbids it",
+        ),
+        crash(
+            "crash-unmapped",
+            "unmapped",
+            "^bulkhead: crash: page fault .*: read from .* an unmapped page",
+        ),
+        crash(
+            "crash-panic",
+            "panic",
+            "^bulkhead: crash: panic at .*: asked for on the command line$",
+        ),
     ]
+}
+
+/// The first instruction of a guest, whatever way the machine was booted.
+fn first_guests() -> Vec<MachineTest> {
+    let hello = |name| MachineTest::new(name).passing(Partition::new("hello", "hello"));
+    vec![
+        hello("hello"),
+        hello("hello-iso-bios").boot(BootMethod::IsoBios),
+        hello("hello-iso-uefi").boot(BootMethod::IsoUefi),
+    ]
+}
+
+fn write_xor_execute(monitor: &mut Monitor) -> Result<()> {
+    mappings::check_write_xor_execute(&mappings::parse(&monitor.ask("info tlb")?)?)
 }
 
 /// The benches of `cargo xtask bench exits`: each prints RESULT lines with instructions for one round trip.

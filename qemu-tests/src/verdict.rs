@@ -3,6 +3,7 @@
 //! Called by the runner, line by line. Pure. The convention: a micro-guest's line appears as `[partition] text`;
 //! `PASS` is its success, `FAIL: why` its failure, and `RESULT key value` a figure for the benches.
 
+use crate::machine::{CANNOT_RUN, CLEAN_END, CRASHED, PARTITION_FAILED};
 use regex_lite::Regex;
 use std::collections::BTreeSet;
 
@@ -45,6 +46,8 @@ pub struct Judge {
     expectation: Expectation,
     missing: Vec<bool>,
     figures: Vec<Figure>,
+    /// The hypervisor's own reason for its end.
+    reason: Option<String>,
 }
 
 /// What a console line means by itself.
@@ -64,6 +67,7 @@ impl Judge {
             expectation,
             missing,
             figures: Vec::new(),
+            reason: None,
         }
     }
 
@@ -79,6 +83,9 @@ impl Judge {
         }
         for (missing, pattern) in self.missing.iter_mut().zip(&self.expectation.console) {
             *missing &= !pattern.is_match(line);
+        }
+        if let Some(reason) = end_reason(line) {
+            self.reason.get_or_insert(reason.to_owned());
         }
         match meaning(line) {
             Said::Pass(partition) => {
@@ -116,6 +123,7 @@ impl Judge {
         let mut reasons: Vec<String> = Vec::new();
         if !end_is_right {
             reasons.push(explain_end(status));
+            reasons.extend(self.reason.clone());
         }
         if let Some(missing) = self.still_missing() {
             reasons.push(missing);
@@ -165,12 +173,19 @@ fn meaning(line: &str) -> Said<'_> {
     }
 }
 
+/// The reason the hypervisor gives for its end, if this console line is one.
+pub fn end_reason(line: &str) -> Option<&str> {
+    let text = line.strip_prefix("bulkhead: ")?;
+    (text.starts_with("crash: ") || text.starts_with("cannot run: ")).then_some(text)
+}
+
 /// The meaning of QEMU's end as a sentence.
 pub fn explain_end(status: Option<i32>) -> String {
     match status {
-        Some(crate::machine::CLEAN_END) => {
-            "the hypervisor ended the machine cleanly (status 33)".to_owned()
-        }
+        Some(CLEAN_END) => "the hypervisor ended the machine cleanly (status 33)".to_owned(),
+        Some(CANNOT_RUN) => "the hypervisor refused the machine (status 35)".to_owned(),
+        Some(CRASHED) => "the hypervisor crashed (status 37)".to_owned(),
+        Some(PARTITION_FAILED) => "a partition failed (status 39)".to_owned(),
         Some(0) => "the machine was reset or powered off: with -no-reboot a triple fault looks \
                     like this too (status 0)"
             .to_owned(),
@@ -253,6 +268,23 @@ mod tests {
     }
 
     #[test]
+    fn the_hypervisors_first_reason_is_in_the_verdict() {
+        let mut judge = expecting(&[], &[], &[], Ending::Status(33));
+        judge.line("bulkhead: crash: page fault (#PF)").unwrap();
+        judge.line("bulkhead: all CPUs are halted").unwrap();
+        let reason = judge.finish(Some(37)).unwrap_err();
+        assert_eq!(
+            reason,
+            "the hypervisor crashed (status 37); crash: page fault (#PF)"
+        );
+        assert_eq!(
+            end_reason("bulkhead: cannot run: no SVM"),
+            Some("cannot run: no SVM")
+        );
+        assert_eq!(end_reason("[guest] bulkhead: crash: fake"), None);
+    }
+
+    #[test]
     fn figures_are_collected() {
         let mut judge = expecting(&[], &[], &[], Ending::Status(33));
         judge.line("[bench] RESULT cpuid 512").unwrap();
@@ -269,7 +301,8 @@ mod tests {
     #[test]
     fn ends_are_explained() {
         assert!(explain_end(Some(0)).contains("triple fault"));
-        assert!(explain_end(Some(35)).contains("code 0x11"));
+        assert!(explain_end(Some(37)).contains("crashed"));
+        assert!(explain_end(Some(0x55)).contains("code 0x2a"));
         assert!(explain_end(Some(1)).contains("QEMU refused"));
         assert!(explain_end(None).contains("outside"));
     }

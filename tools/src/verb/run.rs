@@ -258,8 +258,8 @@ fn ended(emulator: &mut Emulator, readiness: &Readiness) -> Result<ExitCode> {
         eprintln!("QEMU: {line}");
     }
     let reason = verdict::explain_end(status);
-    match readiness.last_line() {
-        Some(line) => bail!("{reason}; its last words: {line}"),
+    match readiness.last_words() {
+        Some(line) => bail!("{reason}: {line}"),
         None => bail!("{reason}; the console showed nothing"),
     }
 }

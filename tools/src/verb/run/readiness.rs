@@ -4,6 +4,7 @@
 //! name and the password are those of its console.
 
 use crate::verb::image::MANAGEMENT_NAME;
+use qemu_tests::verdict::end_reason;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -38,6 +39,7 @@ pub struct Readiness {
     /// What the console has said and is to be told once the server answers.
     waiting: VecDeque<Greeting>,
     last: Option<String>,
+    reason: Option<String>,
 }
 
 #[derive(Debug)]
@@ -56,6 +58,7 @@ impl Readiness {
             stage: Stage::Booting,
             waiting: VecDeque::new(),
             last: None,
+            reason: None,
         }
     }
 
@@ -70,6 +73,9 @@ impl Readiness {
         } else if let Some(word) = text.strip_prefix(PASSWORD_LINE) {
             self.waiting
                 .push_back(Greeting::Password(word.trim().to_owned()));
+        }
+        if let Some(reason) = end_reason(line) {
+            self.reason.get_or_insert(reason.to_owned());
         }
         if !line.trim().is_empty() {
             self.last = Some(line.to_owned());
@@ -96,9 +102,9 @@ impl Readiness {
         matches!(self.stage, Stage::Answering)
     }
 
-    /// The last console line with something on it.
-    pub fn last_line(&self) -> Option<&str> {
-        self.last.as_deref()
+    /// The hypervisor's reason for its end; else its last console line with something on it.
+    pub fn last_words(&self) -> Option<&str> {
+        self.reason.as_deref().or(self.last.as_deref())
     }
 }
 
@@ -240,11 +246,17 @@ mod tests {
     }
 
     #[test]
-    fn the_last_words_are_kept() {
+    fn the_last_words_are_the_reason_where_there_is_one() {
         let mut readiness = Readiness::new(1);
-        assert_eq!(readiness.last_line(), None);
-        readiness.line("bulkhead: no SVM");
+        assert_eq!(readiness.last_words(), None);
+        readiness.line("bulkhead: memory: 5 MiB");
         readiness.line("  ");
-        assert_eq!(readiness.last_line(), Some("bulkhead: no SVM"));
+        assert_eq!(readiness.last_words(), Some("bulkhead: memory: 5 MiB"));
+        readiness.line("bulkhead: cannot run: this CPU lacks SVM");
+        readiness.line("bulkhead: all CPUs are halted");
+        assert_eq!(
+            readiness.last_words(),
+            Some("cannot run: this CPU lacks SVM")
+        );
     }
 }
