@@ -33,6 +33,7 @@ extern crate alloc;
 mod class;
 mod constant;
 mod instance;
+mod meaning;
 mod method;
 mod model;
 mod property;
