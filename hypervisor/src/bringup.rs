@@ -110,6 +110,7 @@ fn survey(magic: u32, info: Hpa) -> Box<Found> {
     banner::svm(&svm);
 
     let acpi = required(Acpi::read(boot.rsdp, &memory));
+    shutdown::use_acpi(&acpi);
     let nodes = Nodes::of(&acpi.srat);
     banner::acpi(&acpi, nodes.count());
 

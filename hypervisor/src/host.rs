@@ -1,19 +1,70 @@
-//! What runs once the machine is up.
+//! The partitions' side of the machine: what all CPUs share, the partitions of the boot configuration, and each CPU's run loop.
+
+mod configured;
+mod devices;
+mod maker;
+mod shared;
+mod this_cpu;
 
 use alloc::boxed::Box;
 
+use bulkhead_core::cpu_loop::CpuLoop;
+use bulkhead_core::host::MachineEnd;
+use bulkhead_core::time::Ticks;
 use bulkhead_hw::percpu::PerCpu;
-use bulkhead_hw::{info, registers};
+use bulkhead_hw::svm::{SvmCpu, SvmVcpu};
+use bulkhead_hw::{error, info, log, registers};
 
 use crate::bringup::Platform;
+use maker::SvmMaker;
+use shared::Shared;
+use this_cpu::ThisCpu;
+
+/// Turns of vCPUs that share a CPU, as a fraction of a second: 5 ms.
+const SLICES_PER_SECOND: u64 = 200;
 
 /// The boot CPU's part.
 pub fn start(platform: Box<Platform>) -> ! {
-    info!("{} CPUs ready", platform.cpus.len());
-    registers::halt()
+    let block = PerCpu::current();
+    let (shared, frames) = match Shared::publish(*platform) {
+        Ok(parts) => parts,
+        Err(error) => {
+            error!("cannot run partitions: {error}");
+            registers::halt();
+        }
+    };
+    let mut cpu = ThisCpu::new(block, shared);
+    info!("{} CPUs ready", shared.cpus.len());
+    configured::start_all(shared, frames, &mut cpu);
+    if shared.machine.partition_count() == 0 {
+        info!("no partition is configured");
+        if shared.machine.when_done() == bulkhead_core::machine::WhenDone::PowerOff {
+            bulkhead_core::host::Host::end(&mut cpu, MachineEnd::PowerOff);
+        }
+    }
+    log::set_delivery(log::Delivery::WhenIdle);
+    run(cpu)
 }
 
 /// A further CPU's part.
-pub fn start_ap(_cpu: &'static PerCpu) -> ! {
-    registers::halt()
+pub fn start_ap(block: &'static PerCpu) -> ! {
+    let shared = Shared::wait();
+    run(ThisCpu::new(block, shared))
+}
+
+/// Each CPU's end: its run loop.
+fn run(mut cpu: ThisCpu) -> ! {
+    let shared = cpu.shared();
+    let svm = match SvmCpu::enable(cpu.id()) {
+        Ok(svm) => svm,
+        Err(error) => {
+            error!("CPU {}: {error}", cpu.id());
+            registers::halt();
+        }
+    };
+    let slice = Ticks(shared.tsc.get() / SLICES_PER_SECOND);
+    let mut run_loop = CpuLoop::<SvmVcpu>::new(svm, slice);
+    // SAFETY: the IDT is loaded; interrupt stubs take no lock.
+    unsafe { registers::enable_interrupts() };
+    run_loop.run(&mut cpu, &mut SvmMaker::new(shared))
 }

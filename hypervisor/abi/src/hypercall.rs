@@ -84,9 +84,8 @@ hypercalls! {
     MessageSend = 14, Management;
     /// Sets the input pin RSI of partition RDI's I/O APIC to the level RDX (0 or 1).
     LineSet = 15, Management;
-    /// Copies the hypervisor's log from position RDI into the RDX bytes at GPA RSI. Returns in RDX the number of bytes
-    /// copied (low 32 bits); a position that the ring has lost is moved to the oldest one kept; bits 63:32 tell how
-    /// many bytes were skipped so.
+    /// Copies the oldest log line with a number of at least RDI into the 256 bytes at GPA RSI. Returns in RDX its length in
+    /// bytes (bits 15:0; 0: there is none yet) and the number to ask for next (bits 63:16).
     LogRead = 16, Management;
     /// Starts (RSI = [`PartitionAction`]) or stops partition RDI.
     PartitionControl = 17, Management;

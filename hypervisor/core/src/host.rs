@@ -24,6 +24,9 @@ pub const KICK_VECTOR: Vector = Vector(0xee);
 /// The vectors that devices may get.
 pub const DEVICE_VECTORS: core::ops::RangeInclusive<u8> = 0x30..=0xdf;
 
+/// Most bytes of a log line.
+pub const LOG_LINE: usize = 256;
+
 /// How the machine ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MachineEnd {
@@ -90,8 +93,8 @@ pub trait Host {
     /// Writes pending console output; only outside of the exit path.
     fn flush_console(&mut self);
 
-    /// Copies the log from `position` on into `bytes`; returns how many bytes were copied, how many the ring had lost before.
-    fn read_log(&mut self, position: u64, bytes: &mut [u8]) -> (usize, u64);
+    /// Copies the oldest log line with a number of at least `from`: its length and the number of the next one.
+    fn read_log(&mut self, from: u64, line: &mut [u8; LOG_LINE]) -> Option<(usize, u64)>;
 
     /// Reports a fault of a partition or the system on the console.
     fn report(&mut self, message: core::fmt::Arguments<'_>);

@@ -10,6 +10,7 @@ mod madt;
 mod mcfg;
 mod reader;
 mod root;
+mod soft_off;
 mod srat;
 
 use core::fmt;
@@ -22,6 +23,7 @@ pub use fadt::{Fadt, Register, RegisterSpace, TimerWidth};
 pub use hpet::Hpet;
 pub use madt::{CpuEntry, IoApicEntry, Madt, Override};
 pub use mcfg::ConfigSpace;
+pub use soft_off::SoftOff;
 pub use srat::{CpuAffinity, Domain, MemoryAffinity, Srat};
 
 /// A four-letter table signature.
@@ -105,6 +107,8 @@ pub struct Acpi {
     pub madt: Madt,
     /// Power management registers.
     pub fadt: Option<Fadt>,
+    /// What switches the machine off.
+    pub soft_off: Option<SoftOff>,
     /// The high-precision event timer.
     pub hpet: Option<Hpet>,
     /// PCI configuration spaces.
@@ -133,6 +137,10 @@ impl Acpi {
         for address in root.tables(memory)? {
             acpi.table(memory, address);
         }
+        acpi.soft_off = acpi
+            .fadt
+            .and_then(|fadt| root::table_at(memory, fadt.dsdt))
+            .and_then(soft_off::find);
         Ok(acpi)
     }
 

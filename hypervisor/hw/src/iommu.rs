@@ -7,3 +7,4 @@
 
 pub mod amd;
 pub mod ivrs;
+pub mod machine;

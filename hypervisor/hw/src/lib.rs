@@ -5,6 +5,8 @@
 //! `bulkhead-core` or in pure modules here (`probe`, `acpi`), tested on the host.
 #![cfg_attr(not(test), no_std)]
 
+extern crate alloc;
+
 pub mod acpi;
 pub mod apic;
 pub mod clock;
@@ -16,6 +18,7 @@ pub mod gdt;
 pub mod heap;
 pub mod idt;
 pub mod ioapic;
+pub mod iommu;
 pub mod layout;
 pub mod log;
 pub mod mmio;
@@ -31,4 +34,5 @@ pub mod serial;
 pub mod shutdown;
 pub mod smp;
 pub mod space;
+pub mod svm;
 pub mod windows;

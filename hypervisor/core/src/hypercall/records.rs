@@ -6,12 +6,9 @@ use zerocopy::IntoBytes;
 
 use super::{Answer, Arguments, partition, write_record};
 use crate::addr::Gpa;
-use crate::host::Host;
+use crate::host::{Host, LOG_LINE};
 use crate::vcpu::Vcpu;
 use crate::vcpu_record::VcpuRecord;
-
-/// Bytes of log that one call copies at most.
-const LOG_CHUNK: usize = 1024;
 
 pub fn host_info<V: Vcpu, H: Host>(
     vcpu: &VcpuRecord<V>,
@@ -59,13 +56,13 @@ pub fn log_read<V: Vcpu, H: Host>(
     host: &mut H,
     arguments: Arguments,
 ) -> Answer {
-    let mut chunk = [0; LOG_CHUNK];
-    let wanted = arguments.rdx.min(LOG_CHUNK as u64) as usize;
-    let bytes = chunk.get_mut(..wanted).ok_or(Status::BadArgument)?;
-    let (copied, lost) = host.read_log(arguments.rdi, bytes);
-    let bytes = chunk.get(..copied).ok_or(Status::BadArgument)?;
+    let mut line = [0; LOG_LINE];
+    let Some((length, next)) = host.read_log(arguments.rdi, &mut line) else {
+        return Ok(arguments.rdi << 16);
+    };
+    let bytes = line.get(..length).ok_or(Status::BadArgument)?;
     vcpu.partition
         .memory
         .write(host, Gpa::new(arguments.rsi), bytes)?;
-    Ok(copied as u64 | lost.min(u64::from(u32::MAX)) << 32)
+    Ok(length as u64 | next << 16)
 }

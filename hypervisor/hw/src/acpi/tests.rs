@@ -6,6 +6,7 @@ const RSDP: u64 = 0xf_5000;
 const XSDT: u64 = 0x7fe_0000;
 const TABLES: u64 = 0x7fe_1000;
 const STEP: u64 = 0x1000;
+const DSDT: u64 = 0x7fe_8000;
 
 /// Memory that exists only where it was put.
 #[derive(Clone, Default)]
@@ -146,6 +147,7 @@ fn machine_of(tables: &[Vec<u8>]) -> FakeMemory {
     for (index, table) in tables.iter().enumerate() {
         memory.put(addresses(index), table.clone());
     }
+    memory.put(DSDT, table(b"DSDT", b"\x08_S5_\x12\x06\x02\x01\x01"));
     memory
 }
 
@@ -169,6 +171,7 @@ fn all_tables_are_read() {
     let (register, value) = fadt.reset.unwrap();
     assert_eq!((register.port(), value), (Some(0xcf9), 0x0f));
     assert_eq!(fadt.enable, Some((0xb2, 2)));
+    assert_eq!(acpi.soft_off, Some(SoftOff { a: 1, b: 1 }));
     assert_eq!(acpi.hpet.unwrap().address, Hpa::new(0xfed0_0000));
     assert_eq!(acpi.config_spaces[0].base, Hpa::new(0xb000_0000));
     assert_eq!(acpi.srat.cpus[0].apic, ApicId(1));

@@ -19,22 +19,31 @@ pub fn explain(vmcb: &Vmcb) -> &'static str {
     let code = vmcb.cs();
     let checks = [
         (efer & EFER_SVME == 0, "EFER.SVME is 0"),
-        (cr0 & CR0_CD == 0 && cr0 & CR0_NW != 0, "CR0.CD is 0 and CR0.NW is 1"),
+        (
+            cr0 & CR0_CD == 0 && cr0 & CR0_NW != 0,
+            "CR0.CD is 0 and CR0.NW is 1",
+        ),
         (cr0 >> 32 != 0, "CR0 has bits above 31"),
         (cr3 >> 52 & 0x7ff != 0, "CR3 has reserved bits"),
         (cr4 & CR4_RESERVED != 0, "CR4 has reserved bits"),
         (efer & EFER_RESERVED != 0, "EFER has reserved bits"),
-        (long_paging && cr4 & CR4_PAE == 0, "EFER.LME and CR0.PG are 1 and CR4.PAE is 0"),
-        (long_paging && cr0 & CR0_PE == 0, "EFER.LME and CR0.PG are 1 and CR0.PE is 0"),
+        (
+            long_paging && cr4 & CR4_PAE == 0,
+            "EFER.LME and CR0.PG are 1 and CR4.PAE is 0",
+        ),
+        (
+            long_paging && cr0 & CR0_PE == 0,
+            "EFER.LME and CR0.PG are 1 and CR0.PE is 0",
+        ),
         (
             long_paging && code.attributes & 1 << 9 != 0 && code.attributes & 1 << 10 != 0,
             "CS.L and CS.D are both 1 in long mode",
         ),
     ];
-    checks
-        .iter()
-        .find(|(failed, _)| *failed)
-        .map_or("no failed check was found in the saved state", |(_, text)| text)
+    checks.iter().find(|(failed, _)| *failed).map_or(
+        "no failed check was found in the saved state",
+        |(_, text)| text,
+    )
 }
 
 /// CR4 bits that no AMD CPU defines.
@@ -64,6 +73,9 @@ mod tests {
         bad.set_efer(EFER_LME);
         bad.set_control_registers(CR0_PG | CR0_PE, Gpa::new(0), 0);
         assert_eq!(explain(&bad), "EFER.LME and CR0.PG are 1 and CR4.PAE is 0");
-        assert_eq!(explain(&vmcb()), "no failed check was found in the saved state");
+        assert_eq!(
+            explain(&vmcb()),
+            "no failed check was found in the saved state"
+        );
     }
 }

@@ -33,8 +33,11 @@ impl SvmCpu {
     /// The hypervisor's memory is exhausted.
     pub fn enable(cpu: CpuId) -> Result<Self, ResourceError> {
         let features = __cpuid(0x8000_000a);
-        let flush_by_tag =
-            if features.edx & 1 << 6 != 0 { FlushByTag::Supported } else { FlushByTag::Absent };
+        let flush_by_tag = if features.edx & 1 << 6 != 0 {
+            FlushByTag::Supported
+        } else {
+            FlushByTag::Absent
+        };
         let tags = TagPool::new(cpu, features.ebx, flush_by_tag)
             .map_err(|_| ResourceError::TableFull("TLB tags"))?;
         let host_save: Box<Page> = zeroed_box()?;
@@ -53,7 +56,11 @@ impl SvmCpu {
             asm!("mov cr4, {}", in(reg) cr4, options(nomem, nostack));
             vmsave(physical_of(&*host_vmcb).as_u64());
         }
-        Ok(Self { tags, _host_save: host_save, host_vmcb })
+        Ok(Self {
+            tags,
+            _host_save: host_save,
+            host_vmcb,
+        })
     }
 
     pub(super) fn host_vmcb(&self) -> u64 {

@@ -64,8 +64,8 @@ impl ExtendedState {
         let layout =
             Layout::from_size_align(bytes, 64).map_err(|_| ResourceError::HypervisorMemory)?;
         // SAFETY: the layout's size is not zero.
-        let area = NonNull::new(unsafe { alloc_zeroed(layout) })
-            .ok_or(ResourceError::HypervisorMemory)?;
+        let area =
+            NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(ResourceError::HypervisorMemory)?;
         let mut state = Self {
             area,
             layout,
@@ -132,9 +132,17 @@ impl ExtendedState {
                 }
             }
             let [dr0, dr1, dr2, dr3] = &mut self.debug;
-            asm!("mov {}, dr0", "mov {}, dr1", "mov {}, dr2", "mov {}, dr3",
-                 out(reg) *dr0, out(reg) *dr1, out(reg) *dr2, out(reg) *dr3,
-                 options(nostack, nomem));
+            asm!(
+                "mov {}, dr0",
+                "mov {}, dr1",
+                "mov {}, dr2",
+                "mov {}, dr3",
+                out(reg) * dr0,
+                out(reg) * dr1,
+                out(reg) * dr2,
+                out(reg) * dr3,
+                options(nostack, nomem)
+            );
         }
     }
 

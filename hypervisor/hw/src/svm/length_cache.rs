@@ -35,7 +35,9 @@ impl LengthCache {
     /// An empty cache.
     #[cfg(test)]
     fn new() -> Self {
-        Self { entries: [Entry::default(); ENTRIES] }
+        Self {
+            entries: [Entry::default(); ENTRIES],
+        }
     }
 
     /// The length of the instruction, if it is known.
@@ -53,7 +55,11 @@ impl LengthCache {
     /// Remembers a length of 1 to 15 bytes.
     pub fn insert(&mut self, linear: u64, cr3: u64, exit_code: u32, length: u8) {
         if let Some(entry) = self.entries.get_mut(linear as usize % ENTRIES) {
-            *entry = Entry { linear, tag: tag(cr3, exit_code), length: length as u64 };
+            *entry = Entry {
+                linear,
+                tag: tag(cr3, exit_code),
+                length: length as u64,
+            };
         }
     }
 

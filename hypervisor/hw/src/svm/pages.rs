@@ -34,7 +34,7 @@ pub fn zeroed_box<T: Zeroed>() -> Result<Box<T>, ResourceError> {
     Ok(unsafe { Box::from_raw(memory) })
 }
 
-/// The machine address of an object in the pool.
+/// The machine address of an object on the heap, which lies in the direct map.
 pub fn physical_of<T>(object: &T) -> Hpa {
-    crate::layout::pool_hpa(core::ptr::from_ref(object).addr() as u64)
+    Hpa::new((core::ptr::from_ref(object).addr() as u64).wrapping_sub(crate::layout::DIRECT_MAP))
 }

@@ -41,7 +41,10 @@ impl PermissionMaps {
     /// # Errors
     /// The hypervisor's memory is exhausted.
     pub fn intercept_all() -> Result<Self, ResourceError> {
-        let mut maps = Self { ports: zeroed_box()?, msrs: zeroed_box()? };
+        let mut maps = Self {
+            ports: zeroed_box()?,
+            msrs: zeroed_box()?,
+        };
         maps.ports.0.iter_mut().for_each(|page| page.0.fill(0xff));
         maps.msrs.0.iter_mut().for_each(|page| page.0.fill(0xff));
         Ok(maps)
@@ -50,7 +53,12 @@ impl PermissionMaps {
     /// Lets the guest reach the ports `first` to `last` itself.
     pub fn open_ports(&mut self, first: u16, last: u16) {
         for port in first..=last {
-            let byte = self.ports.0.iter_mut().flat_map(|page| page.0.iter_mut()).nth(port as usize / 8);
+            let byte = self
+                .ports
+                .0
+                .iter_mut()
+                .flat_map(|page| page.0.iter_mut())
+                .nth(port as usize / 8);
             if let Some(byte) = byte {
                 *byte &= !(1 << (port % 8));
             }
@@ -66,7 +74,12 @@ impl PermissionMaps {
             MsrAccess::Read => 1,
             MsrAccess::ReadWrite => 3,
         };
-        let byte = self.msrs.0.iter_mut().flat_map(|page| page.0.iter_mut()).nth(position / 8);
+        let byte = self
+            .msrs
+            .0
+            .iter_mut()
+            .flat_map(|page| page.0.iter_mut())
+            .nth(position / 8);
         if let Some(byte) = byte {
             *byte &= !(bits << (position % 8));
         }
@@ -112,7 +125,13 @@ mod tests {
         maps.open_msr(0xc000_0100, MsrAccess::ReadWrite);
         maps.open_msr(0xc000_0101, MsrAccess::Read);
         assert_eq!(byte(&maps.msrs.0, 0x800 + 0x100 / 4), 0b1111_1000);
-        let cleared: u32 = maps.msrs.0.iter().flat_map(|page| page.0).map(|b| b.count_zeros()).sum();
+        let cleared: u32 = maps
+            .msrs
+            .0
+            .iter()
+            .flat_map(|page| page.0)
+            .map(|b| b.count_zeros())
+            .sum();
         assert_eq!(cleared, 3);
         maps.open_msr(0x4000_0000, MsrAccess::ReadWrite);
     }

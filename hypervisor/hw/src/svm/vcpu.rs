@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 
 use bulkhead_core::addr::{Gpa, Hpa};
+use bulkhead_core::decode::Width;
 use bulkhead_core::fault::{Exception, ResourceError};
 use bulkhead_core::id::Vector;
 use bulkhead_core::tlb_tag::{FlushKind, TagHolder};
@@ -235,8 +236,16 @@ impl Vcpu for SvmVcpu {
                 Exit::Port(PortAccess {
                     port: (info >> 16) as u16,
                     size: (info >> 4) as u8 & 7,
-                    direction: if info & 1 != 0 { Direction::Read } else { Direction::Write },
-                    form: if info & 4 != 0 { PortForm::String } else { PortForm::Single },
+                    direction: if info & 1 != 0 {
+                        Direction::Read
+                    } else {
+                        Direction::Write
+                    },
+                    form: if info & 4 != 0 {
+                        PortForm::String
+                    } else {
+                        PortForm::Single
+                    },
                 })
             }
             code::HLT => Exit::Halt,
@@ -368,7 +377,8 @@ impl Vcpu for SvmVcpu {
 
     fn learn_length(&mut self, length: u8) {
         let linear = self.vmcb.cs_base().wrapping_add(self.vmcb.rip());
-        self.lengths.insert(linear, self.vmcb.cr3(), self.vmcb.exit_code(), length);
+        self.lengths
+            .insert(linear, self.vmcb.cr3(), self.vmcb.exit_code(), length);
     }
 
     #[inline]
@@ -451,6 +461,34 @@ impl Vcpu for SvmVcpu {
         }
     }
 
+    fn settle(&mut self) {
+        if self.loaded == Loaded::Guest {
+            // SAFETY: the VMCB is this vCPU's own, and the CPU holds its VMLOAD state.
+            unsafe { instructions::vmsave(self.vmcb_address) };
+        }
+    }
+
+    fn segment_base(&self, segment: bulkhead_core::decode::Segment) -> u64 {
+        self.vmcb.segment_base(segment)
+    }
+
+    fn stack_width(&self) -> Width {
+        // Attribute bit 10 is B.
+        if self.vmcb.ss_attributes() & 1 << 10 != 0 {
+            Width::Dword
+        } else {
+            Width::Word
+        }
+    }
+
+    fn set_rflags(&mut self, rflags: u64) {
+        self.vmcb.set_rflags(rflags);
+    }
+
+    fn set_cr2(&mut self, address: u64) {
+        self.vmcb.set_cr2(address);
+    }
+
     fn set_cr4(&mut self, value: u64) {
         self.vmcb.set_cr4(value);
         // A MOV to CR4 that changes PGE, PSE, PAE or SMEP flushes the TLB; the intercepted one did not.
@@ -516,7 +554,10 @@ impl Vcpu for SvmVcpu {
                 *value = 0;
             }
         }
-        let table = Segment { limit: 0xffff, ..Segment::default() };
+        let table = Segment {
+            limit: 0xffff,
+            ..Segment::default()
+        };
         match start {
             StartState::StartUp { vector } => {
                 let selector = (vector.0 as u16) << 8;
@@ -526,7 +567,11 @@ impl Vcpu for SvmVcpu {
                     limit: 0xffff,
                     base: (selector as u64) << 4,
                 };
-                let data = Segment { attributes: 0x093, limit: 0xffff, ..Segment::default() };
+                let data = Segment {
+                    attributes: 0x093,
+                    limit: 0xffff,
+                    ..Segment::default()
+                };
                 vmcb.set_segments(code, data);
                 vmcb.set_tables(table, table);
                 vmcb.set_control_registers(0x6000_0010, Gpa::new(0), 0);
@@ -534,13 +579,31 @@ impl Vcpu for SvmVcpu {
                 vmcb.set_rip(0);
                 vmcb.set_rsp(0);
             }
-            StartState::Direct { entry, stack, argument, page_tables, gdt } => {
-                let code =
-                    Segment { selector: 0x8, attributes: 0xa9b, limit: 0xffff_ffff, base: 0 };
-                let data =
-                    Segment { selector: 0x10, attributes: 0xc93, limit: 0xffff_ffff, base: 0 };
+            StartState::Direct {
+                entry,
+                stack,
+                argument,
+                page_tables,
+                gdt,
+            } => {
+                let code = Segment {
+                    selector: 0x8,
+                    attributes: 0xa9b,
+                    limit: 0xffff_ffff,
+                    base: 0,
+                };
+                let data = Segment {
+                    selector: 0x10,
+                    attributes: 0xc93,
+                    limit: 0xffff_ffff,
+                    base: 0,
+                };
                 vmcb.set_segments(code, data);
-                let gdt = Segment { limit: 23, base: gdt.as_u64(), ..Segment::default() };
+                let gdt = Segment {
+                    limit: 23,
+                    base: gdt.as_u64(),
+                    ..Segment::default()
+                };
                 vmcb.set_tables(gdt, Segment::default());
                 // PG, WP, NE, ET, MP, PE; PAE; NXE, LMA, LME.
                 vmcb.set_control_registers(0x8001_0033, page_tables, 0x20);
@@ -569,8 +632,16 @@ impl Vcpu for SvmVcpu {
 
 /// The MSRs that VMLOAD and VMSAVE move.
 const KEPT_BY_VMLOAD: [u32; 10] = [
-    0x174, 0x175, 0x176, 0xc000_0081, 0xc000_0082, 0xc000_0083, 0xc000_0084, 0xc000_0100,
-    0xc000_0101, 0xc000_0102,
+    0x174,
+    0x175,
+    0x176,
+    0xc000_0081,
+    0xc000_0082,
+    0xc000_0083,
+    0xc000_0084,
+    0xc000_0100,
+    0xc000_0101,
+    0xc000_0102,
 ];
 
 /// What two exceptions in a row make (APM 2 8.2.9, SDM 3A table 6-5).

@@ -63,7 +63,11 @@ impl Event {
 
     /// The event of this field's content; `None` where it is not valid.
     pub const fn from_bits(bits: u64) -> Option<Self> {
-        if bits & Self::VALID != 0 { Some(Self(bits)) } else { None }
+        if bits & Self::VALID != 0 {
+            Some(Self(bits))
+        } else {
+            None
+        }
     }
 
     /// The field's content.
@@ -472,7 +476,13 @@ impl Vmcb {
 
     /// CR0, CR2, CR3, CR4, EFER with SVME.
     pub fn control_registers(&self) -> [u64; 5] {
-        [self.save.cr0, self.save.cr2, self.save.cr3, self.save.cr4, self.save.efer]
+        [
+            self.save.cr0,
+            self.save.cr2,
+            self.save.cr3,
+            self.save.cr4,
+            self.save.efer,
+        ]
     }
 
     /// CR3.
@@ -543,6 +553,24 @@ impl Vmcb {
         self.save.cs.base
     }
 
+    /// The base of a segment.
+    pub fn segment_base(&self, segment: bulkhead_core::decode::Segment) -> u64 {
+        use bulkhead_core::decode::Segment as Name;
+        match segment {
+            Name::Es => self.save.es.base,
+            Name::Cs => self.save.cs.base,
+            Name::Ss => self.save.ss.base,
+            Name::Ds => self.save.ds.base,
+            Name::Fs => self.save.fs.base,
+            Name::Gs => self.save.gs.base,
+        }
+    }
+
+    /// Attributes of SS.
+    pub fn ss_attributes(&self) -> u16 {
+        self.save.ss.attributes
+    }
+
     /// Current privilege level.
     #[inline]
     pub fn cpl(&self) -> u8 {
@@ -558,8 +586,16 @@ impl Vmcb {
         self.save.fs = data;
         self.save.gs = data;
         self.save.cpl = 0;
-        self.save.ldtr = Segment { attributes: 0x082, limit: 0xffff, ..Segment::default() };
-        self.save.tr = Segment { attributes: 0x08b, limit: 0xffff, ..Segment::default() };
+        self.save.ldtr = Segment {
+            attributes: 0x082,
+            limit: 0xffff,
+            ..Segment::default()
+        };
+        self.save.tr = Segment {
+            attributes: 0x08b,
+            limit: 0xffff,
+            ..Segment::default()
+        };
         self.control.clean &= !clean::SEGMENTS;
     }
 
@@ -611,17 +647,37 @@ mod tests {
         assert_eq!(reload(&mut vmcb), clean::ALL);
         let cases: [(&str, fn(&mut Vmcb), u32); 12] = [
             ("tsc offset", |v| v.set_tsc_offset(5), clean::INTERCEPTS),
-            ("maps", |v| v.set_permission_maps(Hpa::new(1), Hpa::new(2)), clean::MAPS),
+            (
+                "maps",
+                |v| v.set_permission_maps(Hpa::new(1), Hpa::new(2)),
+                clean::MAPS,
+            ),
             ("tag", |v| v.set_tag(3), clean::TAG),
             ("tpr", |v| v.set_task_priority(3), clean::TPR),
-            ("root", |v| v.set_nested_root(Hpa::new(0x1000)), clean::NESTED),
+            (
+                "root",
+                |v| v.set_nested_root(Hpa::new(0x1000)),
+                clean::NESTED,
+            ),
             ("pat", |v| v.set_pat(1), clean::NESTED),
             ("efer", |v| v.set_efer(1), clean::CONTROL),
             ("cr2", |v| v.set_cr2(1), clean::CR2),
             ("debug", |v| v.set_debug(1, 1), clean::DEBUG),
-            ("tables", |v| v.set_tables(Segment::default(), Segment::default()), clean::TABLES),
-            ("segments", |v| v.set_segments(Segment::default(), Segment::default()), clean::SEGMENTS),
-            ("window", |v| v.set_window(Watch::On), clean::TPR | clean::INTERCEPTS),
+            (
+                "tables",
+                |v| v.set_tables(Segment::default(), Segment::default()),
+                clean::TABLES,
+            ),
+            (
+                "segments",
+                |v| v.set_segments(Segment::default(), Segment::default()),
+                clean::SEGMENTS,
+            ),
+            (
+                "window",
+                |v| v.set_window(Watch::On),
+                clean::TPR | clean::INTERCEPTS,
+            ),
         ];
         for (name, set, group) in cases {
             set(&mut vmcb);
