@@ -126,6 +126,24 @@ impl Engine {
         }
     }
 
+    /// Several associations may share a class, each with ends in other namespaces.
+    fn find_declared_link(
+        self: &Rc<Self>,
+        caller: &Caller,
+        namespace: &NamespaceName,
+        path: &InstancePath,
+    ) -> Result<Option<Instance>, CimError> {
+        for association in self.registry.associations() {
+            if association.class == path.class
+                && association.namespace == *namespace
+                && let Some(found) = self.find_link(caller, association, path)?
+            {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
     fn stored_instances(
         self: &Rc<Self>,
         namespace: &NamespaceName,
@@ -161,7 +179,7 @@ impl Engine {
         match self.source(namespace, &path.class) {
             None => Ok(None),
             Some(Source::Provider(provider)) => provider.get(&context, path),
-            Some(Source::Association(association)) => self.find_link(caller, &association, path),
+            Some(Source::Association(_)) => self.find_declared_link(caller, namespace, path),
             Some(Source::Stored) => {
                 let found = self.catalog.borrow().stored(namespace, &path.to_local());
                 Ok(found.map(|instance| Instance::clone(&instance)))

@@ -24,6 +24,8 @@ mod engine;
 mod enumeration;
 mod events;
 mod fault;
+pub mod indications;
+pub mod interop;
 mod invoke;
 mod layout;
 mod links;

@@ -2,7 +2,9 @@
 
 mod associations;
 mod classes;
+mod indications;
 mod instances;
+mod interop;
 mod pulls;
 mod queries;
 mod world;

@@ -1,5 +1,7 @@
 //! The demonstration world.
 
+use crate::indications;
+use crate::interop::{self, Central, Identity, Profile};
 use crate::{
     Argument, Association, Builder, Caller, Clock, Context, End, Link, MemoryStore, MethodResult,
     Operation, Operations, Provider, Request, Response, Role, Settings, Stream, argument,
@@ -147,6 +149,7 @@ pub(super) fn system(name: &str) -> InstancePath {
 
 pub(super) struct World {
     pub(super) operations: Operations,
+    pub(super) indications: Option<indications::Indications>,
     pub(super) systems: Rc<Systems>,
     pub(super) processors: Rc<Processors>,
     pub(super) now: Cell<u64>,
@@ -154,6 +157,41 @@ pub(super) struct World {
 }
 
 pub(super) fn world() -> World {
+    assemble(false)
+}
+
+/// The same world with the Interop providers.
+pub(super) fn interop_world() -> World {
+    assemble(true)
+}
+
+fn profiles() -> Vec<Profile> {
+    let central = |names: &'static [&'static str]| {
+        vec![Central {
+            namespace: cimv2(),
+            class: "CIM_ComputerSystem".into(),
+            elements: Rc::new(move |_| Ok(Box::new(names.iter().map(|name| Ok(system(name)))))),
+        }]
+    };
+    vec![
+        Profile {
+            id: "BH:DSP1042".into(),
+            name: "System Virtualization".into(),
+            version: "1.0.0".into(),
+            references: vec!["BH:DSP1057".into()],
+            central: central(&["host"]),
+        },
+        Profile {
+            id: "BH:DSP1057".into(),
+            name: "Virtual System Profile".into(),
+            version: "1.0.0".into(),
+            references: vec![],
+            central: central(&["vm0", "vm1", "vm2"]),
+        },
+    ]
+}
+
+fn assemble(with_interop: bool) -> World {
     let states = [("host", 2), ("vm0", 2), ("vm1", 3), ("vm2", 2)];
     let systems = Rc::new(Systems {
         states: RefCell::new(
@@ -231,7 +269,7 @@ pub(super) fn world() -> World {
         })),
         sources: None,
     };
-    let operations = Builder::new(
+    let builder = Builder::new(
         Settings::new("server.example:5988"),
         Box::new(MemoryStore::default()),
     )
@@ -247,10 +285,27 @@ pub(super) fn world() -> World {
         Rc::new(Rc::clone(&processors)),
     )
     .association(hosted)
-    .association(devices)
-    .build();
+    .association(devices);
+    let (builder, indications) = if with_interop {
+        let identity = Identity {
+            system: "test-system".into(),
+            manager: "test-manager".into(),
+            product: "Test".into(),
+            version: "1.2.3".into(),
+        };
+        let builder = interop::install(builder, &identity, profiles());
+        let (builder, indications) = indications::install(
+            builder,
+            &identity,
+            indications::IndicationSettings::default(),
+        );
+        (builder, Some(indications))
+    } else {
+        (builder, None)
+    };
     World {
-        operations,
+        operations: builder.build(),
+        indications,
         systems,
         processors,
         now: Cell::new(0),
@@ -268,6 +323,12 @@ impl World {
                 monotonic: Duration::from_secs(self.now.get()),
                 unix_micros: 1_800_000_000_000_000,
             },
+        }
+    }
+
+    pub(super) fn pump(&self) {
+        if let Some(indications) = &self.indications {
+            indications.pump(&self.operations, self.caller().clock);
         }
     }
 

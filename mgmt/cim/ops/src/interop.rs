@@ -1,0 +1,129 @@
+//! The Interop namespace: what the server says about itself (DSP1033, and the classes that clients of the
+//! legacy Object Manager model read).
+
+mod manager;
+mod namespaces;
+mod profiles;
+
+pub use profiles::{Central, Elements, Profile};
+
+use crate::association::{Association, End, Link, Walk};
+use crate::operations::Builder;
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use cim_model::{ClassName, InstancePath, NamespaceName, Text};
+use manager::{Manager, Mechanism};
+use namespaces::Namespaces;
+
+/// How the server names itself.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The name of the system that the server runs on; part of many keys.
+    pub system: Text,
+    /// The name of this object manager, unique in its network and the same after a restart.
+    pub manager: Text,
+    /// The product.
+    pub product: Text,
+    /// Its version, starting with a digit and without blanks.
+    pub version: Text,
+}
+
+/// The class of the system that the server runs on.
+pub(crate) const SYSTEM_CLASS: Text = Text::from_static("CIM_ComputerSystem");
+
+impl Identity {
+    /// The path of the object manager.
+    pub(crate) fn manager_path(&self, namespace: &NamespaceName) -> InstancePath {
+        self.service_path("CIM_ObjectManager", &self.manager)
+            .with_namespace(namespace.clone())
+    }
+
+    /// The path of a service or access point of the system, which all have the same four keys.
+    pub(crate) fn service_path(&self, class: &'static str, name: &Text) -> InstancePath {
+        InstancePath::new(class)
+            .with_key("SystemCreationClassName", SYSTEM_CLASS)
+            .with_key("SystemName", self.system.clone())
+            .with_key("CreationClassName", class)
+            .with_key("Name", name.clone())
+    }
+}
+
+/// Adds the Interop providers and the registered profiles to a server.
+#[must_use]
+pub fn install(builder: Builder, identity: &Identity, profiles: Vec<Profile>) -> Builder {
+    let interop = builder.settings().interop();
+    let namespaces = Rc::new(Namespaces {
+        catalog: builder.catalog(),
+        identity: identity.clone(),
+    });
+    let mechanism = Mechanism {
+        identity: identity.clone(),
+        max_timeout: builder.settings().max_timeout,
+    };
+    let mechanism_path = mechanism.path();
+    let in_manager = {
+        let namespaces = Rc::clone(&namespaces);
+        Box::new(move |_: &crate::Context<'_>, _: &InstancePath| namespaces.paths())
+    };
+    let by_mechanism = Box::new(move |_: &crate::Context<'_>, _: &InstancePath| {
+        let link = Link::from(mechanism_path.clone());
+        Ok(Box::new(core::iter::once(Ok(link))) as crate::Stream<Link>)
+    });
+    let builder = builder
+        .provider(interop.clone(), "CIM_Namespace", namespaces)
+        .provider(
+            interop.clone(),
+            "CIM_ObjectManager",
+            Rc::new(Manager::new(identity.clone())),
+        )
+        .provider(
+            interop.clone(),
+            "CIM_CIMXMLCommunicationMechanism",
+            Rc::new(mechanism),
+        )
+        .association(of_manager(
+            &interop,
+            identity,
+            "CIM_NamespaceInManager",
+            "CIM_Namespace",
+            in_manager,
+        ))
+        .association(of_manager(
+            &interop,
+            identity,
+            "CIM_CommMechanismForManager",
+            "CIM_ObjectManagerCommunicationMechanism",
+            by_mechanism,
+        ));
+    profiles::install(builder, &interop, profiles)
+}
+
+/// An association from the one object manager to everything of a class.
+fn of_manager(
+    interop: &NamespaceName,
+    identity: &Identity,
+    class: &'static str,
+    far: &'static str,
+    forward: Walk,
+) -> Association {
+    let end = |role: &'static str, class: &'static str| End {
+        role: role.into(),
+        class: ClassName::from_static(class),
+        namespace: interop.clone(),
+    };
+    let manager = identity.manager_path(interop);
+    Association {
+        namespace: interop.clone(),
+        class: ClassName::from_static(class),
+        ends: [
+            end("Antecedent", "CIM_ObjectManager"),
+            end("Dependent", far),
+        ],
+        forward,
+        backward: Some(Box::new(move |_, _| {
+            Ok(Box::new(core::iter::once(Ok(Link::from(manager.clone())))))
+        })),
+        sources: None,
+    }
+}
