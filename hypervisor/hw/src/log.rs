@@ -16,7 +16,8 @@ pub use ring::{Level, Record, Ring};
 use spin::Mutex;
 
 use crate::framebuffer::TextScreen;
-use crate::{console, registers};
+use crate::percpu::PerCpu;
+use crate::{console, registers, warn};
 
 static RING: Mutex<Ring> = Mutex::new(Ring::new());
 /// Sequence number of the next record for the console.
@@ -87,6 +88,31 @@ pub(crate) fn drain_into(console: &mut console::Console) {
         }
         console.line(format_args!("{record}\n"));
         PRINTED.store(sequence + 1, Ordering::Relaxed);
+    }
+}
+
+/// Moves the notes that a CPU left into the ring. Any CPU may call it, from a slow path.
+pub fn collect_notes(block: &PerCpu) {
+    /// Makes the caller the one consumer of the notes.
+    static COLLECTOR: Mutex<()> = Mutex::new(());
+    let Some(_collector) = COLLECTOR.try_lock() else {
+        return;
+    };
+    while let Some(note) = block.trace.take() {
+        let [first, second] = note.values;
+        RING.lock().push(
+            note.time,
+            Level::Warn,
+            format_args!("CPU {}: {} {first:#x} {second:#x}", block.cpu, note.what),
+        );
+    }
+    let lost = block.trace.take_lost();
+    if lost > 0 {
+        warn!("CPU {}: {lost} notes lost", block.cpu);
+    }
+    let nmis = block.nmis.swap(0, Ordering::Relaxed);
+    if nmis > 0 {
+        warn!("CPU {}: {nmis} unexpected NMIs", block.cpu);
     }
 }
 
