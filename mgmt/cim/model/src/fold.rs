@@ -8,6 +8,15 @@ use core::hash::Hasher;
 
 /// Whether two names are the same name.
 pub fn same_name(a: &str, b: &str) -> bool {
+    // Most comparisons are of different names, and most of those differ in the first letter. No letter beyond
+    // ASCII is compared here, because only such a letter can fold to one of ASCII.
+    if let (Some(first_a), Some(first_b)) = (a.bytes().next(), b.bytes().next())
+        && first_a.is_ascii()
+        && first_b.is_ascii()
+        && !first_a.eq_ignore_ascii_case(&first_b)
+    {
+        return false;
+    }
     if a.is_ascii() && b.is_ascii() {
         a.eq_ignore_ascii_case(b)
     } else {
@@ -56,6 +65,11 @@ mod tests {
         assert!(same_name("CIM_System", "cim_SYSTEM"));
         assert!(same_name("Größe", "GRÖßE"));
         assert!(!same_name("CIM_System", "CIM_Systems"));
+        assert!(
+            same_name("\u{212a}elvin", "kELVIN"),
+            "the Kelvin sign folds to k"
+        );
+        assert!(same_name("", "") && !same_name("", "a"));
         assert_eq!(compare_names("abc", "ABD"), Ordering::Less);
         assert_eq!(compare_names("B", "a"), Ordering::Greater);
         assert_eq!(compare_names("Ärger", "ärger"), Ordering::Equal);

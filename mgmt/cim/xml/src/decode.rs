@@ -27,6 +27,10 @@ pub use response::parse_response;
 /// Deepest nesting of references in keys and of embedded objects, together.
 const MAX_NESTING: u8 = 12;
 
+/// Most named members (properties, qualifiers, parameters, keys) of one element. Finding duplicates compares
+/// each with all before it, which is the fastest way for the few that real elements have.
+const MAX_MEMBERS: usize = 2_048;
+
 /// The result of a decoding step.
 type Decoded<T> = Result<T, XmlError>;
 
@@ -171,6 +175,17 @@ impl<'a> Decoder<'a> {
                 None => self.fail(Validity::AttributeValue("EmbeddedObject")),
             },
         }
+    }
+
+    /// Refuses a further member of an element: when its name was there before, or when there are too many.
+    fn new_member(&self, repeated: bool, members: usize) -> Decoded<()> {
+        if repeated {
+            return self.fail(Validity::Repeated);
+        }
+        if members >= MAX_MEMBERS {
+            return self.fail(Limit::Members);
+        }
+        Ok(())
     }
 
     /// Enters a reference or embedded object; pair with [`Decoder::leave`].

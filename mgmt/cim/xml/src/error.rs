@@ -99,6 +99,8 @@ pub enum Limit {
     Attributes,
     /// Embedded objects or references nested too deeply.
     Embedding,
+    /// Too many properties, methods, qualifiers, parameters or keys in one element.
+    Members,
 }
 
 /// The CIMError response header (DSP0200 "CIMError"), with the HTTP status it goes with.
@@ -244,6 +246,7 @@ impl fmt::Display for Limit {
             Limit::Depth => "elements are nested too deeply",
             Limit::Attributes => "an element has too many attributes",
             Limit::Embedding => "embedded objects or references are nested too deeply",
+            Limit::Members => "an element has too many named members",
         })
     }
 }

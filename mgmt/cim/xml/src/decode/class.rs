@@ -20,18 +20,16 @@ impl Decoder<'_> {
         while let Some(tag) = next {
             if tag == Tag::Method {
                 let method = self.method()?;
-                if class.method(method.name.as_str()).is_some() {
-                    return self.fail(Validity::Repeated);
-                }
+                let repeated = class.method(method.name.as_str()).is_some();
+                self.new_member(repeated, class.methods.len())?;
                 class.methods.push(method);
             } else {
                 if !class.methods.is_empty() {
                     return self.fail(Validity::UnexpectedElement);
                 }
                 let raw = self.property(tag)?;
-                if class.property(raw.name.as_str()).is_some() {
-                    return self.fail(Validity::Repeated);
-                }
+                let repeated = class.property(raw.name.as_str()).is_some();
+                self.new_member(repeated, class.properties.len())?;
                 class.properties.push(PropertyDecl {
                     name: raw.name,
                     ty: raw.ty,
@@ -61,9 +59,8 @@ impl Decoder<'_> {
         let mut parameters: Vec<ParameterDecl> = Vec::new();
         while let Some(tag) = next {
             let parameter = self.parameter(tag)?;
-            if parameters.iter().any(|other| other.name == parameter.name) {
-                return self.fail(Validity::Repeated);
-            }
+            let repeated = parameters.iter().any(|other| other.name == parameter.name);
+            self.new_member(repeated, parameters.len())?;
             parameters.push(parameter);
             next = self.child()?;
         }

@@ -32,9 +32,8 @@ impl Decoder<'_> {
         instance.qualifiers = qualifiers;
         while let Some(tag) = next {
             let raw = self.property(tag)?;
-            if instance.property(raw.name.as_str()).is_some() {
-                return self.fail(Validity::Repeated);
-            }
+            let repeated = instance.property(raw.name.as_str()).is_some();
+            self.new_member(repeated, instance.properties.len())?;
             instance.properties.push(Property {
                 name: raw.name,
                 value: raw.value,

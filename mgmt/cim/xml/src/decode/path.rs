@@ -122,9 +122,8 @@ impl Decoder<'_> {
                 _ if path.keys().is_empty() => (PropertyName::default(), self.key(tag)?),
                 _ => return self.fail(Validity::UnexpectedElement),
             };
-            if path.set_key(name, value).is_some() {
-                return self.fail(Validity::Repeated);
-            }
+            let repeated = path.set_key(name, value).is_some();
+            self.new_member(repeated, path.keys().len())?;
         }
         Ok(path)
     }

@@ -1,7 +1,6 @@
 //! QUALIFIER and QUALIFIER.DECLARATION.
 
 use super::{Decoded, Decoder, Flag};
-use crate::error::Validity;
 use crate::tag::Tag;
 use alloc::vec::Vec;
 use cim_model::{
@@ -25,9 +24,8 @@ impl Decoder<'_> {
             match self.child()? {
                 Some(Tag::Qualifier) => {
                     let qualifier = self.qualifier()?;
-                    if all.iter().any(|other| other.name == qualifier.name) {
-                        return self.fail(Validity::Repeated);
-                    }
+                    let repeated = all.iter().any(|other| other.name == qualifier.name);
+                    self.new_member(repeated, all.len())?;
                     all.push(qualifier);
                 }
                 other => return Ok((all, other)),

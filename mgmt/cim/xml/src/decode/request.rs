@@ -79,9 +79,8 @@ impl Decoder<'_> {
                 return self.fail(Validity::UnexpectedElement);
             }
             let (name, value) = self.param_value()?;
-            if params.iter().any(|(other, _)| *other == name) {
-                return self.fail(Validity::Repeated);
-            }
+            let repeated = params.iter().any(|(other, _)| *other == name);
+            self.new_member(repeated, params.len())?;
             params.push((name, value));
         }
         Ok(Call::Extrinsic {
@@ -106,9 +105,8 @@ impl Decoder<'_> {
                 return self.fail(Validity::UnexpectedElement);
             }
             let name = ParameterName::from(self.required("NAME")?);
-            if params.iter().any(|(other, _)| *other == name) {
-                return self.fail(Validity::Repeated);
-            }
+            let repeated = params.iter().any(|(other, _)| *other == name);
+            self.new_member(repeated, params.len())?;
             let value = match self.child()? {
                 None => ParamValue::Null,
                 Some(tag) => {

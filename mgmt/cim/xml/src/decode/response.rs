@@ -92,6 +92,8 @@ impl Decoder<'_> {
                 return self.fail(Validity::UnexpectedElement);
             }
             let (name, value) = self.param_value()?;
+            let repeated = params.iter().any(|other: &OutParam| other.name == name);
+            self.new_member(repeated, params.len())?;
             params.push(OutParam { name, value });
             next = self.child()?;
         }
