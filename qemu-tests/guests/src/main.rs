@@ -1,8 +1,0 @@
-//! Micro-guests: one idea each, run inside the hypervisor.
-#![no_std]
-#![no_main]
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
-}
