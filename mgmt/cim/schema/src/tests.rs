@@ -266,15 +266,20 @@ fn get_class_options_select_what_is_answered() {
 }
 
 #[test]
-fn every_class_is_described() {
+fn every_class_and_feature_is_described() {
+    let described = |qualifier: Option<Qualifier>| {
+        qualifier
+            .and_then(|q| q.value().as_str())
+            .is_some_and(|text| text.ends_with('.'))
+    };
     for class in classes() {
-        let text = class
-            .local_qualifiers()
-            .find(|q| q.name() == "Description")
-            .and_then(|q| q.value().as_str());
-        assert!(
-            text.is_some_and(|t| t.ends_with('.')),
-            "{class:?}: {text:?}"
-        );
+        let local = class.local_qualifiers().find(|q| q.name() == "Description");
+        assert!(described(local), "{class:?}");
+        for property in class.local_properties() {
+            assert!(described(property.qualifier("Description")), "{property:?}");
+        }
+        for method in class.local_methods() {
+            assert!(described(method.qualifier("Description")), "{method:?}");
+        }
     }
 }
