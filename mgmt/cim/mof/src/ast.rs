@@ -1,6 +1,6 @@
 //! The syntax tree: what a MOF text says, before any name is looked up or any value typed.
 //!
-//! Made by the [parser](crate::parser), read by the [compiler](crate::compiler). Every name keeps its
+//! Made by the [parser](crate::parser), read by the [compiler](crate::Compiler). Every name keeps its
 //! position, because most errors are about names.
 
 use alloc::boxed::Box;
