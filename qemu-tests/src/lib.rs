@@ -17,3 +17,4 @@ pub mod runner;
 pub mod socket_folder;
 pub mod table;
 pub mod verdict;
+pub mod view;

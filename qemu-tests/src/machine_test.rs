@@ -4,9 +4,9 @@
 
 use crate::backend::Backends;
 use crate::machine::{CLEAN_END, Clock, Machine};
-use crate::monitor::Monitor;
 use crate::partition::Partition;
 use crate::verdict::{Ending, Expectation};
+use crate::view::View;
 use anyhow::Result;
 use regex_lite::Regex;
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub struct MachineTest {
     pub partitions: Vec<Partition>,
     /// The hypervisor's command line.
     pub command_line: String,
+    /// The devices for partitions.
+    pub devices: Devices,
     /// What must happen.
     pub expectation: Expectation,
     /// A look from outside.
@@ -50,13 +52,22 @@ pub enum BootMethod {
     IsoUefi,
 }
 
-/// A look at the machine through QEMU's monitor.
+/// Which devices the machine has for its partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Devices {
+    /// None.
+    None,
+    /// Network, serial channel and disk of the management partition.
+    Management,
+}
+
+/// A look at the machine from outside.
 #[derive(Debug, Clone)]
 pub struct Probe {
     /// The console line that says the moment has come.
     pub after: Regex,
     /// The look; an error fails the test.
-    pub look: fn(&mut Monitor) -> Result<()>,
+    pub look: fn(&View) -> Result<()>,
 }
 
 impl MachineTest {
@@ -69,6 +80,7 @@ impl MachineTest {
             boot: BootMethod::Pvh,
             partitions: Vec::new(),
             command_line: EXIT_WHEN_DONE.to_owned(),
+            devices: Devices::None,
             expectation: Expectation {
                 passing: [].into(),
                 console: Vec::new(),
@@ -99,6 +111,14 @@ impl MachineTest {
     #[must_use]
     pub fn with(mut self, partition: Partition) -> Self {
         self.partitions.push(partition);
+        self
+    }
+
+    /// With the product's management partition and its devices.
+    #[must_use]
+    pub fn managed(mut self) -> Self {
+        self.devices = Devices::Management;
+        self.partitions.push(Partition::product_management());
         self
     }
 
@@ -161,7 +181,7 @@ impl MachineTest {
 
     /// With a look from outside after a console line that matches `pattern`.
     #[must_use]
-    pub fn probed(mut self, pattern: &str, look: fn(&mut Monitor) -> Result<()>) -> Self {
+    pub fn probed(mut self, pattern: &str, look: fn(&View) -> Result<()>) -> Self {
         self.probe = Some(Probe {
             after: regex(pattern),
             look,

@@ -8,6 +8,13 @@ use std::fmt::{self, Display, Formatter, Write};
 /// The boot module that holds the text.
 pub const FILE_NAME: &str = "partitions.conf";
 
+/// Name of the product's management partition; the console shows it before each of its lines.
+pub const MANAGEMENT_NAME: &str = "management";
+/// Its boot module, named like its package.
+pub const MANAGEMENT_IMAGE: &str = "bulkhead-mgmt";
+/// Its memory in MiB.
+const MANAGEMENT_MEMORY: u32 = 64;
+
 /// One partition to be created at boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
@@ -41,6 +48,13 @@ impl Partition {
             arguments: String::new(),
             role: Role::Guest,
         }
+    }
+
+    /// The product's management partition.
+    pub fn product_management() -> Self {
+        Self::new(MANAGEMENT_NAME, MANAGEMENT_IMAGE)
+            .memory_mib(MANAGEMENT_MEMORY)
+            .management()
     }
 
     /// With this much memory, in MiB.

@@ -5,16 +5,16 @@
 
 use crate::emulator::{Console, Emulator};
 use crate::iso;
-use crate::machine::{Firmware, Media};
-use crate::machine_test::{BootMethod, MachineTest};
-use crate::monitor::Monitor;
+use crate::machine::{Firmware, ManagementDevices, Media};
+use crate::machine_test::{BootMethod, Devices, MachineTest};
 use crate::partition::{FILE_NAME, configuration};
 use crate::socket_folder::SocketFolder;
 use crate::verdict::{Ending, Figure, Judge, explain_end};
+use crate::view::{self, View};
 use crate::{cpio, firmware};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 const WORKERS: usize = 2;
 /// How long QEMU may take to end after it has closed its console.
 const LAST_GASP: Duration = Duration::from_secs(10);
+/// Size of the disk for the management partition; sparse.
+const STORE_BYTES: u64 = 64 << 20;
 /// Console lines shown for a failed test; the log has them all.
 const SHOWN_LINES: usize = 60;
 
@@ -34,7 +36,7 @@ pub struct Artefacts {
     pub qemu: PathBuf,
     /// The hypervisor's ELF file.
     pub hypervisor: PathBuf,
-    /// Folder of the micro-guests' ELF files.
+    /// Folder of the partitions' ELF files.
     pub guests: PathBuf,
     /// Folder for boot files and serial logs.
     pub scratch: PathBuf,
@@ -110,13 +112,17 @@ fn attempt(
     let media = boot_files(test, artefacts, &folder)?;
     // Not in the folder: a unix socket's path is limited to 107 bytes, the checkout's is not.
     let sockets = SocketFolder::new(test.name)?;
-    let socket = sockets.path().join("monitor");
-    let monitor = test.probe.as_ref().map(|_| socket.as_path());
-    let arguments = test.machine.arguments(&media, None, monitor);
+    let devices = match test.devices {
+        Devices::None => None,
+        Devices::Management => Some(management_devices(&folder, sockets.path())?),
+    };
+    let view = View::new(sockets.path().join("monitor"), devices);
+    let monitor = test.probe.as_ref().map(|_| view.monitor_socket());
+    let arguments = test.machine.arguments(&media, view.devices(), monitor);
     let mut emulator = Emulator::start(&artefacts.qemu, &arguments, Some(log))?;
     let mut boot = Boot {
         test,
-        socket: &socket,
+        view: &view,
         probed: test.probe.is_none(),
         console,
     };
@@ -139,7 +145,7 @@ fn attempt(
 /// One boot being watched.
 struct Boot<'a> {
     test: &'a MachineTest,
-    socket: &'a Path,
+    view: &'a View,
     probed: bool,
     console: &'a mut Vec<String>,
 }
@@ -150,6 +156,9 @@ impl Boot<'_> {
         let deadline = Instant::now() + self.test.patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(self.too_slow(judge));
+            }
             match emulator.next(left) {
                 Console::Line(line) => {
                     let verdict = judge.line(&line);
@@ -191,8 +200,7 @@ impl Boot<'_> {
             return Ok(());
         }
         self.probed = true;
-        let look = Monitor::connect(self.socket).and_then(|mut monitor| (probe.look)(&mut monitor));
-        look.map_err(|error| format!("seen from outside: {error:#}"))
+        (probe.look)(self.view).map_err(|error| format!("seen from outside: {error:#}"))
     }
 
     fn too_slow(&self, judge: &Judge) -> String {
@@ -204,6 +212,18 @@ impl Boot<'_> {
             self.test.patience.as_secs()
         )
     }
+}
+
+/// A free port, and an empty disk in `folder`.
+fn management_devices(folder: &Path, sockets: &Path) -> Result<ManagementDevices> {
+    let store = folder.join("store.raw");
+    let made = File::create(&store).and_then(|file| file.set_len(STORE_BYTES));
+    made.with_context(|| format!("cannot write {}", store.display()))?;
+    Ok(ManagementDevices {
+        cim_port: view::free_port()?,
+        serial_socket: sockets.join("cim"),
+        store,
+    })
 }
 
 /// Writes the module archive and, for an ISO boot, the image.
@@ -219,8 +239,9 @@ fn boot_files(test: &MachineTest, artefacts: &Artefacts, folder: &Path) -> Resul
         .collect();
     for image in images {
         let file = artefacts.guests.join(image);
-        let data = fs::read(&file)
-            .with_context(|| format!("no micro-guest {image}: cannot read {}", file.display()))?;
+        let data = fs::read(&file).with_context(|| {
+            format!("no partition image {image}: cannot read {}", file.display())
+        })?;
         members.push(cpio::Member::new(image, data));
     }
     let modules = folder.join("modules.cpio");

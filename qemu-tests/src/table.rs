@@ -6,8 +6,8 @@ use crate::backend::{Backend, Backends};
 use crate::machine::{CANNOT_RUN, CRASHED, Iommu, Machine};
 use crate::machine_test::{BootMethod, MachineTest};
 use crate::mappings;
-use crate::monitor::Monitor;
 use crate::partition::Partition;
+use crate::view::View;
 use anyhow::Result;
 
 /// All machine tests.
@@ -150,8 +150,8 @@ fn first_guests() -> Vec<MachineTest> {
     ]
 }
 
-fn write_xor_execute(monitor: &mut Monitor) -> Result<()> {
-    mappings::check_write_xor_execute(&mappings::parse(&monitor.ask("info tlb")?)?)
+fn write_xor_execute(view: &View) -> Result<()> {
+    mappings::check_write_xor_execute(&mappings::parse(&view.monitor()?.ask("info tlb")?)?)
 }
 
 /// The benches of `cargo xtask bench exits`: each prints RESULT lines with instructions for one round trip.

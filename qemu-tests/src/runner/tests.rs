@@ -1,7 +1,7 @@
 //! The runner against a fake QEMU: a shell script that plays a machine.
 
 use super::*;
-use crate::partition::Partition;
+use crate::partition::{MANAGEMENT_IMAGE, Partition};
 use std::process::Command;
 
 /// A scratch folder whose "QEMU" is `script`, with one micro-guest called "guest".
@@ -29,6 +29,7 @@ impl Bed {
         );
         fs::write(scratch.join("guest"), "an image").unwrap();
         fs::write(scratch.join("hypervisor"), "another").unwrap();
+        fs::write(scratch.join(MANAGEMENT_IMAGE), "a third").unwrap();
         let artefacts = Artefacts {
             qemu,
             hypervisor: scratch.join("hypervisor"),
@@ -98,6 +99,27 @@ fn a_hang_is_ended_and_says_what_was_missing() {
 }
 
 #[test]
+fn a_chatty_machine_is_ended_in_time() {
+    let bed = Bed::new("chatty", "exec yes");
+    let outcome = bed.run(&test().patience(Duration::from_millis(300)));
+    assert!(outcome.verdict.unwrap_err().contains("not done"));
+}
+
+#[test]
+fn a_test_with_management_gets_its_devices() {
+    // The disk is there, and a probe sees the port that the machine was given.
+    let script =
+        r#"case "$*" in *virtio-blk-pci*) echo '[a] PASS'; echo ready;; esac; exec sleep 100"#;
+    let bed = Bed::new("managed", script);
+    let test = test().managed().keeps_running().probed("^ready$", |view| {
+        let devices = view.devices().context("no devices")?;
+        anyhow::ensure!(devices.cim_port != 0 && devices.store.is_file());
+        Ok(())
+    });
+    bed.run(&test).verdict.unwrap();
+}
+
+#[test]
 fn a_machine_that_should_run_on_is_ended_when_all_was_seen() {
     let bed = Bed::new("on", "echo idle; exec sleep 100");
     let test = MachineTest::new("fake").keeps_running().shows("^idle$");
@@ -130,7 +152,7 @@ fn a_missing_micro_guest_is_a_failure_with_its_name() {
         bed.run(&test)
             .verdict
             .unwrap_err()
-            .contains("no micro-guest absent")
+            .contains("no partition image absent")
     );
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use qemu_tests::cpio::{self, Member};
 use qemu_tests::iso;
-use qemu_tests::partition::{FILE_NAME, Partition, configuration};
+use qemu_tests::partition::{FILE_NAME, MANAGEMENT_IMAGE, Partition, configuration};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,11 +37,6 @@ impl Image {
     }
 }
 
-/// Name of the management partition; the console shows it before each of its lines.
-pub const MANAGEMENT_NAME: &str = "management";
-/// Memory of the management partition, in MiB.
-const MANAGEMENT_MEMORY: u32 = 64;
-
 /// The files every way of booting starts from.
 #[derive(Debug)]
 pub struct BootFiles {
@@ -58,12 +53,9 @@ impl BootFiles {
         setup::ensure(workspace, Purpose::Build)?;
         let [hypervisor, management, _] = IMAGES;
         let built = workspace.build_images(&[hypervisor, management])?;
-        let partition = Partition::new(MANAGEMENT_NAME, management)
-            .memory_mib(MANAGEMENT_MEMORY)
-            .management();
         let mut members = vec![
-            Member::new(FILE_NAME, configuration(&[partition])),
-            Member::new(management, read(&built.join(management))?),
+            Member::new(FILE_NAME, configuration(&[Partition::product_management()])),
+            Member::new(MANAGEMENT_IMAGE, read(&built.join(management))?),
         ];
         for file in add {
             members.push(Member::new(module_name(file)?, read(file)?));

@@ -13,6 +13,7 @@ use qemu_tests::machine::{
     Accelerator, CLEAN_END, Clock, Firmware, Iommu, Machine, ManagementDevices, Media, SVM_CPU,
 };
 use qemu_tests::socket_folder::SocketFolder;
+use qemu_tests::view::free_port;
 use qemu_tests::{firmware, verdict};
 use readiness::{Greeting, Readiness};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -264,12 +265,6 @@ fn ended(emulator: &mut Emulator, readiness: &Readiness) -> Result<ExitCode> {
     }
 }
 
-/// A TCP port of 127.0.0.1 that nobody uses now.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("no free TCP port")?;
-    Ok(listener.local_addr()?.port())
-}
-
 /// Refuses KVM where a guest would not find SVM.
 fn nested_svm() -> Result<()> {
     let nested = std::fs::read_to_string("/sys/module/kvm_amd/parameters/nested");
@@ -295,10 +290,5 @@ mod tests {
             announcement(&Greeting::Password("b c".into())),
             "CIM password: b c"
         );
-    }
-
-    #[test]
-    fn a_free_port_can_be_had() {
-        TcpListener::bind(("127.0.0.1", free_port().unwrap())).unwrap();
     }
 }

@@ -3,11 +3,11 @@
 //! Called by `run` after every console line and every tick. Nothing is announced that the machine has not said: the
 //! name and the password are those of its console.
 
-use crate::verb::image::MANAGEMENT_NAME;
+use qemu_tests::partition::MANAGEMENT_NAME;
 use qemu_tests::verdict::end_reason;
+use qemu_tests::view::answers_http;
 use std::collections::VecDeque;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -16,8 +16,6 @@ use std::time::Duration;
 const READY_LINE: &str = "management partition ready";
 const USER_LINE: &str = "CIM user: ";
 const PASSWORD_LINE: &str = "CIM password: ";
-/// How long the server may take for one answer; TCG is slow.
-const ANSWER: Duration = Duration::from_secs(5);
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
 
 /// Something to tell the operator.
@@ -123,7 +121,7 @@ fn ask_until_answered(port: u16) -> Receiver<()> {
     let (sender, receiver) = channel();
     // The thread ends with its answer or with the process.
     thread::spawn(move || {
-        while !answers(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) {
+        while !answers_http(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) {
             thread::sleep(BETWEEN_ATTEMPTS);
         }
         let _ = sender.send(());
@@ -131,24 +129,10 @@ fn ask_until_answered(port: u16) -> Receiver<()> {
     receiver
 }
 
-/// Whether an HTTP server answers at all; an error status is an answer.
-///
-/// QEMU accepts connections before anybody listens behind it, so a connection proves nothing.
-fn answers(server: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<[u8; 7]> {
-        let mut stream = TcpStream::connect_timeout(&server, ANSWER)?;
-        stream.set_read_timeout(Some(ANSWER))?;
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut start = [0; 7];
-        stream.read_exact(&mut start)?;
-        Ok(start)
-    };
-    ask().is_ok_and(|start| start == *b"HTTP/1.")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     /// A server that says `answer` to everybody.

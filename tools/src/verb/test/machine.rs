@@ -43,8 +43,8 @@ pub fn list(filters: &[String]) {
 /// Builds what machine tests and benches run, in QEMU at `qemu` or the installed one.
 pub fn artefacts(workspace: &Workspace, qemu: Option<&Path>) -> Result<Artefacts> {
     setup::ensure(workspace, Purpose::MachineTests)?;
-    let [hypervisor, _, guests] = IMAGES;
-    let built = workspace.build_images(&[hypervisor, guests])?;
+    let [hypervisor, ..] = IMAGES;
+    let built = workspace.build_images(&IMAGES)?;
     Ok(Artefacts {
         qemu: qemu
             .map(Path::to_owned)

@@ -1,0 +1,115 @@
+//! A running machine as its surroundings see it: QEMU's monitor, and the devices of the management partition.
+//!
+//! Given to the probes of machine tests; `cargo xtask run` asks the server the same way.
+
+use crate::machine::ManagementDevices;
+use crate::monitor::Monitor;
+use anyhow::{Context, Result};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a server may take for one answer; emulation is slow.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// What can be reached from outside.
+#[derive(Debug)]
+pub struct View {
+    monitor: PathBuf,
+    devices: Option<ManagementDevices>,
+}
+
+impl View {
+    /// A machine whose monitor listens at `monitor`.
+    pub fn new(monitor: PathBuf, devices: Option<ManagementDevices>) -> Self {
+        Self { monitor, devices }
+    }
+
+    /// Where the monitor listens.
+    pub fn monitor_socket(&self) -> &Path {
+        &self.monitor
+    }
+
+    /// A new connection to the monitor.
+    ///
+    /// # Errors
+    /// The machine has ended.
+    pub fn monitor(&self) -> Result<Monitor> {
+        Monitor::connect(&self.monitor)
+    }
+
+    /// The devices of the management partition, when the machine has them.
+    pub fn devices(&self) -> Option<&ManagementDevices> {
+        self.devices.as_ref()
+    }
+
+    /// The address that leads to the CIM server.
+    ///
+    /// # Errors
+    /// The machine has no devices for management.
+    pub fn cim_server(&self) -> Result<SocketAddr> {
+        let devices = self.devices().context("this machine has no network")?;
+        Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, devices.cim_port)))
+    }
+}
+
+/// A TCP port of 127.0.0.1 that nobody uses now.
+///
+/// # Errors
+/// All are in use.
+pub fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free TCP port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// Whether an HTTP server answers at `server`, be it with an error status.
+///
+/// QEMU accepts connections before anybody listens behind it, so a connection proves nothing.
+pub fn answers_http(server: SocketAddr) -> bool {
+    let ask = || -> io::Result<[u8; 7]> {
+        let mut stream = TcpStream::connect_timeout(&server, ANSWER)?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut start = [0; 7];
+        stream.read_exact(&mut start)?;
+        Ok(start)
+    };
+    ask().is_ok_and(|start| start == *b"HTTP/1.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    /// A server that says `answer` to its first client.
+    fn server(answer: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let _ = client.read(&mut [0; 512]);
+            let _ = client.write_all(answer.as_bytes());
+        });
+        address
+    }
+
+    #[test]
+    fn an_error_status_is_an_answer() {
+        assert!(answers_http(server("HTTP/1.1 401 Unauthorized\r\n\r\n")));
+    }
+
+    #[test]
+    fn a_port_that_only_accepts_does_not_answer() {
+        assert!(!answers_http(server("")));
+        assert!(!answers_http(server("SSH-2.0-x\r\n")));
+        let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port().unwrap()));
+        assert!(!answers_http(nobody));
+    }
+
+    #[test]
+    fn a_machine_without_devices_has_no_server() {
+        assert!(View::new("m".into(), None).cim_server().is_err());
+    }
+}
