@@ -1,0 +1,21 @@
+//! Measures I/O requests and doorbells that the partition `responder` answers.
+#![no_std]
+#![no_main]
+
+use micro_guests::abi::start::StartInfo;
+use micro_guests::measure::cost;
+use micro_guests::{check, cpu, guest, result};
+
+guest!(main);
+
+fn main(_: &StartInfo) {
+    // Until the responder has registered, nobody answers and reads give ones.
+    while cpu::in32(0xb00) == u32::MAX {
+        core::hint::spin_loop();
+    }
+    check!(cpu::in32(0xb04) == 0xb05, "the answer was {:#x}", cpu::in32(0xb04));
+    result("io_request", cost(|| {
+        cpu::in32(0xb08);
+    }));
+    result("doorbell", cost(|| cpu::out32(0xb10, 1)));
+}
