@@ -56,5 +56,5 @@ pub fn is_present() -> bool {
     }
     let leaf = __cpuid(0x4000_0000);
     let words = [leaf.ebx, leaf.ecx, leaf.edx].map(u32::to_le_bytes);
-    words.as_flattened() == b"BulkheadHV  "
+    words.as_flattened().starts_with(b"BulkheadHV")
 }
