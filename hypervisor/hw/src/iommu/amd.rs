@@ -283,13 +283,9 @@ impl<R: Registers, M: TableMemory> Iommu<R, M> {
         for id in [device, requester] {
             // Between two domains, block: nothing may be cached from a mixture of both.
             let blocked = self.no_grant();
-            self.devices
-                .write(&mut self.memory, id, blocked, &self.description);
-            self.forget_device(id)?;
+            self.replace(id, blocked)?;
             if grant != blocked {
-                self.devices
-                    .write(&mut self.memory, id, grant, &self.description);
-                self.forget_device(id)?;
+                self.replace(id, grant)?;
             }
             if device == requester {
                 break;
@@ -316,8 +312,16 @@ impl<R: Registers, M: TableMemory> Iommu<R, M> {
         self.on_all_units(&[Command::InvalidateDomain(domain)])
     }
 
-    fn forget_device(&mut self, device: Bdf) -> Result<(), IommuError> {
-        self.on_all_units(&[Command::InvalidateDevice(device)])
+    /// Writes a device table entry and makes the units forget the one before, together with the
+    /// translations of its domain: units may tag those with the device as well.
+    fn replace(&mut self, device: Bdf, grant: Grant) -> Result<(), IommuError> {
+        let before = self.devices.domain_of(&self.memory, device);
+        self.devices
+            .write(&mut self.memory, device, grant, &self.description);
+        self.on_all_units(&[
+            Command::InvalidateDevice(device),
+            Command::InvalidateDomain(before),
+        ])
     }
 
     fn forget_all(&mut self) -> Result<(), IommuError> {

@@ -55,6 +55,12 @@ impl DeviceTable {
         self.base.as_u64() | (DEVICE_TABLE_BYTES / PAGE_SIZE - 1)
     }
 
+    /// The domain in an entry.
+    pub(super) fn domain_of(&self, memory: &impl TableMemory, device: Bdf) -> DomainId {
+        let slot = self.base.wrapping_add(u64::from(device.0) * 32);
+        DomainId(memory.load(slot.wrapping_add(8)) as u16)
+    }
+
     /// Writes an entry by four stores that keep it valid throughout. A change from one domain to
     /// another must pass through [`Grant::Nothing`] and an invalidation.
     pub(super) fn write(

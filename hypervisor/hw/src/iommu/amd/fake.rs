@@ -25,8 +25,9 @@ struct FakeUnit {
     registers: HashMap<usize, u64>,
     /// Device table entries by requester.
     entries: HashMap<u16, [u64; 4]>,
-    /// Translations by domain and page: target and the entry's permission bits.
-    translations: HashMap<(u16, u64), (u64, u64)>,
+    /// Translations by device and page, as the strictest unit tags them: domain, target and the
+    /// entry's permission bits.
+    translations: HashMap<(u16, u64), (u16, u64, u64)>,
 }
 
 #[derive(Default)]
@@ -134,7 +135,7 @@ impl Machine {
                 let domain = (first >> 32) as u16;
                 self.units[unit]
                     .translations
-                    .retain(|(d, _), _| *d != domain);
+                    .retain(|_, (tag, ..)| *tag != domain);
             }
             8 => {
                 assert_eq!((first << 4, second), (0, 0));
@@ -169,6 +170,13 @@ impl Machine {
         if !self.is_enabled(unit) {
             return Dma::Reached(address);
         }
+        // Before the device table is looked at, as QEMU does.
+        let page = address >> 12;
+        if let Some((_, target, rights)) = self.units[unit].translations.get(&(device.0, page))
+            && rights & access != 0
+        {
+            return Dma::Reached(target | address & 0xfff);
+        }
         let table = self.register(unit, Register::DeviceTable);
         assert_eq!(table & 0x1ff, 511, "the table covers all requesters");
         let slot = (table & 0x000f_ffff_ffff_f000) + u64::from(device.0) * 32;
@@ -186,13 +194,6 @@ impl Machine {
         };
         if entry[0] & 2 == 0 || entry[0] & access == 0 {
             return refused(self, 0);
-        }
-        let page = address >> 12;
-        if let Some((target, rights)) = self.units[unit].translations.get(&(domain, page)) {
-            if rights & access != 0 {
-                return Dma::Reached(target | address & 0xfff);
-            }
-            return refused(self, 1);
         }
         let mut level = entry[0] >> 9 & 7;
         assert!((1..=6).contains(&level), "mode {level}");
@@ -218,7 +219,7 @@ impl Machine {
                 let rights = raw & (READ | WRITE);
                 self.units[unit]
                     .translations
-                    .insert((domain, page), (target, rights));
+                    .insert((device.0, page), (domain, target, rights));
                 return Dma::Reached(target | address & 0xfff);
             }
             assert_eq!(next, level - 1);

@@ -190,6 +190,17 @@ fn devices_never_get_free_while_entries_change() {
 }
 
 #[test]
+fn a_detached_device_still_reached_what_its_unit_had_cached() {
+    let (mut iommu, handle) = start(1);
+    let mut ram = domain(&mut iommu, &handle, OWNER);
+    map(&mut iommu, &handle, &mut ram, 0x1000, 0x1000);
+    iommu.attach(DEVICE, &ram).unwrap();
+    assert_eq!(dma(&handle, DEVICE, 0x1000, WRITE), Dma::Reached(0x1000));
+    iommu.detach(DEVICE).unwrap();
+    assert_eq!(dma(&handle, DEVICE, 0x1000, WRITE), Dma::Refused);
+}
+
+#[test]
 fn attach_all_gives_every_device() {
     let (mut iommu, handle) = start(1);
     let mut ram = domain(&mut iommu, &handle, OWNER);
