@@ -41,6 +41,7 @@ pub mod pic;
 pub mod pit;
 pub mod platform_devices;
 pub mod pm_timer;
+pub mod rtc;
 pub mod run_queue;
 pub mod shared_vcpu;
 pub mod time;
