@@ -85,6 +85,7 @@ impl MachineTest {
                 passing: [].into(),
                 console: Vec::new(),
                 forbidden: Vec::new(),
+                limits: [].into(),
                 ending: Ending::Status(CLEAN_END),
             },
             probe: None,
@@ -154,6 +155,13 @@ impl MachineTest {
     #[must_use]
     pub fn shows(mut self, pattern: &str) -> Self {
         self.expectation.console.push(regex(pattern));
+        self
+    }
+
+    /// A guest must report figure `key`, and it may be `limit` at most.
+    #[must_use]
+    pub fn costs_at_most(mut self, key: &str, limit: u64) -> Self {
+        self.expectation.limits.insert(key.to_owned(), limit);
         self
     }
 

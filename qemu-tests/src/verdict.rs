@@ -5,7 +5,7 @@
 
 use crate::machine::{CANNOT_RUN, CLEAN_END, CRASHED, PARTITION_FAILED};
 use regex_lite::Regex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What has to happen for a test to pass.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct Expectation {
     pub console: Vec<Regex>,
     /// Patterns no console line may match.
     pub forbidden: Vec<Regex>,
+    /// Figures that must be measured, and may not exceed these numbers.
+    pub limits: BTreeMap<String, u64>,
     /// How the machine ends.
     pub ending: Ending,
 }
@@ -59,6 +61,19 @@ enum Said<'a> {
     Other,
 }
 
+impl Expectation {
+    fn check_limit(&self, figure: &Figure) -> Result<(), String> {
+        let Figure { key, value, .. } = figure;
+        let Some(limit) = self.limits.get(key) else {
+            return Ok(());
+        };
+        match value.parse::<u64>() {
+            Ok(number) if number <= *limit => Ok(()),
+            _ => Err(format!("{key} is {value}, and may be {limit} at most")),
+        }
+    }
+}
+
 impl Judge {
     /// A judge who has seen nothing yet.
     pub fn new(expectation: Expectation) -> Self {
@@ -92,7 +107,10 @@ impl Judge {
                 self.expectation.passing.remove(partition);
             }
             Said::Fail(partition, why) => return Err(format!("{partition} reports: {why}")),
-            Said::Figure(figure) => self.figures.push(figure),
+            Said::Figure(figure) => {
+                self.expectation.check_limit(&figure)?;
+                self.figures.push(figure);
+            }
             Said::Other => {}
         }
         Ok(())
@@ -100,7 +118,7 @@ impl Judge {
 
     /// Whether everything expected on the console was seen and only the end is left.
     pub fn satisfied(&self) -> bool {
-        self.expectation.passing.is_empty() && !self.missing.contains(&true)
+        self.still_missing().is_none()
     }
 
     /// How the machine is expected to end.
@@ -142,7 +160,10 @@ impl Judge {
         let patterns = lines
             .filter(|(missing, _)| **missing)
             .map(|(_, pattern)| format!("/{pattern}/"));
-        let all: Vec<_> = passes.chain(patterns).collect();
+        let measured = |key: &String| self.figures.iter().any(|figure| figure.key == *key);
+        let unmeasured = self.expectation.limits.keys().filter(|key| !measured(key));
+        let figures = unmeasured.map(|key| format!("RESULT {key}"));
+        let all: Vec<_> = passes.chain(patterns).chain(figures).collect();
         (!all.is_empty()).then(|| format!("the console never showed {}", all.join(", ")))
     }
 }
@@ -210,6 +231,7 @@ mod tests {
             passing: passing.iter().map(|name| (*name).to_owned()).collect(),
             console: patterns(console),
             forbidden: patterns(forbidden),
+            limits: BTreeMap::new(),
             ending,
         })
     }
@@ -295,6 +317,29 @@ mod tests {
         assert_eq!(
             (figures[0].key.as_str(), figures[0].value.as_str()),
             ("cpuid", "512")
+        );
+    }
+
+    #[test]
+    fn figures_have_limits_and_must_come() {
+        let limited = || {
+            let mut judge = expecting(&[], &[], &[], Ending::Status(33));
+            judge.expectation.limits.insert("cpuid".into(), 200);
+            judge
+        };
+        let mut judge = limited();
+        judge.line("[bench] RESULT rdmsr 900").unwrap();
+        assert!(!judge.satisfied());
+        judge.line("[bench] RESULT cpuid 200").unwrap();
+        judge.finish(Some(33)).unwrap();
+        let reason = limited().line("[bench] RESULT cpuid 201").unwrap_err();
+        assert_eq!(reason, "cpuid is 201, and may be 200 at most");
+        assert!(limited().line("[bench] RESULT cpuid few").is_err());
+        assert!(
+            limited()
+                .finish(Some(33))
+                .unwrap_err()
+                .contains("RESULT cpuid")
         );
     }
 
