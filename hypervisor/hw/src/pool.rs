@@ -25,13 +25,7 @@ struct Records(UnsafeCell<[PoolBlock; BLOCKS]>);
 // SAFETY: handed out as a unique reference once, by `found`.
 unsafe impl Sync for Records {}
 
-static RECORDS: Records = Records(UnsafeCell::new(
-    [const {
-        // SAFETY: a block record is plain numbers, for which zero is valid; it has no const
-        // constructor outside of its crate.
-        unsafe { core::mem::zeroed() }
-    }; BLOCKS],
-));
+static RECORDS: Records = Records(UnsafeCell::new([PoolBlock::EMPTY; BLOCKS]));
 static FOUNDED: AtomicBool = AtomicBool::new(false);
 static POOL: Mutex<Option<FramePool<'static>>> = Mutex::new(None);
 

@@ -9,13 +9,28 @@ use crate::fault::ResourceError;
 /// Frames in a block.
 const FRAMES: u16 = (BLOCK_BYTES / PAGE_SIZE) as u16;
 
-/// The record of one block. Callers only provide arrays of the default value.
-#[derive(Clone, Copy, Debug, Default)]
+/// The record of one block. Callers only provide arrays of [`PoolBlock::EMPTY`].
+#[derive(Clone, Copy, Debug)]
 pub struct PoolBlock {
     base: u64,
     free: u16,
     /// A bit for each frame in use.
     used: [u64; 8],
+}
+
+impl PoolBlock {
+    /// A record that is not in use, for static arrays.
+    pub const EMPTY: PoolBlock = PoolBlock {
+        base: 0,
+        free: 0,
+        used: [0; 8],
+    };
+}
+
+impl Default for PoolBlock {
+    fn default() -> Self {
+        Self::EMPTY
+    }
 }
 
 /// A pool of 4 KiB frames.

@@ -1,15 +1,15 @@
 //! The IOMMUs of this machine: the driver on real registers and the hypervisor's own frames.
 
-use bulkhead_core::addr::{HpaRange, PageSize};
+use bulkhead_core::addr::{Gpa, HpaRange, PageSize};
 use bulkhead_core::fault::ResourceError;
 use bulkhead_core::frames::{FrameAllocator, Owner, Placement};
-use bulkhead_core::paging::MemoryType;
+use bulkhead_core::paging::{MemoryType, Permissions};
 
-use super::amd::{DEVICE_TABLE_BYTES, Iommu, IommuError, REGISTER_BYTES};
-use super::ivrs::Ivrs;
+use super::amd::{DEVICE_TABLE_BYTES, Domain, DomainId, Iommu, IommuError, REGISTER_BYTES};
+use super::ivrs::{Ivrs, Requesters};
 use crate::mmio::Mmio;
 use crate::pool::Tables;
-use crate::space;
+use crate::{space, warn};
 
 /// The driver on real hardware.
 pub type MachineIommu = Iommu<Mmio<u64>, Tables>;
@@ -37,6 +37,84 @@ pub fn start(
         base.ok()
             .map(|base| unsafe { Mmio::new(base, REGISTER_BYTES) })
     })
+}
+
+/// All devices of the machine, confined to the memory of the one partition that owns them.
+#[derive(Debug)]
+pub struct ConfinedDevices {
+    iommu: MachineIommu,
+    domain: Domain,
+}
+
+impl ConfinedDevices {
+    /// Starts every IOMMU and gives all devices to the partition with number `owner`, whose RAM is
+    /// `ram` at the same guest-physical addresses. Memory that the firmware shares with devices
+    /// stays in their reach.
+    ///
+    /// The registers of the units ([`registers`]) must not be given to any
+    /// partition.
+    ///
+    /// # Errors
+    /// [`IommuError`]; then devices may reach everything, as without IOMMU.
+    pub fn start(
+        description: Ivrs,
+        frames: &mut FrameAllocator<'_>,
+        owner: u16,
+        ram: impl IntoIterator<Item = HpaRange>,
+    ) -> Result<Self, IommuError> {
+        const FULL: ResourceError = ResourceError::TableFull("DMA domains");
+        let id = DomainId::for_owner(owner).ok_or(FULL)?;
+        let mut iommu = start(description, frames)?;
+        let mut domain = match iommu.create_domain(id, &mut Tables) {
+            Ok(domain) => domain,
+            Err(error) => {
+                iommu.stop(None, &mut Tables);
+                return Err(error.into());
+            }
+        };
+        match give_all(&mut iommu, &mut domain, ram) {
+            Ok(()) => Ok(Self { iommu, domain }),
+            Err(error) => {
+                iommu.stop(Some(domain), &mut Tables);
+                Err(error)
+            }
+        }
+    }
+
+    /// Logs what the units have seen devices do that they may not. Call it now and then: it costs
+    /// two register reads for each unit.
+    pub fn report(&mut self) {
+        self.iommu
+            .drain_events(|unit, event| warn!("IOMMU {unit}: {event}"));
+    }
+
+    /// The driver and the domain, to change what devices reach.
+    pub fn parts(&mut self) -> (&mut MachineIommu, &mut Domain) {
+        (&mut self.iommu, &mut self.domain)
+    }
+}
+
+/// Lets every device reach `ram` and what the firmware shares with devices.
+fn give_all(
+    iommu: &mut MachineIommu,
+    domain: &mut Domain,
+    ram: impl IntoIterator<Item = HpaRange>,
+) -> Result<(), IommuError> {
+    for range in ram {
+        let at = Gpa::new(range.start.as_u64());
+        let bytes = range.bytes();
+        iommu.map(domain, &mut Tables, at, bytes, range.start, Permissions::RW)?;
+    }
+    iommu.map_shared(domain, Requesters::ALL, &mut Tables)?;
+    iommu.attach_all(domain)
+}
+
+/// Where the units' registers are: ranges that no partition may touch.
+pub fn registers(description: &Ivrs) -> impl Iterator<Item = HpaRange> + '_ {
+    // With performance counters a unit has 512 KiB of registers (48882, 3.4).
+    const MOST_BYTES: u64 = 512 << 10;
+    let ranges = description.units.iter();
+    ranges.filter_map(|unit| HpaRange::new(unit.registers, MOST_BYTES))
 }
 
 /// Memory for the device table, where [`Tables`] reaches it.

@@ -46,23 +46,30 @@ impl<R: Registers, M: TableMemory> Iommu<R, M> {
         match started {
             Ok(()) => Ok(iommu),
             Err(error) => {
-                iommu.stop(frames);
+                iommu.stop(None, frames);
                 Err(error)
             }
         }
     }
 
-    /// Turns all units off and gives their frames back. Devices reach all memory afterwards.
-    pub fn stop(mut self, frames: &mut impl TableFrames) {
+    /// Turns all units off and frees their frames and the tables of `domains`. Devices reach all
+    /// memory afterwards.
+    pub fn stop(
+        mut self,
+        domains: impl IntoIterator<Item = Domain>,
+        frames: &mut impl TableFrames,
+    ) {
         for unit in &mut self.units {
             unit.disable();
         }
         while let Some(unit) = self.units.pop() {
             unit.dismantle(frames);
         }
-        self.blocked
-            .table
-            .destroy(Flushed::attest(), &mut self.memory, frames);
+        for domain in domains.into_iter().chain([self.blocked]) {
+            domain
+                .table
+                .destroy(Flushed::attest(), &mut self.memory, frames);
+        }
     }
 
     fn collect(

@@ -322,10 +322,13 @@ fn a_start_without_memory_leaves_nothing_behind() {
             open(&handle),
         );
         match started {
-            Ok(iommu) => {
+            Ok(mut iommu) => {
                 assert_eq!(fuel, 7);
                 assert!(handle.0.borrow().is_enabled(1));
-                iommu.stop(&mut handle.clone());
+                handle.0.borrow_mut().fuel = None;
+                let mut ram = domain(&mut iommu, &handle, OWNER);
+                map(&mut iommu, &handle, &mut ram, 0x1000, 0x1000);
+                iommu.stop([ram], &mut handle.clone());
                 assert!(!handle.0.borrow().is_enabled(0));
                 assert!(handle.0.borrow().frames.is_empty());
                 break;
