@@ -223,6 +223,7 @@ extern "C" fn second_stage(found: *mut Found) -> ! {
 /// The second stage. Not inlined, so that its large frame is gone when the host starts.
 #[inline(never)]
 fn finish(found: Found) -> Box<Platform> {
+    interrupts::mask_pics(&found.acpi);
     let mode = interrupts::choose_mode(&found.features, found.options.apic);
     // SAFETY: only this CPU runs; its region is mapped and its block used here first. The APIC's
     // registers are mapped. The task-state segment is loaded before the gates use its stacks.
@@ -235,7 +236,7 @@ fn finish(found: Found) -> Box<Platform> {
         block
     };
     space::attach_windows(block);
-    let io_apics = interrupts::mask_all(&found.acpi);
+    let io_apics = interrupts::mask_io_apics(&found.acpi);
     let Some(rates) = interrupts::measure_clocks(&found.acpi) else {
         cannot_run(format_args!(
             "no clock of known rate works (HPET, ACPI timer, PIT)"

@@ -107,7 +107,6 @@ pub unsafe fn enable(mode: ApicMode) {
     }
     MODE.store(mode as u8, Ordering::Relaxed);
     write(Register::Spurious, SPURIOUS_ENABLE | u32::from(SPURIOUS));
-    write(Register::TaskPriority, 0);
     write(Register::Timer, LVT_MASKED);
     write(Register::Lint0, LVT_MASKED);
     write(Register::Lint1, LVT_NMI);
@@ -115,6 +114,9 @@ pub unsafe fn enable(mode: ApicMode) {
     write(Register::Divide, DIVIDE_BY_1);
     write(Register::InitialCount, 0);
     write(Register::ErrorStatus, 0);
+    // After the masks: QEMU looks again at what is pending only when the priority is written. An
+    // 8259 interrupt from before LINT0 was masked would else arrive as vector -1, which is #GP.
+    write(Register::TaskPriority, 0);
     // The firmware may have left interrupts in service; one end for each possible priority.
     for _ in 0..16 {
         let in_service = (0..8).fold(0, |sum, word| sum | read_in_service(word));

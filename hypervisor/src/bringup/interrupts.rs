@@ -22,11 +22,16 @@ pub fn choose_mode(features: &CpuFeatures, choice: ApicChoice) -> ApicMode {
     }
 }
 
-/// Masks the 8259s and all I/O APICs.
-pub fn mask_all(acpi: &Acpi) -> Vec<IoApic> {
+/// Masks the 8259s. Before the local APIC's LINT0 is masked, so that the controllers take back
+/// what they have requested already.
+pub fn mask_pics(acpi: &Acpi) {
     if acpi.madt.has_pics {
         pic::mask();
     }
+}
+
+/// Masks all I/O APICs.
+pub fn mask_io_apics(acpi: &Acpi) -> Vec<IoApic> {
     let mut io_apics = Vec::new();
     for entry in &acpi.madt.io_apics {
         // SAFETY: the firmware says that an I/O APIC is there.
