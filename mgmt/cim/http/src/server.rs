@@ -60,6 +60,8 @@ enum Receive {
     Done,
     /// A refusal waits to be told.
     Failed(Refusal),
+    /// The refusal was told and waits to be answered.
+    Refused,
     /// Nothing more is read.
     Closed,
 }
@@ -104,7 +106,7 @@ impl ServerConnection {
         if bytes.is_empty() {
             return 0;
         }
-        if matches!(self.receive, Receive::Closed) {
+        if matches!(self.receive, Receive::Refused | Receive::Closed) {
             // Nobody will look at them.
             return bytes.len();
         }
@@ -124,7 +126,7 @@ impl ServerConnection {
     /// still be sent.
     pub fn push_end(&mut self) {
         self.keep_alive = false;
-        if !matches!(self.receive, Receive::Done) {
+        if !matches!(self.receive, Receive::Done | Receive::Refused) {
             self.receive = Receive::Closed;
         }
     }
@@ -133,14 +135,15 @@ impl ServerConnection {
     pub fn poll(&mut self) -> Option<Event<'_>> {
         loop {
             match &mut self.receive {
-                Receive::Closed | Receive::Done => return None,
+                Receive::Done | Receive::Refused | Receive::Closed => return None,
                 Receive::Failed(refusal) => {
                     let refusal = *refusal;
-                    self.receive = Receive::Closed;
                     if matches!(self.respond, Respond::Due) {
+                        self.receive = Receive::Refused;
                         return Some(Event::Refused(refusal));
                     }
                     // The answer is already under way; all that is left is to close after it.
+                    self.receive = Receive::Closed;
                     self.keep_alive = false;
                     return None;
                 }
@@ -265,9 +268,12 @@ impl ServerConnection {
         }
     }
 
-    /// Starts the answer to the current request, also before its body has come.
+    /// Starts the answer to the current request, also before its body has come. A second answer would corrupt
+    /// the stream; the connection is aborted instead.
     pub fn start_response(&mut self, out: &mut Vec<u8>, head: &ResponseHead, framing: Framing<'_>) {
-        debug_assert_eq!(self.respond, Respond::Due, "a request has one answer");
+        if self.respond != Respond::Due {
+            return self.abort();
+        }
         self.plan_drain();
         let bodyless = self.is_head || matches!(head.status, 100..200 | 204 | 304);
         head.write(out);
@@ -306,7 +312,7 @@ impl ServerConnection {
             Receive::Done => true,
             Receive::Body(left) => *left <= self.limits.drain,
             Receive::Chunked(_) => true,
-            Receive::Head | Receive::Failed(_) | Receive::Closed => false,
+            Receive::Head | Receive::Failed(_) | Receive::Refused | Receive::Closed => false,
         };
         // A client that waits for 100 may now send the body or not: there is no telling.
         if !drain || self.continue_due {
@@ -422,7 +428,7 @@ impl ServerConnection {
                 let pause = self.last_bytes.plus(limits.body_pause);
                 Some(pause.min(self.phase_start.plus(limits.body_time)))
             }
-            Receive::Done | Receive::Failed(_) | Receive::Closed => None,
+            Receive::Done | Receive::Failed(_) | Receive::Refused | Receive::Closed => None,
         }
     }
 

@@ -78,33 +78,43 @@ const fn ascii_name_byte(byte: u8) -> bool {
     matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b':')
 }
 
-const fn name_table() -> [bool; 256] {
-    let mut table = [false; 256];
+/// Not part of a name, part of one, or the start of a character that must be looked at.
+const OTHER: u8 = 0;
+const NAME: u8 = 1;
+const WIDE: u8 = 2;
+
+const fn name_table() -> [u8; 256] {
+    let mut table = [OTHER; 256];
     let mut byte = 0;
     while byte < 256 {
         #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
         {
-            table[byte] = byte >= 0x80 || ascii_name_byte(byte as u8);
+            if byte >= 0x80 {
+                table[byte] = WIDE;
+            } else if ascii_name_byte(byte as u8) {
+                table[byte] = NAME;
+            }
         }
         byte += 1;
     }
     table
 }
 
-static NAME_BYTE: [bool; 256] = name_table();
+static NAME_CLASS: [u8; 256] = name_table();
 
 /// The length in bytes of the XML name (production 5) at the start of a text; 0 if there is none.
 pub(crate) fn name_length(text: &[u8]) -> usize {
-    let is_name = |byte: &u8| NAME_BYTE.get(usize::from(*byte)).copied().unwrap_or(false);
-    let length = text
-        .iter()
-        .position(|byte| !is_name(byte))
-        .unwrap_or(text.len());
-    let name = text.get(..length).unwrap_or_default();
-    match name.first() {
+    let mut seen = OTHER;
+    let end = text.iter().position(|byte| {
+        let class = NAME_CLASS.get(usize::from(*byte)).copied().unwrap_or(OTHER);
+        seen |= class;
+        class == OTHER
+    });
+    let length = end.unwrap_or(text.len());
+    match text.first() {
         None | Some(b'0'..=b'9' | b'.' | b'-') => 0,
-        _ if name.is_ascii() => length,
-        _ => wide_name_length(name),
+        _ if seen & WIDE == 0 => length,
+        _ => wide_name_length(text.get(..length).unwrap_or_default()),
     }
 }
 

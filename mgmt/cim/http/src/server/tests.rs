@@ -382,3 +382,34 @@ fn the_number_of_requests_is_limited() {
     }
     assert!(bench.connection.wants_close());
 }
+
+#[test]
+fn a_refusal_is_answered_before_the_connection_may_close() {
+    let mut connection = ServerConnection::new(Limits::default(), Millis(0));
+    connection.push(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", Millis(0));
+    let Some(Event::Refused(refusal)) = connection.poll() else {
+        panic!("a refusal")
+    };
+    connection.push_end();
+    assert_eq!(connection.poll(), None);
+    assert!(!connection.wants_close());
+    let mut out = Vec::new();
+    connection.refuse(&mut out, &refusal);
+    assert!(connection.wants_close() && !out.is_empty());
+}
+
+#[test]
+fn a_second_answer_aborts_instead_of_corrupting_the_stream() {
+    let mut bench = Bench::new();
+    bench.push(format!("{POST}Content-Length: 0\r\n\r\n"));
+    let head = ResponseHead::new(200);
+    bench
+        .connection
+        .start_response(&mut bench.out, &head, Framing::Length(2));
+    let before = bench.out.len();
+    bench
+        .connection
+        .start_response(&mut bench.out, &head, Framing::Length(2));
+    assert_eq!(bench.out.len(), before);
+    assert!(bench.connection.wants_close());
+}
