@@ -387,30 +387,16 @@ fn parse_number(text: &str) -> Option<Token<'static>> {
     }))
 }
 
-/// Digits of one radix without a sign, which `from_str_radix` alone would let through.
+/// Digits of one radix; the lexer lets no second sign into a number, which `from_str_radix` would accept.
 fn radix(digits: &str, radix: u32) -> Option<i128> {
-    if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
-        return None;
-    }
     i128::from_str_radix(digits, radix).ok()
 }
 
-/// `*digit "." 1*digit [ e [sign] 1*digit ]`; Rust alone would also accept "1." and "inf".
+/// `*digit "." 1*digit [ e [sign] 1*digit ]`; Rust alone would also accept "1.".
 fn real(text: &str) -> Option<f64> {
-    let (whole, rest) = text.split_once('.')?;
-    let (fraction, exponent) = match rest.split_once(['e', 'E']) {
-        Some((fraction, exponent)) => (fraction, Some(exponent)),
-        None => (rest, None),
-    };
-    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    if fraction.is_empty() || !digits(whole) || !digits(fraction) {
+    let (_, fraction) = text.split_once('.')?;
+    if !fraction.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
-    }
-    if let Some(exponent) = exponent {
-        let unsigned = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-        if unsigned.is_empty() || !digits(unsigned) {
-            return None;
-        }
     }
     text.parse::<f64>().ok().filter(|value| value.is_finite())
 }

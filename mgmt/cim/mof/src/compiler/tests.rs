@@ -95,6 +95,15 @@ fn a_syntax_error_hides_no_other_file() {
 }
 
 #[test]
+fn errors_of_many_texts_are_bounded() {
+    let mut compiler = Compiler::new(NoIncludes);
+    for _ in 0..limits::ERRORS * 2 {
+        compiler.add("x.mof", "class");
+    }
+    assert_eq!(compiler.finish().unwrap_err().len(), limits::ERRORS);
+}
+
+#[test]
 fn too_many_texts_are_refused() {
     let mut compiler = Compiler::new(NoIncludes);
     for _ in 0..limits::FILES {

@@ -44,9 +44,40 @@ fn reals_need_a_digit_behind_the_point() {
     assert_eq!(one(".5"), Token::Real(0.5));
     assert_eq!(one("-1.5e3"), Token::Real(-1500.0));
     assert_eq!(one("1.5E-3"), Token::Real(0.0015));
-    for text in ["1.", "1.e3", "1.5e", "1.2.3", "1.0e999"] {
+    for text in [
+        "1.", "1.e3", "1.5e", "1.5e+", "1.5e1x", "1.2.3", "1x.5", "1.0e999",
+    ] {
         assert_eq!(fault(text).rule, Rule::Lexical, "{text}");
     }
+}
+
+#[test]
+fn a_sign_begins_a_number_or_an_exponent() {
+    let pair = [Token::Integer(1), Token::Integer(2)];
+    assert_eq!(tokens("1+2").unwrap(), pair);
+    assert_eq!(
+        tokens("0x1E-2").unwrap(),
+        [Token::Integer(0x1e), Token::Integer(-2)]
+    );
+    assert_eq!(
+        tokens("1.5+2").unwrap(),
+        [Token::Real(1.5), Token::Integer(2)]
+    );
+    assert_eq!(one("1.5e+2"), Token::Real(150.0));
+}
+
+#[test]
+fn long_strings_are_shortened_in_errors() {
+    let described = |text: &str| Token::Text(text.into()).describe();
+    assert_eq!(described("short"), "the string \"short\"");
+    assert_eq!(
+        described(&"x".repeat(40)),
+        format!("the string \"{}\"", "x".repeat(40))
+    );
+    assert_eq!(
+        described(&"x".repeat(41)),
+        format!("the string \"{}...\"", "x".repeat(40))
+    );
 }
 
 #[test]

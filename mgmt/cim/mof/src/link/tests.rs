@@ -471,6 +471,8 @@ fn defaults_fit_their_types() {
         "datetime X = \"20241329123000.000000+060\"",
         "datetime X = \"20240229243000.000000+060\"",
         "datetime X = \"20240229123000.000000:060\"",
+        "datetime X = \"2024022912300x.000000+060\"",
+        "datetime X = \"20240229123000.00000x+060\"",
         "datetime X = \"20240229123000.000000+0x0\"",
     ] {
         let errors = compile(&format!("class A {{ {default}; }};")).expect_err(default);

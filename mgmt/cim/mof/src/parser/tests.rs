@@ -193,6 +193,10 @@ fn wrong_tokens_are_named_with_what_was_expected() {
         (found.as_str(), expected.as_str()),
         ("the end of the text", "`;`")
     );
+    let (_, _, expected) = refused("class A B { };");
+    assert_eq!(expected, "`:` and a superclass, or `{`");
+    let (_, _, expected) = refused("class A : B C { };");
+    assert_eq!(expected, "`{`");
     let (column, found, _) = refused("class A { CIM_X Size; };");
     assert_eq!((column, found.as_str()), (11, "`CIM_X`"));
 }
