@@ -1,0 +1,16 @@
+//! The WBEM server as a host process: the same crates as in the management partition, over TCP.
+//!
+//! Called by the `cim-sim` binary (and through it by `cargo xtask sim`), by the client suites and by benchmarks.
+//! One thread owns the server, which is single-threaded as in the partition; each connection has a reading and a
+//! writing thread that only move bytes.
+#![forbid(unsafe_code)]
+
+pub mod demo;
+mod line;
+mod listen;
+mod options;
+mod setup;
+
+pub use listen::{Host, HostError};
+pub use options::{Options, OptionsError};
+pub use setup::{Ready, build};

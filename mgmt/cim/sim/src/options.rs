@@ -1,0 +1,96 @@
+//! [`Options`]: the command line of the simulator.
+
+use std::fmt;
+
+/// What the command line asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The TCP port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// The administrator's password; a random one without it.
+    pub password: Option<String>,
+    /// How many processors the demonstration systems have; `None` for no demonstration.
+    pub demo: Option<usize>,
+}
+
+/// Why the command line is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionsError(String);
+
+impl fmt::Display for OptionsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{USAGE}", self.0)
+    }
+}
+
+impl std::error::Error for OptionsError {}
+
+const USAGE: &str = "usage: cim-sim [--cim-port PORT] [--cim-password WORD] [--demo PROCESSORS]";
+
+impl Options {
+    /// Reads the arguments behind the program name.
+    ///
+    /// # Errors
+    /// [`OptionsError`] with the usage.
+    pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, OptionsError> {
+        let mut options = Options {
+            port: 5988,
+            ..Options::default()
+        };
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || {
+                arguments
+                    .next()
+                    .ok_or_else(|| OptionsError(format!("{argument} needs a value")))
+            };
+            let number = |text: String| {
+                text.parse::<usize>()
+                    .map_err(|_| OptionsError(format!("{text} is not a number")))
+            };
+            match argument.as_str() {
+                "--cim-port" => {
+                    let text = value()?;
+                    options.port = text
+                        .parse()
+                        .map_err(|_| OptionsError(format!("{text} is not a port")))?;
+                }
+                "--cim-password" => options.password = Some(value()?),
+                "--demo" => options.demo = Some(number(value()?)?),
+                _ => return Err(OptionsError(format!("unknown argument {argument}"))),
+            }
+        }
+        Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Options, OptionsError> {
+        Options::parse(arguments.iter().map(|argument| argument.to_string()))
+    }
+
+    #[test]
+    fn arguments_are_read() {
+        let options = parse(&["--cim-port", "0", "--demo", "12", "--cim-password", "x"]).unwrap();
+        assert_eq!(
+            options,
+            Options {
+                port: 0,
+                password: Some("x".into()),
+                demo: Some(12)
+            }
+        );
+        assert_eq!(parse(&[]).unwrap().port, 5988);
+        for bad in [
+            &["--cim-port"][..],
+            &["--cim-port", "99999"],
+            &["--demo", "x"],
+            &["--nonsense"],
+        ] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}
