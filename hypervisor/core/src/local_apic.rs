@@ -119,6 +119,8 @@ pub struct LocalApic {
     tpr: u8,
     /// A pending vector is deliverable where its class (high nibble) exceeds this one.
     threshold: u8,
+    /// The threshold without what is in service: the class of the task priority, or 15 while disabled.
+    floor: u8,
     mode: ApicMode,
     features: LapicFeatures,
     svr: u32,
@@ -152,6 +154,7 @@ impl LocalApic {
             tmr: VectorBits::EMPTY,
             tpr: 0,
             threshold: 0xf0,
+            floor: 0xf0,
             mode: ApicMode::XApic,
             features: config.features,
             svr: 0,
@@ -247,6 +250,9 @@ impl LocalApic {
     /// # Errors
     /// #GP on reserved bits and on the transitions that SDM 3A 10.12.5 forbids.
     pub fn set_apic_base(&mut self, value: u64) -> Result<Effect, GuestFault> {
+        if value == self.base {
+            return Ok(Effect::None);
+        }
         let page_mask = 1u64
             .checked_shl(u32::from(self.physical_bits))
             .map_or(u64::MAX, |bit| bit.wrapping_sub(1))
@@ -269,9 +275,6 @@ impl LocalApic {
                 return Err(GuestFault::GP0);
             }
             _ => {}
-        }
-        if value == self.base {
-            return Ok(Effect::None);
         }
         self.base = value;
         let previous = core::mem::replace(&mut self.mode, next);
@@ -319,7 +322,7 @@ impl LocalApic {
         if vector.0 >= 16 {
             self.isr.insert(vector);
         }
-        self.update_threshold();
+        self.service_changed();
     }
 
     /// An interrupt with this vector arrives.
@@ -352,7 +355,7 @@ impl LocalApic {
             return Effect::None;
         }
         self.isr.remove(vector);
-        self.update_threshold();
+        self.service_changed();
         if self.tmr.contains(vector) && self.svr & registers::SVR_SUPPRESS_EOI == 0 {
             Effect::EoiBroadcast(vector)
         } else {
@@ -438,12 +441,15 @@ impl LocalApic {
     /// A write of the TSC-deadline MSR; without effect unless the timer is in that mode.
     #[inline]
     pub fn set_tsc_deadline(&mut self, target: u64, now: Instant) {
+        // What was due before the write is not taken back by it.
+        self.expire(now);
         self.timer.set_target(target, self.tsc_offset, now);
     }
 
     /// A write of the timer's initial count: starts it, or stops it with 0.
     #[inline]
     pub fn set_timer_initial(&mut self, count: u32, now: Instant) {
+        self.expire(now);
         self.timer.set_initial(count, now);
     }
 
@@ -455,11 +461,18 @@ impl LocalApic {
 
     #[inline]
     fn update_threshold(&mut self) {
-        self.threshold = if self.accepts() {
-            self.ppr() & 0xf0
+        self.floor = if self.accepts() {
+            self.tpr & 0xf0
         } else {
             0xf0
         };
+        self.service_changed();
+    }
+
+    /// The vectors in service changed, and nothing else that the threshold depends on.
+    #[inline]
+    fn service_changed(&mut self) {
+        self.threshold = self.floor.max(self.isr.top() & 0xf0);
     }
 
     #[cold]

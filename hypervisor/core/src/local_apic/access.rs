@@ -217,7 +217,7 @@ impl LocalApic {
     fn write_register(&mut self, register: u8, value: u32, now: Instant) -> Option<Effect> {
         match register {
             reg::TIMER_INITIAL => {
-                self.timer.set_initial(value, now);
+                self.set_timer_initial(value, now);
                 return Some(Effect::TimerChanged);
             }
             reg::TPR => self.set_tpr(value as u8),

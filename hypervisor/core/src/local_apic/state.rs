@@ -167,7 +167,8 @@ impl LocalApic {
             state.timer_remaining,
             now,
         );
-        self.set_tsc_deadline(state.tsc_deadline, now);
+        self.timer
+            .set_target(state.tsc_deadline, self.tsc_offset, now);
         self.update_threshold();
         Ok(())
     }

@@ -2,6 +2,7 @@ use super::registers::*;
 use super::*;
 use crate::time::Ticks;
 
+mod model;
 mod state;
 mod timer;
 

@@ -41,16 +41,18 @@ impl VectorBits {
     #[inline]
     pub fn highest(&self) -> u8 {
         let [a, b, c, d] = self.0;
+        // Mostly nothing else is there, and one test tells.
+        if a | b | c | d == 0 {
+            return 0;
+        }
         let (base, word) = if d != 0 {
             (192, d)
         } else if c != 0 {
             (128, c)
         } else if b != 0 {
             (64, b)
-        } else if a != 0 {
-            (0, a)
         } else {
-            return 0;
+            (0, a)
         };
         base | (63 ^ word.leading_zeros() as u8)
     }

@@ -326,7 +326,7 @@ fn faults_change_no_register() {
 #[test]
 fn no_bytes_make_the_emulator_panic() {
     let mut random = Random::new(4);
-    for _ in 0..300_000 {
+    for _ in 0..100_000 {
         let mut bytes = [0; 15];
         for chunk in bytes.chunks_mut(8) {
             chunk.copy_from_slice(&random.next().to_le_bytes()[..chunk.len()]);

@@ -79,7 +79,7 @@ fn kind(mnemonic: Mnemonic) -> Option<Intercepted> {
 fn random_bytes_have_the_lengths_of_another_decoder() {
     let mut random = Random::new(77);
     let mut seen = 0;
-    for _ in 0..400_000 {
+    for _ in 0..150_000 {
         let mut bytes = [0u8; 15];
         for chunk in bytes.chunks_mut(8) {
             chunk.copy_from_slice(&random.next().to_le_bytes()[..chunk.len()]);
@@ -114,5 +114,5 @@ fn random_bytes_have_the_lengths_of_another_decoder() {
             );
         }
     }
-    assert!(seen > 20_000, "{seen}");
+    assert!(seen > 7_000, "{seen}");
 }

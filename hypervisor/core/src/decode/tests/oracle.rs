@@ -320,7 +320,7 @@ const PREFIXES: [u8; 15] = [
 fn random_bytes_decode_as_another_decoder_decodes_them() {
     let mut random = Random::new(0x5eed);
     let mut known = 0;
-    for round in 0..600_000u32 {
+    for round in 0..200_000u32 {
         let mut bytes = [0; 15];
         for chunk in bytes.chunks_mut(8) {
             chunk.copy_from_slice(&random.next().to_le_bytes()[..chunk.len()]);
@@ -338,7 +338,7 @@ fn random_bytes_decode_as_another_decoder_decodes_them() {
         }
     }
     assert!(
-        known > 400_000,
+        known > 130_000,
         "{known} of the strings were known instructions"
     );
 }

@@ -160,3 +160,17 @@ fn without_the_feature_there_is_no_tsc_deadline() {
     let _ = apic.write_mmio(0x320, 0x4_0040, NOW);
     assert_eq!(apic.read_mmio(0x320, NOW), 0x40);
 }
+
+#[test]
+fn arming_anew_does_not_take_back_what_was_due() {
+    let mut apic = with_timer(0x4_0040, 0b1011);
+    let _ = apic.write_msr(0x6e0, NOW.0 + 10, NOW);
+    let late = NOW + Ticks(20);
+    let _ = apic.write_msr(0x6e0, NOW.0 + 1000, late);
+    assert_eq!(apic.next_vector(), Some(Vector(0x40)));
+    assert_eq!(apic.deadline(), NOW + Ticks(1000));
+    let mut apic = with_timer(0x40, 0b1011);
+    let _ = apic.write_mmio(0x380, 10, NOW);
+    let _ = apic.write_mmio(0x380, 10, NOW + Ticks(100));
+    assert_eq!(apic.next_vector(), Some(Vector(0x40)));
+}
