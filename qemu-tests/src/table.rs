@@ -7,8 +7,8 @@ use crate::machine::{CANNOT_RUN, CRASHED, Iommu, Machine};
 use crate::machine_test::{BootMethod, MachineTest};
 use crate::mappings;
 use crate::partition::Partition;
-use crate::view::View;
-use anyhow::Result;
+use crate::view::{View, answers_http, answers_http_on_serial};
+use anyhow::{Context, Result, ensure};
 
 /// All machine tests.
 pub fn machine_tests() -> Vec<MachineTest> {
@@ -17,6 +17,7 @@ pub fn machine_tests() -> Vec<MachineTest> {
     all.extend(crashes());
     all.extend(first_guests());
     all.extend(exit_benches());
+    all.extend(management());
     all
 }
 
@@ -159,6 +160,51 @@ fn first_guests() -> Vec<MachineTest> {
             .passing(Partition::new("pinned", "hello").cpus(2).pinned([1, 3]))
             .passing(Partition::new("shared", "hello").cpus(2)),
     ]
+}
+
+/// The product's own partition, with real clients outside.
+fn management() -> Vec<MachineTest> {
+    const READY: &str = r"^\[management\] management partition ready at ";
+    let served = |name| {
+        MachineTest::new(name)
+            .managed()
+            .keeps_running()
+            .shows(READY)
+            .probed(READY, both_ways_answer)
+    };
+    vec![
+        served("management-answers"),
+        served("management-answers-with-four-cpus").machine(Machine {
+            cpus: 4,
+            ..Machine::default()
+        }),
+        served("management-answers-behind-an-iommu")
+            .on(Backends::Only(
+                Backend::Svm,
+                "AMD's IOMMU exists only beside AMD's CPUs",
+            ))
+            .machine(Machine {
+                iommu: Iommu::Amd,
+                ..Machine::default()
+            }),
+        served("management-answers-from-uefi").boot(BootMethod::IsoUefi),
+    ]
+}
+
+/// The server answers on the network and on the serial channel.
+fn both_ways_answer(view: &View) -> Result<()> {
+    ensure!(
+        answers_http(view.cim_server()?),
+        "the CIM server does not answer on the network"
+    );
+    let devices = view
+        .devices()
+        .context("this machine has no serial channel")?;
+    ensure!(
+        answers_http_on_serial(&devices.serial_socket),
+        "the CIM server does not answer on the serial channel"
+    );
+    Ok(())
 }
 
 fn write_xor_execute(view: &View) -> Result<()> {

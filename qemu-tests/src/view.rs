@@ -7,6 +7,7 @@ use crate::monitor::Monitor;
 use anyhow::{Context, Result};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,15 +68,24 @@ pub fn free_port() -> Result<u16> {
 ///
 /// QEMU accepts connections before anybody listens behind it, so a connection proves nothing.
 pub fn answers_http(server: SocketAddr) -> bool {
-    let ask = || -> io::Result<[u8; 7]> {
-        let mut stream = TcpStream::connect_timeout(&server, ANSWER)?;
-        stream.set_read_timeout(Some(ANSWER))?;
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut start = [0; 7];
-        stream.read_exact(&mut start)?;
-        Ok(start)
-    };
-    ask().is_ok_and(|start| start == *b"HTTP/1.")
+    let connected = TcpStream::connect_timeout(&server, ANSWER);
+    connected.is_ok_and(|stream| {
+        stream.set_read_timeout(Some(ANSWER)).is_ok() && asks_well(stream).unwrap_or(false)
+    })
+}
+
+/// Whether an HTTP server answers at the other end of the virtio-serial port behind `socket`.
+pub fn answers_http_on_serial(socket: &Path) -> bool {
+    UnixStream::connect(socket).is_ok_and(|stream| {
+        stream.set_read_timeout(Some(ANSWER)).is_ok() && asks_well(stream).unwrap_or(false)
+    })
+}
+
+fn asks_well(mut stream: impl Read + Write) -> io::Result<bool> {
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut start = [0; 7];
+    stream.read_exact(&mut start)?;
+    Ok(start == *b"HTTP/1.")
 }
 
 #[cfg(test)]
@@ -106,6 +116,20 @@ mod tests {
         assert!(!answers_http(server("SSH-2.0-x\r\n")));
         let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port().unwrap()));
         assert!(!answers_http(nobody));
+    }
+
+    #[test]
+    fn a_serial_port_is_asked_the_same_way() {
+        let folder = crate::socket_folder::SocketFolder::new("serial").unwrap();
+        let path = folder.path().join("port");
+        assert!(!answers_http_on_serial(&path));
+        let port = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        thread::spawn(move || {
+            let (mut client, _) = port.accept().unwrap();
+            let _ = client.read(&mut [0; 512]);
+            let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        });
+        assert!(answers_http_on_serial(&path));
     }
 
     #[test]
