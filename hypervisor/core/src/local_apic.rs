@@ -427,6 +427,20 @@ impl LocalApic {
         }
     }
 
+    /// What was due before a write to the timer is not taken back by it.
+    #[inline]
+    fn expire_before_write(&mut self, now: Instant) {
+        if self.timer.deadline() <= now {
+            self.expire_late(now);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn expire_late(&mut self, now: Instant) {
+        self.expire(now);
+    }
+
     /// The guest's TSC minus the host's, modulo 2^64, that TSC-deadline values are relative to.
     pub const fn tsc_offset(&self) -> u64 {
         self.tsc_offset
@@ -441,15 +455,14 @@ impl LocalApic {
     /// A write of the TSC-deadline MSR; without effect unless the timer is in that mode.
     #[inline]
     pub fn set_tsc_deadline(&mut self, target: u64, now: Instant) {
-        // What was due before the write is not taken back by it.
-        self.expire(now);
+        self.expire_before_write(now);
         self.timer.set_target(target, self.tsc_offset, now);
     }
 
     /// A write of the timer's initial count: starts it, or stops it with 0.
     #[inline]
     pub fn set_timer_initial(&mut self, count: u32, now: Instant) {
-        self.expire(now);
+        self.expire_before_write(now);
         self.timer.set_initial(count, now);
     }
 

@@ -232,7 +232,7 @@ impl LocalApic {
                 }
             }
             reg::TIMER_DIVIDE => {
-                self.expire(now);
+                self.expire_before_write(now);
                 self.timer.set_divide(value, now);
                 return Some(Effect::TimerChanged);
             }

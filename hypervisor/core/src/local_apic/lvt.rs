@@ -123,8 +123,7 @@ impl LocalApic {
     /// A write of an entry by software.
     pub(super) fn write_lvt(&mut self, entry: LvtEntry, value: u32, now: Instant) {
         if entry == LvtEntry::Timer {
-            // What was due before the write happened under the old entry.
-            self.expire(now);
+            self.expire_before_write(now);
         }
         let mut value = value & self.lvt_writable(entry);
         if self.svr & SVR_ENABLE == 0 {
