@@ -62,7 +62,13 @@ fn make(folder: &Path) -> Result<()> {
     let python = folder.join("bin/python");
     workspace::succeed(
         Command::new(&python)
-            .args(["-m", "pip", "install", "--quiet"])
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            ])
             .args(REQUIREMENTS),
         "pip cannot install the CIM clients: its messages are above",
     )?;

@@ -36,6 +36,15 @@ enum Part {
     Svm,
 }
 
+impl Part {
+    fn name(self) -> &'static str {
+        PARTS
+            .iter()
+            .find(|(_, part)| *part == self)
+            .map_or("", |(name, _)| name)
+    }
+}
+
 /// Parts by name, in the order they run: the quickest to fail first.
 const PARTS: [(&str, Part); 3] = [
     ("lint", Part::Lint),
@@ -93,7 +102,7 @@ impl Test {
                 Part::Svm => machine::run(workspace, &selection.filters, self.qemu.as_deref()),
             };
             sum += tally.unwrap_or_else(|error| {
-                println!("FAIL  {part:?}: {error:#}");
+                println!("FAIL  {}: {error:#}", part.name());
                 Tally {
                     passed: 0,
                     failed: 1,
