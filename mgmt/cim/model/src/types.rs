@@ -70,9 +70,19 @@ impl CimType {
     /// The type of that name; `None` for an unknown one. Upper case is accepted, because MOF keywords are
     /// case-insensitive and old CIM-XML clients copy them.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|ty| ty.name().eq_ignore_ascii_case(name))
+        // The exact spelling first: on the wire it is always that, and a codec asks for every value.
+        Some(match name {
+            "string" => CimType::String,
+            "uint16" => CimType::Uint16,
+            "uint32" => CimType::Uint32,
+            "uint64" => CimType::Uint64,
+            "boolean" => CimType::Boolean,
+            _ => {
+                return Self::ALL
+                    .into_iter()
+                    .find(|ty| ty.name().eq_ignore_ascii_case(name));
+            }
+        })
     }
 
     /// Whether the type is one of the eight integer types.
@@ -186,5 +196,20 @@ impl EmbeddedKind {
             _ if name.eq_ignore_ascii_case("object") => Some(EmbeddedKind::Object),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_is_found_by_its_name() {
+        for ty in CimType::ALL {
+            assert_eq!(CimType::from_name(ty.name()), Some(ty));
+            assert_eq!(CimType::from_name(&ty.name().to_uppercase()), Some(ty));
+        }
+        assert_eq!(CimType::from_name("int"), None);
+        assert_eq!(ValueType::array(CimType::Uint8).to_string(), "uint8[]");
     }
 }

@@ -6,9 +6,9 @@
 
 use crate::error::{CimErrorHeader, Fault, XmlError};
 use crate::message::{Call, Request, Version};
-use crate::percent::percent_decode;
+use crate::percent::{percent_decode, percent_encode};
 use alloc::borrow::Cow;
-use cim_model::{InstancePath, KeyValue, NamespaceName, ObjectPath, same_name};
+use cim_model::{InstancePath, KeyValue, NamespaceName, ObjectPath, UriFormat, same_name};
 use core::fmt;
 
 /// The CIM headers of a request, as sent (M-POST prefixes removed, repeated ones joined with commas).
@@ -95,6 +95,46 @@ impl<'a> CimHeaders<'a> {
             export: get("CIMExport"),
             export_method: get("CIMExportMethod"),
         }
+    }
+
+    /// The headers that a client sends with a request, CIMMethod and CIMObject percent-encoded.
+    pub fn for_request(request: &Request) -> CimHeaders<'static> {
+        let version = request.protocol_version;
+        let mut headers = CimHeaders {
+            content_type: Some(Cow::Borrowed("application/xml; charset=\"utf-8\"")),
+            protocol_version: Some(Cow::Owned(alloc::format!("{version}"))),
+            ..CimHeaders::default()
+        };
+        let method = percent_encode(request.call.method().as_str());
+        let object = match &request.call {
+            Call::Intrinsic { namespace, .. } => percent_encode(namespace.as_str()),
+            Call::Extrinsic { target, .. } => percent_encode(&target.to_uri(UriFormat::CimObject)),
+            Call::Export { .. } => {
+                headers.export = Some(Cow::Borrowed("MethodRequest"));
+                headers.export_method = Some(Cow::Owned(method));
+                return headers;
+            }
+        };
+        headers.operation = Some(Cow::Borrowed("MethodCall"));
+        headers.method = Some(Cow::Owned(method));
+        headers.object = Some(Cow::Owned(object));
+        headers
+    }
+
+    /// The headers that are there, with their names.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("Content-Type", &self.content_type),
+            ("CIMOperation", &self.operation),
+            ("CIMMethod", &self.method),
+            ("CIMObject", &self.object),
+            ("CIMBatch", &self.batch),
+            ("CIMProtocolVersion", &self.protocol_version),
+            ("CIMExport", &self.export),
+            ("CIMExportMethod", &self.export_method),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| value.as_deref().map(|value| (name, value)))
     }
 
     /// Checks what can be checked before the body is there.

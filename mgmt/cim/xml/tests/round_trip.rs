@@ -14,7 +14,7 @@ use cim_model::{
     Scalar, Scopes, Shape, Text, Value, ValueType,
 };
 use cim_xml::{
-    Call, ChunkSink, Item, Origin, OutParam, Outcome, ParamValue, Request, Response,
+    Call, ChunkSink, CimHeaders, Item, Origin, OutParam, Outcome, ParamValue, Request, Response,
     ResponseWriter, Returns, parse_request, parse_response, write_error, write_export_response,
     write_indication, write_method_response, write_request,
 };
@@ -446,7 +446,12 @@ fn requests_survive() {
         let request = Request::new(random.text(), random.call());
         let bytes = written(|mut out| write_request(&mut out, &request));
         match parse_request(&bytes) {
-            Ok(back) => assert_eq!(back, request, "{}", show(&bytes)),
+            Ok(back) => {
+                assert_eq!(back, request, "{}", show(&bytes));
+                let headers = CimHeaders::for_request(&request);
+                assert!(headers.check_head().is_ok());
+                assert_eq!(headers.check_body(&back), Ok(()), "{headers:?}");
+            }
             Err(error) => panic!("{error}\n{}", show(&bytes)),
         }
     }
