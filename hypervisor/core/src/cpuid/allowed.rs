@@ -63,7 +63,6 @@ const SSE: u64 = 1 << 1;
 const AVX: u64 = SSE | 1 << 2;
 const AVX512: u64 = AVX | 0b111 << 5;
 const PKRU: u64 = 1 << 9;
-const AMX: u64 = 0b11 << 17;
 
 const fn row(word: Word, bit: u8, name: &'static str, reason: Reason) -> AllowedFeature {
     AllowedFeature {
@@ -151,10 +150,7 @@ pub const FEATURES: &[AllowedFeature] = &[
     row(Word::Leaf7Edx, 4, "FSRM", Information),
     row(Word::Leaf7Edx, 10, "MD_CLEAR", Information),
     row(Word::Leaf7Edx, 14, "SERIALIZE", User),
-    row(Word::Leaf7Edx, 22, "AMX_BF16", Extended(AMX)),
     row(Word::Leaf7Edx, 23, "AVX512_FP16", Extended(AVX512)),
-    row(Word::Leaf7Edx, 24, "AMX_TILE", Extended(AMX)),
-    row(Word::Leaf7Edx, 25, "AMX_INT8", Extended(AMX)),
     row(Word::Leaf7Sub1Eax, 4, "AVX_VNNI", Extended(AVX)),
     row(Word::Leaf7Sub1Eax, 5, "AVX512_BF16", Extended(AVX512)),
     row(Word::Leaf7Sub1Eax, 10, "FZLRM", Information),

@@ -92,7 +92,7 @@ impl CpuidTable {
                 u32::from_le_bytes(*b"cAMD"),
             ]
             || vendor_ebx == u32::from_le_bytes(*b"Hygo");
-        let [host_last_extended, ..] = host(EXTENDED_FIRST, 0);
+        let [host_last_extended, extended_name @ ..] = host(EXTENDED_FIRST, 0);
         let basic = |leaf: u32, subleaf: u32| {
             if leaf <= host_last {
                 host(leaf, subleaf)
@@ -175,7 +175,10 @@ impl CpuidTable {
             let [eax, ebx, ecx, edx] = extended(index);
             *slot = match index {
                 _ if EXTENDED_FIRST | index > limit => [0; 4],
-                0 => [limit, vendor_ebx, vendor_ecx, vendor_edx],
+                0 => {
+                    let [ebx, ecx, edx] = extended_name;
+                    [limit, ebx, ecx, edx]
+                }
                 1 => {
                     let cores = if amd_like && topology.cpus() > 1 {
                         CORES_ONLY

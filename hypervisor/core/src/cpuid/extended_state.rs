@@ -2,8 +2,10 @@
 
 use super::Leaf;
 
-/// Components that the table knows: XCR0 bits 0 to 19.
-const COMPONENTS: usize = 20;
+/// Components that the table has room for: XCR0 bits 0 to 9.
+const COMPONENTS: usize = 10;
+/// The components that are ever shown: x87, SSE, AVX, AVX-512, protection keys. AMX needs leaves of its own.
+const SHOWN: u64 = 0b111 | 0b111 << 5 | 1 << 9;
 /// Size of the legacy region and the XSAVE header.
 const LEGACY: u32 = 576;
 
@@ -32,19 +34,16 @@ impl ExtendedStateLayout {
         instructions: u32,
     ) -> ExtendedStateLayout {
         let [low, _, _, high] = host(0xd, 0);
-        let known = (1u64 << COMPONENTS).wrapping_sub(1);
         let supported = u64::from(high) << 32 | u64::from(low);
-        let mut allowed = supported & wanted & known | 1;
+        let mut allowed = supported & wanted & SHOWN | 1;
         // Sets that XCR0 takes together only (SDM 1 13.3).
         for (needed, with) in [(1 << 1, 1 << 2), (1 << 2, 0b111 << 5)] {
             if allowed & needed == 0 {
                 allowed &= !with;
             }
         }
-        for whole in [0b11 << 3, 0b111 << 5, 0b11 << 17] {
-            if allowed & whole != whole {
-                allowed &= !whole;
-            }
+        if allowed & 0b111 << 5 != 0b111 << 5 {
+            allowed &= !(0b111 << 5);
         }
         let mut components = [[0; 4]; COMPONENTS];
         for (index, component) in (0u32..).zip(components.iter_mut()).skip(2) {

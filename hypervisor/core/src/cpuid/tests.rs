@@ -1,7 +1,7 @@
 use super::allowed::Word;
 use super::*;
 use crate::time::Hertz;
-use machines::{Machine, QEMU_EPYC, QEMU_SKYLAKE};
+use machines::{INTEL_XEON, Machine, QEMU_EPYC, QEMU_SKYLAKE};
 
 mod machines;
 
@@ -13,7 +13,7 @@ fn host(machine: &'static Machine) -> impl Fn(u32, u32) -> Leaf {
                 .find(|&&(number, sub, _)| number == leaf && sub == wanted)
                 .map(|&(_, _, answer)| answer)
         };
-        let has_subleaves = matches!(leaf, 4 | 7 | 0xb | 0xd | 0x8000_001d);
+        let has_subleaves = matches!(leaf, 4 | 7 | 0xb | 0xd | 0x1f | 0x8000_001d);
         of(if has_subleaves { subleaf } else { 0 }).unwrap_or_default()
     }
 }
@@ -300,4 +300,44 @@ fn no_feature_is_listed_twice() {
             );
         }
     }
+}
+
+#[test]
+fn a_xeon_shows_what_the_hypervisor_can_switch() {
+    let table = CpuidTable::new(&policy(8), &host(INTEL_XEON));
+    let state = VcpuDynamic {
+        apic_id: ApicId(5),
+        cr4: 0,
+        xcr0: 7,
+    };
+    let ask = |leaf, subleaf| table.query(leaf, subleaf, &state);
+    assert_eq!(ask(0, 0)[0], 0x1f);
+    assert_eq!(ask(7, 0)[1] & 1 << 16, 0, "no AVX-512 without its state");
+    assert_eq!(ask(7, 0)[2] & 0x11, 0, "no protection keys, no OSPKE");
+    assert_eq!(ask(7, 0)[3], 0x4010, "neither AMX nor speculation control");
+    assert_eq!(ask(7, 1), [0x1c10, 0, 0, 0], "no AVX10");
+    assert_eq!(ask(0xd, 0), [7, 0x340, 0x340, 0]);
+    assert_eq!(ask(0xd, 1), [7, 0x340, 0, 0], "no XSAVES");
+    assert_eq!(ask(0x1f, 1), [3, 8, 0x201, 5]);
+    assert_eq!(ask(0x1e, 0), [0; 4]);
+    assert_eq!(
+        ask(0x24, 1),
+        ask(0x1f, 1),
+        "out of range answers as the last leaf"
+    );
+    assert_eq!(ask(0x8000_0000, 0), [0x8000_0008, 0, 0, 0]);
+    assert_eq!(ask(0x8000_0008, 0)[0], 0x3027);
+    let all = CpuidPolicy {
+        xcr0: u64::MAX,
+        ..policy(8)
+    };
+    let table = CpuidTable::new(&all, &host(INTEL_XEON));
+    assert_eq!(table.allowed_xcr0(), 0xe7, "not AMX");
+    let full = VcpuDynamic {
+        xcr0: 0xe7,
+        ..state
+    };
+    assert_eq!(table.query(0xd, 0, &full), [0xe7, 0xa80, 0xa80, 0]);
+    assert_ne!(table.query(7, 0, &full)[1] & 1 << 16, 0);
+    assert_eq!(table.query(0xd, 17, &full), [0; 4]);
 }
