@@ -21,8 +21,28 @@ pub trait FrameDevice {
     fn transmit(&mut self, frame: &[u8]);
 }
 
-/// Makes a [`FrameDevice`] a smoltcp device.
-pub(crate) struct Adapter<'d, D>(pub &'d mut D);
+/// Frames taken in a row: a card that never runs dry must not keep the other tasks from running.
+const BUDGET: usize = 64;
+
+/// Makes a [`FrameDevice`] a smoltcp device, for one poll.
+pub(crate) struct Adapter<'d, D> {
+    device: &'d mut D,
+    budget: usize,
+}
+
+impl<'d, D> Adapter<'d, D> {
+    pub fn new(device: &'d mut D) -> Self {
+        Adapter {
+            device,
+            budget: BUDGET,
+        }
+    }
+
+    /// Whether there may be frames that were not taken.
+    pub fn is_exhausted(&self) -> bool {
+        self.budget == 0
+    }
+}
 
 impl<D: FrameDevice> phy::Device for Adapter<'_, D> {
     type RxToken<'a>
@@ -36,15 +56,16 @@ impl<D: FrameDevice> phy::Device for Adapter<'_, D> {
 
     fn receive(&mut self, _: Instant) -> Option<(Received, Slot<'_, D>)> {
         // The stack may answer each frame: without room for that, the frame waits in the card.
-        if !self.0.can_transmit() {
+        if self.budget == 0 || !self.device.can_transmit() {
             return None;
         }
-        let frame = self.0.receive()?;
-        Some((Received(frame), Slot(self.0)))
+        let frame = self.device.receive()?;
+        self.budget -= 1;
+        Some((Received(frame), Slot(self.device)))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Slot<'_, D>> {
-        self.0.can_transmit().then_some(Slot(self.0))
+        self.device.can_transmit().then_some(Slot(self.device))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

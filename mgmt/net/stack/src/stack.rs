@@ -96,7 +96,7 @@ impl Stack {
         let mut hardware = Config::new(HardwareAddress::Ethernet(mac));
         hardware.random_seed = config.seed;
         hardware.slaac = true;
-        let mut interface = Interface::new(hardware, &mut Adapter(device), moment(now));
+        let mut interface = Interface::new(hardware, &mut Adapter::new(device), moment(now));
         interface.update_ip_addrs(|addresses| {
             let local = Ipv6Cidr::new(link_local(config.mac), 64);
             let added = addresses.push(IpCidr::Ipv6(local));
@@ -150,13 +150,13 @@ impl Stack {
         self.interface.routes_mut().remove_default_ipv4_route();
     }
 
-    /// Does everything that can be done now.
+    /// Does everything that can be done now, or a fair share of it: [`Stack::deadline`] says whether there is more.
     pub fn poll<D: FrameDevice>(&mut self, device: &mut D, now: Instant) {
-        self.busy = false;
-        for pass in 0..PASSES {
+        let mut adapter = Adapter::new(device);
+        for _ in 0..PASSES {
             let polled = self
                 .interface
-                .poll(moment(now), &mut Adapter(device), &mut self.sockets);
+                .poll(moment(now), &mut adapter, &mut self.sockets);
             self.poll_dhcp();
             let mut work = Work::None;
             for listener in &mut self.listeners {
@@ -166,10 +166,11 @@ impl Stack {
                 }
             }
             if polled == PollResult::None && work == Work::None {
+                self.busy = adapter.is_exhausted();
                 return;
             }
-            self.busy = pass == PASSES - 1;
         }
+        self.busy = true;
     }
 
     fn poll_dhcp(&mut self) {

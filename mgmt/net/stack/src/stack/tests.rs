@@ -145,7 +145,7 @@ impl Lab {
         let stack = Stack::new(&config, &mut wire, Box::new(service), now);
         let mut hardware = Config::new(HardwareAddress::Ethernet(EthernetAddress(THEIRS)));
         hardware.random_seed = 2;
-        let mut client = Interface::new(hardware, &mut Adapter(&mut client_wire), moment(now));
+        let mut client = Interface::new(hardware, &mut Adapter::new(&mut client_wire), moment(now));
         client.update_ip_addrs(|addresses| {
             let address = Ipv4Cidr::new(CLIENT, 24);
             addresses.push(IpCidr::Ipv4(address)).unwrap();
@@ -174,7 +174,7 @@ impl Lab {
     fn run(&mut self, milliseconds: u64) {
         for _ in 0..milliseconds {
             self.stack.poll(&mut self.wire, self.now);
-            let device = &mut Adapter(&mut self.client_wire);
+            let device = &mut Adapter::new(&mut self.client_wire);
             self.client
                 .poll(moment(self.now), device, &mut self.sockets);
             self.now = self.now.after(Duration::from_millis(1));
@@ -367,4 +367,18 @@ fn a_client_that_vanishes_is_noticed() {
     // Keep-alives after 15 s go unanswered for 30 s.
     lab.run(50_000);
     assert_eq!(lab.open.get(), 0);
+}
+
+#[test]
+fn a_flood_of_frames_does_not_hold_the_poll() {
+    let mut lab = Lab::fixed(1);
+    for _ in 0..100 {
+        lab.wire.incoming.borrow_mut().push_back(vec![0xff; 60]);
+    }
+    lab.stack.poll(&mut lab.wire, lab.now);
+    assert_eq!(lab.wire.incoming.borrow().len(), 36);
+    assert_eq!(lab.stack.deadline(lab.now), Some(lab.now));
+    lab.stack.poll(&mut lab.wire, lab.now);
+    assert!(lab.wire.incoming.borrow().is_empty());
+    assert_ne!(lab.stack.deadline(lab.now), Some(lab.now));
 }
