@@ -2,6 +2,7 @@
 
 mod configured;
 mod devices;
+mod dma;
 mod maker;
 mod shared;
 mod this_cpu;

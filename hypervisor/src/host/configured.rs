@@ -24,9 +24,9 @@ use bulkhead_core::shared_vcpu::SharedVcpu;
 use bulkhead_hw::pool::{self, Tables};
 use bulkhead_hw::{error, info, space};
 
-use super::devices;
 use super::shared::Shared;
 use super::this_cpu::ThisCpu;
+use super::{devices, dma};
 
 /// The module that says which partitions there are.
 const CONFIGURATION: &str = "partitions.conf";
@@ -132,9 +132,19 @@ fn start_one(
     let id = shared.machine.next_id();
     let memory = memory(frames, id, config)?;
     let space = space_of(shared, &memory)?;
+    let mut facts = shared.facts;
     let windows = match config.role {
         Role::Management => {
-            devices::windows(&shared.boot, &shared.acpi, shared.features.physical_bits)
+            let iommus = dma::description(shared);
+            let hidden = iommus.iter().flat_map(dma::registers);
+            let windows = devices::windows(
+                &shared.boot,
+                &shared.acpi,
+                shared.features.physical_bits,
+                hidden,
+            );
+            facts.iommu = dma::confine(iommus, frames, id, &memory);
+            windows
         }
         Role::Guest => DeviceWindows::none(),
     };
@@ -147,7 +157,7 @@ fn start_one(
             image,
             arguments: config.arguments.clone(),
             archive: None,
-            facts: shared.facts,
+            facts,
         },
         memory,
         windows,

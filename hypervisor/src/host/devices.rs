@@ -18,7 +18,13 @@ const APIC_AREA: (u64, u64) = (0xfec0_0000, 0x40_0000);
 const FIRMWARE_AREA: (u64, u64) = (0xff00_0000, 0x100_0000);
 
 /// What the management partition may touch: all that is neither RAM nor the hypervisor's.
-pub fn windows(boot: &BootInfo, acpi: &Acpi, physical_bits: u8) -> DeviceWindows {
+/// `hidden` are registers of the hypervisor's own devices.
+pub fn windows(
+    boot: &BootInfo,
+    acpi: &Acpi,
+    physical_bits: u8,
+    hidden: impl Iterator<Item = HpaRange>,
+) -> DeviceWindows {
     let ram_end = |limit: u64| {
         boot.memory
             .iter()
@@ -52,6 +58,7 @@ pub fn windows(boot: &BootInfo, acpi: &Acpi, physical_bits: u8) -> DeviceWindows
     if let Some(hpet) = &acpi.hpet {
         deny(hpet.address.as_u64(), 0x1000);
     }
+    denied.extend(hidden);
     DeviceWindows::new(windows, denied)
 }
 

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use bulkhead_abi::host::HostInfo;
 use bulkhead_core::addr::{Hpa, HpaRange, PAGE_SIZE, PageSize};
+use bulkhead_core::boot_image::Iommu;
 use bulkhead_core::host::{
     Host, HostVectors, KICK_VECTOR, LOG_LINE, MachineEnd, SharedPage, TIMER_VECTOR,
 };
@@ -17,8 +18,8 @@ use bulkhead_hw::shutdown::{self, ExitCode};
 use bulkhead_hw::windows::Window;
 use bulkhead_hw::{apic, info, log, pool, registers, space};
 
-use super::devices;
 use super::shared::Shared;
+use super::{devices, dma};
 
 /// The running CPU.
 pub struct ThisCpu {
@@ -107,6 +108,7 @@ impl Host for ThisCpu {
     }
 
     fn idle(&mut self) {
+        dma::report();
         registers::disable_interrupts();
         if !self.block.any_pending() {
             // SAFETY: the IDT is loaded, and no lock is held.
@@ -165,6 +167,7 @@ impl Host for ThisCpu {
     fn info(&self) -> HostInfo {
         HostInfo {
             tsc: self.now().0,
+            iommu: u32::from(dma::state() == Iommu::Confines),
             ..self.shared.info
         }
     }
