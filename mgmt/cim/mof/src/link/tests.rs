@@ -327,6 +327,12 @@ fn kinds_do_not_mix() {
         1,
         38,
     );
+    let schema = accepted(
+        "class T { }; [Association(true)] class A { T REF X; T REF Y; };
+         [Indication(false)] class B { };",
+    );
+    assert_eq!(schema.class("A").unwrap().kind, ClassKind::Association);
+    assert_eq!(schema.class("B").unwrap().kind, ClassKind::Class);
     let schema = accepted("[Indication] class A { }; class B : A { };");
     assert_eq!(schema.class("B").unwrap().kind, ClassKind::Indication);
 }
