@@ -141,6 +141,8 @@ impl KeyValue {
             (_, KeyValue::Integer { value, .. }) if ty.is_integer() => {
                 integer_in(ty, *value).map_err(fault)?
             }
+            // Not through its text: that doubles with each nesting, and no string key is a path.
+            (_, KeyValue::Reference(_)) => return Err(fault(LiteralError::Reference)),
             (CimType::String, other) => Scalar::String(Text::from(alloc::format!("{other}"))),
             (_, KeyValue::String(text)) => Scalar::parse(ty, text).map_err(fault)?,
             (_, other) => Scalar::parse(ty, &alloc::format!("{other}")).map_err(fault)?,
@@ -343,6 +345,21 @@ mod tests {
         let read = KeyValue::parse_typed(CimType::Real32, "0.1").unwrap();
         assert_eq!(read, KeyValue::try_from(Scalar::Real32(0.1)).unwrap());
         assert_eq!(read.to_string(), "0.1");
+    }
+
+    #[test]
+    fn a_reference_is_not_a_string_key() {
+        let name = PropertyName::from("k");
+        let reference = KeyValue::from(InstancePath::new("C"));
+        let error = reference.to_scalar(&name, CimType::String);
+        assert_eq!(
+            error,
+            Err(KeyError::Value(
+                name,
+                CimType::String,
+                LiteralError::Reference
+            ))
+        );
     }
 
     #[test]

@@ -9,6 +9,9 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 use core::str::FromStr;
 
+/// Most keys of a path that is read; keys are kept sorted, which is quadratic for hostile numbers of them.
+const MAX_KEYS: usize = 256;
+
 /// The text forms of a path; they differ in the slashes and in letter case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UriFormat {
@@ -35,6 +38,8 @@ pub enum UriError {
     Quote,
     /// The same key twice.
     RepeatedKey,
+    /// More keys than any class has.
+    TooManyKeys,
     /// An instance path where a class path was asked for, or the reverse.
     Kind,
 }
@@ -46,6 +51,7 @@ impl fmt::Display for UriError {
             UriError::KeyName => "a key must be written as name=value",
             UriError::KeyValue => "the value of a key is not a literal",
             UriError::Quote => "a quoted key value is not closed or is followed by other text",
+            UriError::TooManyKeys => "the path has too many keys",
             UriError::RepeatedKey => "the path gives the same key twice",
             UriError::Kind => "the path is not of the wanted kind (class or instance)",
         })
@@ -319,6 +325,9 @@ fn read_keys(text: &str, path: &mut InstancePath) -> Result<(), UriError> {
         };
         if name.is_empty() && !core::ptr::eq(value, rest) {
             return Err(UriError::KeyName);
+        }
+        if path.keys().len() >= MAX_KEYS {
+            return Err(UriError::TooManyKeys);
         }
         let (value, after) = read_key_value(value)?;
         if path.set_key(PropertyName::copy(name), value).is_some() {

@@ -24,8 +24,9 @@ pub use embedded::parse_embedded;
 pub use request::parse_request;
 pub use response::parse_response;
 
-/// Deepest nesting of references in keys and of embedded objects, together.
-const MAX_NESTING: u8 = 12;
+/// Deepest nesting of references in keys and of embedded objects, together. Real messages have three at most;
+/// more would let the text form of a path, where each level doubles the backslashes, grow without measure.
+const MAX_NESTING: u8 = 8;
 
 /// Most named members (properties, qualifiers, parameters, keys) of one element. Finding duplicates compares
 /// each with all before it, which is the fastest way for the few that real elements have.

@@ -125,3 +125,16 @@ fn wrong_texts_name_the_fault() {
     assert_eq!("n:C".parse::<InstancePath>(), Err(UriError::Kind));
     assert_eq!("n:C.k=1".parse::<ClassPath>(), Err(UriError::Kind));
 }
+
+#[test]
+fn the_number_of_keys_is_limited() {
+    let keys = |count: usize| {
+        (0..count)
+            .map(|n| format!("k{n}=1"))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    assert!(format!("C.{}", keys(256)).parse::<InstancePath>().is_ok());
+    let error = format!("C.{}", keys(257)).parse::<InstancePath>();
+    assert_eq!(error, Err(UriError::TooManyKeys));
+}
