@@ -37,6 +37,7 @@ pub mod msr;
 pub mod nested_space;
 pub mod paging;
 pub mod partition;
+pub mod pc_board;
 pub mod pic;
 pub mod pit;
 pub mod platform_devices;
