@@ -99,6 +99,7 @@ fn strings_decode_their_escapes() {
         one(r#""\x41\xE4\x20ACx""#),
         Token::Text("A\u{e4}\u{20ac}x".into())
     );
+    assert_eq!(one(r#""\x00412""#), Token::Text("A2".into()));
     assert_eq!(one(r#""\xD83D\xDE00""#), Token::Text("\u{1f600}".into()));
     assert_eq!(one("\"\u{1f600}\""), Token::Text("\u{1f600}".into()));
     assert_eq!(

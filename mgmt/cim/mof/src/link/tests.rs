@@ -269,6 +269,20 @@ fn overriding_methods_keep_the_signature() {
 }
 
 #[test]
+fn reference_parameters_may_be_narrowed_or_widened() {
+    let base = "class T { }; class S : T { }; class U { };";
+    let method = |above: &str, below: &str| {
+        format!(
+            "{base}\nclass A {{ uint8 Go({above} REF X); }}; \
+             class B : A {{ [Override(\"Go\")] uint8 Go({below} REF X); }};"
+        )
+    };
+    accepted(&method("T", "S"));
+    accepted(&method("S", "T"));
+    breaks(&method("T", "U"), Rule::OverrideMismatch, 2, 70);
+}
+
+#[test]
 fn hiding_a_feature_needs_override() {
     breaks(
         "class A { uint8 X; }; class B : A { uint8 X; };",
