@@ -308,5 +308,8 @@ ap_mailbox:
     # Generous: the first stage keeps the copied records of loader and firmware on it.
     .section .bss.boot_stack, "aw", @nobits
     .balign 4096
+    .global boot_stack
+boot_stack:
     .skip 256 * 1024
+    .global boot_stack_top
 boot_stack_top:

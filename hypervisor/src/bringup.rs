@@ -36,11 +36,10 @@ use bulkhead_hw::shutdown::{self, ExitCode};
 use bulkhead_hw::smp::StartPage;
 use bulkhead_hw::{console, info, log, pool, registers, space, warn};
 
-pub use cpus::WAKE;
 use early::EarlyMap;
 use memory::Foundation;
 pub use options::{Exit, Options};
-pub use platform::{Cpu, Platform};
+pub use platform::Platform;
 
 /// Model-specific registers of the running CPU.
 pub struct ThisMsrs;
@@ -58,7 +57,6 @@ struct Found {
     options: Options,
     identity: CpuIdentity,
     features: CpuFeatures,
-    svm: SvmProbe,
     acpi: Box<Acpi>,
     nodes: Nodes,
     foundation: Foundation,
@@ -124,7 +122,6 @@ fn survey(magic: u32, info: Hpa) -> Box<Found> {
         options,
         identity,
         features,
-        svm,
         acpi: Box::new(acpi),
         nodes,
         foundation,
@@ -220,9 +217,20 @@ extern "C" fn second_stage(found: *mut Found) -> ! {
     crate::host::start(finish(*found))
 }
 
+/// The boot stack has no guard page and is not needed any more.
+fn retire_boot_stack() {
+    let (start, bytes) = image::boot_stack_range();
+    // SAFETY: this runs on the main stack of CPU 0, nothing on the boot stack is referred to (the
+    // survey's result was boxed), and the other CPUs sleep in the firmware.
+    if let Err(error) = unsafe { space::retire(start, bytes) } {
+        warn!("the boot stack stays mapped: {error}");
+    }
+}
+
 /// The second stage. Not inlined, so that its large frame is gone when the host starts.
 #[inline(never)]
 fn finish(found: Found) -> Box<Platform> {
+    retire_boot_stack();
     interrupts::mask_pics(&found.acpi);
     let mode = interrupts::choose_mode(&found.features, found.options.apic);
     // SAFETY: only this CPU runs; its region is mapped and its block used here first. The APIC's
@@ -236,7 +244,7 @@ fn finish(found: Found) -> Box<Platform> {
         block
     };
     space::attach_windows(block);
-    let io_apics = interrupts::mask_io_apics(&found.acpi);
+    interrupts::mask_io_apics(&found.acpi);
     let Some(rates) = interrupts::measure_clocks(&found.acpi) else {
         cannot_run(format_args!(
             "no clock of known rate works (HPET, ACPI timer, PIT)"
@@ -271,11 +279,9 @@ fn finish(found: Found) -> Box<Platform> {
         options: found.options,
         identity: found.identity,
         features: found.features,
-        svm: found.svm,
         acpi: found.acpi,
         nodes: found.nodes,
         cpus,
-        io_apics,
         frames,
         foundation: found.foundation.range(),
         memory_bytes,

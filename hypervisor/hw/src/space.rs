@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use bulkhead_core::addr::{Hpa, HpaRange, Hva, PAGE_SIZE, PageSize};
 use bulkhead_core::id::CpuId;
 use bulkhead_core::paging::{
-    Attributes, Entry, Format, GigabytePages, LongMode, MapError, MemoryType, PageTable,
+    Attributes, Entry, Flushed, Format, GigabytePages, LongMode, MapError, MemoryType, PageTable,
     Permissions, TableMemory, UserBit,
 };
 use spin::Mutex;
@@ -31,6 +31,7 @@ static ROOT: AtomicU64 = AtomicU64::new(0);
 /// Where the next device goes.
 static NEXT_DEVICE: Mutex<u64> = Mutex::new(DEVICES);
 
+const CR4_MACHINE_CHECK: u64 = 1 << 6;
 const CR4_SMEP: u64 = 1 << 20;
 const CR0_WRITE_PROTECT: u64 = 1 << 16;
 
@@ -97,9 +98,15 @@ pub unsafe fn activate(features: &CpuFeatures) {
         Msr::PAT.write(LongMode::<Hva>::PAT);
         registers::set_cr0(registers::cr0() | CR0_WRITE_PROTECT);
         registers::set_cr3(root());
-        if features.smep {
-            registers::set_cr4(registers::cr4() | CR4_SMEP);
+        // A machine check while these are not reported would stop the CPU without a word.
+        let mut cr4 = registers::cr4();
+        if features.machine_check {
+            cr4 |= CR4_MACHINE_CHECK;
         }
+        if features.smep {
+            cr4 |= CR4_SMEP;
+        }
+        registers::set_cr4(cr4);
     }
 }
 
@@ -167,6 +174,25 @@ pub unsafe fn map_device(start: Hpa, bytes: u64, memory: MemoryType) -> Result<H
     // A page stays free between devices, so that an overrun faults.
     *next = after + PAGE_SIZE;
     Ok(Hva::new(address + start.page_offset(PageSize::Size4K)))
+}
+
+/// Unmaps a part of the hypervisor's memory that is not needed any more.
+///
+/// # Errors
+/// [`SpaceError`]; then nothing has changed.
+///
+/// # Safety
+/// Nothing may use the range afterwards, and no other CPU may be up yet.
+pub unsafe fn retire(start: Hva, bytes: u64) -> Result<(), SpaceError> {
+    let mut space = SPACE.lock();
+    let Some(table) = space.as_mut() else {
+        return Err(MapError::OutOfRange);
+    };
+    let flush = table.unmap(&mut Tables, &mut Tables, start, bytes)?;
+    // SAFETY: the same tables again, which drops this CPU's translations; there is no other CPU.
+    unsafe { registers::set_cr3(root()) };
+    flush.release(Flushed::attest(), &mut Tables, &mut Tables);
+    Ok(())
 }
 
 /// Maps the registers of the local APICs.

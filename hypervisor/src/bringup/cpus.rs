@@ -13,13 +13,13 @@ use bulkhead_hw::numa::Nodes;
 use bulkhead_hw::percpu::PerCpu;
 use bulkhead_hw::probe::{CpuFeatures, SvmProbe};
 use bulkhead_hw::smp::{self, StartPage};
-use bulkhead_hw::{idt, info, registers, space, warn};
+use bulkhead_hw::{debug, idt, info, registers, space, warn};
 
 use super::platform::Cpu;
 use super::{ThisMsrs, image};
 
 /// The interrupt that wakes a waiting CPU: what arrived is found by looking.
-pub const WAKE: Vector = Vector(0xf0);
+const WAKE: Vector = Vector(0xf0);
 
 /// Highest APIC id that xAPIC mode can address.
 const XAPIC_HIGHEST: u32 = 254;
@@ -111,6 +111,13 @@ pub fn join(block: &'static PerCpu, mode: ApicMode) {
 
 /// Lets the further CPUs go on.
 pub fn release_all(cpus: &[Cpu]) {
+    for cpu in cpus {
+        let block = cpu.block;
+        debug!(
+            "CPU {}: APIC id {}, node {}",
+            block.cpu, block.apic, cpu.node.0
+        );
+    }
     RELEASED.store(true, Ordering::Release);
     for cpu in cpus.iter().skip(1) {
         apic::send(cpu.block.apic, WAKE);

@@ -16,6 +16,8 @@ unsafe extern "C" {
     static image_rodata_end: u8;
     static image_data_start: u8;
     static image_data_end: u8;
+    static boot_stack: u8;
+    static boot_stack_top: u8;
     static trampoline_start: u8;
     static trampoline_end: u8;
     static ap_mailbox: [AtomicU64; 3];
@@ -61,6 +63,13 @@ pub fn range() -> HpaRange {
             .align_up(PageSize::Size4K)
             .unwrap_or(LOAD_START),
     }
+}
+
+/// The stack of the first stage: its lowest address, and its size in bytes.
+pub fn boot_stack_range() -> (Hva, u64) {
+    let start = (&raw const boot_stack).addr() as u64;
+    let end = (&raw const boot_stack_top).addr() as u64;
+    (Hva::new(start), end - start)
 }
 
 /// What is needed to start further CPUs.

@@ -1,15 +1,12 @@
 //! Interrupt controllers and clocks.
 
-use alloc::vec::Vec;
-
 use bulkhead_core::addr::Hva;
 use bulkhead_core::paging::MemoryType;
 use bulkhead_hw::acpi::Acpi;
 use bulkhead_hw::apic::{self, ApicMode};
 use bulkhead_hw::clock::{self, HPET_BYTES, Rates, Reference};
-use bulkhead_hw::ioapic::IoApic;
 use bulkhead_hw::probe::CpuFeatures;
-use bulkhead_hw::{info, pic, space, warn};
+use bulkhead_hw::{info, ioapic, pic, space, warn};
 
 use super::options::ApicChoice;
 
@@ -31,26 +28,23 @@ pub fn mask_pics(acpi: &Acpi) {
 }
 
 /// Masks all I/O APICs.
-pub fn mask_io_apics(acpi: &Acpi) -> Vec<IoApic> {
-    let mut io_apics = Vec::new();
+pub fn mask_io_apics(acpi: &Acpi) {
     for entry in &acpi.madt.io_apics {
         // SAFETY: the firmware says that an I/O APIC is there.
-        match unsafe { space::map_device(entry.address, 0x20, MemoryType::Uncached) } {
+        let mapped =
+            unsafe { space::map_device(entry.address, ioapic::BLOCK_BYTES, MemoryType::Uncached) };
+        match mapped {
             Ok(base) => {
-                // SAFETY: mapped just now, for good; each entry is used once.
-                let io_apic = unsafe { IoApic::new(base, entry.first) };
+                // SAFETY: mapped just now; each entry is used once.
+                let inputs = unsafe { ioapic::mask_all(base) };
                 info!(
-                    "I/O APIC {}: inputs {} to {}, masked",
-                    entry.id,
-                    io_apic.inputs().start,
-                    io_apic.inputs().end.saturating_sub(1)
+                    "I/O APIC {}: {inputs} inputs from {}, masked",
+                    entry.id, entry.first
                 );
-                io_apics.push(io_apic);
             }
-            Err(error) => warn!("I/O APIC {} is not used: {error}", entry.id),
+            Err(error) => warn!("I/O APIC {} is not masked: {error}", entry.id),
         }
     }
-    io_apics
 }
 
 /// Measures TSC and APIC timer against the best clock that works.

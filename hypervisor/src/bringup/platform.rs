@@ -8,10 +8,9 @@ use bulkhead_core::addr::HpaRange;
 use bulkhead_core::frames::{FrameAllocator, NodeId};
 use bulkhead_core::time::Hertz;
 use bulkhead_hw::acpi::Acpi;
-use bulkhead_hw::ioapic::IoApic;
 use bulkhead_hw::numa::Nodes;
 use bulkhead_hw::percpu::PerCpu;
-use bulkhead_hw::probe::{CpuFeatures, CpuIdentity, SvmProbe};
+use bulkhead_hw::probe::{CpuFeatures, CpuIdentity};
 
 use super::options::Options;
 
@@ -34,16 +33,12 @@ pub struct Platform {
     pub identity: CpuIdentity,
     /// The CPU's general features.
     pub features: CpuFeatures,
-    /// The CPU's virtualization features.
-    pub svm: SvmProbe,
     /// What ACPI says.
     pub acpi: Box<Acpi>,
     /// NUMA nodes.
     pub nodes: Nodes,
     /// The CPUs, in the order of their numbers.
     pub cpus: Vec<Cpu>,
-    /// The I/O APICs, all inputs masked.
-    pub io_apics: Vec<IoApic>,
     /// All memory that is not in use.
     pub frames: FrameAllocator<'static>,
     /// The hypervisor's first memory: heap and pool.

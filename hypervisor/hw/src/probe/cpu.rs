@@ -96,6 +96,8 @@ fn brand(cpu: &impl CpuidSource) -> [u8; 48] {
 pub struct CpuFeatures {
     /// x2APIC mode exists (CPUID 1 ECX bit 21).
     pub x2apic: bool,
+    /// Machine-check exceptions (CPUID 1 EDX bit 7).
+    pub machine_check: bool,
     /// NX pages (CPUID 8000_0001 EDX bit 20).
     pub no_execute: bool,
     /// 1 GiB pages (CPUID 8000_0001 EDX bit 26).
@@ -130,22 +132,23 @@ impl CpuFeatures {
                 [0; 4]
             }
         };
-        let [_, _, c1, _] = cpu.cpuid(1, 0);
+        let [_, _, c1, d1] = cpu.cpuid(1, 0);
         let [_, b7, c7, _] = if highest >= 7 {
             cpu.cpuid(7, 0)
         } else {
             [0; 4]
         };
-        let [_, _, _, d1] = extended(0x8000_0001);
+        let [_, _, _, d_extended] = extended(0x8000_0001);
         let [_, _, _, power] = extended(0x8000_0007);
         let [sizes, ..] = extended(0x8000_0008);
         let bit = |word: u32, bit: u32| word >> bit & 1 == 1;
         CpuFeatures {
             x2apic: bit(c1, 21),
-            no_execute: bit(d1, 20),
-            gigabyte_pages: bit(d1, 26),
+            machine_check: bit(d1, 7),
+            no_execute: bit(d_extended, 20),
+            gigabyte_pages: bit(d_extended, 26),
             invariant_tsc: bit(power, 8),
-            rdtscp: bit(d1, 27),
+            rdtscp: bit(d_extended, 27),
             smep: bit(b7, 7),
             smap: bit(b7, 20),
             umip: bit(c7, 2),

@@ -39,7 +39,10 @@ fn qemu_max_adds_virtual_gif() {
 
 #[test]
 fn bochs_ryzen_has_next_rip_and_flush_by_asid() {
-    let probe = probe(&Machine::new(&BOCHS_RYZEN)).unwrap();
+    let machine = Machine::new(&BOCHS_RYZEN);
+    let probe = probe(&machine).unwrap();
+    assert_eq!(probe.asids, 32768);
+    assert!(CpuFeatures::read(&machine).invariant_tsc);
     assert!(probe.has(SvmFeature::NextRip) && probe.has(SvmFeature::FlushByAsid));
     assert!(!probe.has(SvmFeature::DecodeAssists) && !probe.has(SvmFeature::Avic));
 }
