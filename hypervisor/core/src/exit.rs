@@ -50,10 +50,14 @@ pub const RESUME: Flow = ControlFlow::Continue(());
 pub fn run<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, cpu: &mut V::Cpu) -> Leave {
     vcpu.hw.hold_interrupts();
     let leave = loop {
-        if vcpu.has_work()
-            && let ControlFlow::Break(leave) = attend::attend(vcpu, host, cpu)
-        {
-            break leave;
+        if vcpu.has_work() {
+            if vcpu.work == Work::EVENT && vcpu.can_go_on() {
+                // An interrupt of the vCPU's own making: nothing else needs a look.
+                vcpu.work = Work::empty();
+                attend::deliver(vcpu);
+            } else if let ControlFlow::Break(leave) = attend::attend(vcpu, host, cpu) {
+                break leave;
+            }
         }
         let exit = vcpu.hw.enter();
         if let Some(count) = vcpu.exits.get_mut(exit.kind()) {

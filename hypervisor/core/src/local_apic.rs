@@ -315,13 +315,11 @@ impl LocalApic {
         Vector(self.svr as u8)
     }
 
-    /// The vector is being delivered: from pending to in service.
+    /// The vector, which [`LocalApic::next_vector`] gave, is being delivered: from pending to in service.
     #[inline]
     pub fn acknowledge(&mut self, vector: Vector) {
         self.irr.remove(vector);
-        if vector.0 >= 16 {
-            self.isr.insert(vector);
-        }
+        self.isr.insert(vector);
         self.service_changed();
     }
 
@@ -345,6 +343,21 @@ impl LocalApic {
             Trigger::Level => self.tmr.insert(vector),
         }
         acceptance
+    }
+
+    /// An edge-triggered interrupt that is delivered as it arrives: accepted and acknowledged in one. `false`, and nothing
+    /// has changed, where something in service or pending comes first.
+    #[inline]
+    #[must_use]
+    pub fn take_at_once(&mut self, vector: Vector) -> bool {
+        // A disabled APIC has the highest threshold, and no vector is in a class above it.
+        let free = vector.0 & 0xf0 > self.threshold && vector.0 > self.irr.top();
+        if free {
+            self.tmr.remove(vector);
+            self.isr.insert(vector);
+            self.service_changed();
+        }
+        free
     }
 
     /// End of interrupt: the highest vector in service is done.

@@ -296,6 +296,9 @@ pub trait Vcpu: Send {
     /// The hardware did not report the length and it is not known from before: see [`Vcpu::learn_length`].
     fn next_rip(&self) -> Result<u64, LengthUnknown>;
 
+    /// RIP after the IN, OUT, INS or OUTS that exited with [`Exit::Port`].
+    fn next_rip_of_port(&self) -> u64;
+
     /// The instruction that exited is done: the guest goes on at `next`, out of any interrupt shadow.
     fn complete(&mut self, next: u64);
 

@@ -146,6 +146,12 @@ impl<V: Vcpu> VcpuRecord<V> {
         !self.work.is_empty() || !self.shared.is_quiet()
     }
 
+    /// Whether nobody else wants something of the vCPU, and it runs.
+    #[inline(always)]
+    pub fn can_go_on(&self) -> bool {
+        self.activity == Activity::Running && self.shared.is_quiet()
+    }
+
     /// Total exits.
     pub fn total_exits(&self) -> u64 {
         self.exits

@@ -13,7 +13,9 @@ pub fn out8(port: u16, value: u8) {
 #[inline(always)]
 pub fn out32(port: u16, value: u32) {
     // SAFETY: a port access touches no memory of this program.
-    unsafe { asm!("out dx, eax", in("dx") port, in("eax") value, options(nostack, preserves_flags)) };
+    unsafe {
+        asm!("out dx, eax", in("dx") port, in("eax") value, options(nostack, preserves_flags))
+    };
 }
 
 /// IN, 8 bits.
@@ -30,7 +32,9 @@ pub fn in8(port: u16) -> u8 {
 pub fn in32(port: u16) -> u32 {
     let value;
     // SAFETY: a port access touches no memory of this program.
-    unsafe { asm!("in eax, dx", in("dx") port, out("eax") value, options(nostack, preserves_flags)) };
+    unsafe {
+        asm!("in eax, dx", in("dx") port, out("eax") value, options(nostack, preserves_flags))
+    };
     value
 }
 
@@ -39,7 +43,9 @@ pub fn in32(port: u16) -> u32 {
 pub fn rdmsr(msr: u32) -> u64 {
     let (low, high): (u32, u32);
     // SAFETY: a read changes nothing; a missing MSR raises #GP, which the guest asked for.
-    unsafe { asm!("rdmsr", in("ecx") msr, out("eax") low, out("edx") high, options(nostack, preserves_flags)) };
+    unsafe {
+        asm!("rdmsr", in("ecx") msr, out("eax") low, out("edx") high, options(nostack, preserves_flags))
+    };
     u64::from(high) << 32 | u64::from(low)
 }
 
@@ -58,7 +64,9 @@ pub fn wrmsr(msr: u32, value: u64) {
 pub fn rdtsc() -> u64 {
     let (low, high): (u32, u32);
     // SAFETY: changes nothing but the registers.
-    unsafe { asm!("rdtsc", out("eax") low, out("edx") high, options(nostack, nomem, preserves_flags)) };
+    unsafe {
+        asm!("rdtsc", out("eax") low, out("edx") high, options(nostack, nomem, preserves_flags))
+    };
     u64::from(high) << 32 | u64::from(low)
 }
 

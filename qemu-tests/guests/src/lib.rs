@@ -12,8 +12,8 @@ pub mod idt;
 pub mod measure;
 mod start;
 
-use bulkhead_abi::hypercall::{Number, StopReason};
 pub use bulkhead_abi as abi;
+use bulkhead_abi::hypercall::{Number, StopReason};
 
 /// Names the main function of a micro-guest: `guest!(main)` with `fn main(info: &StartInfo)`.
 #[macro_export]

@@ -104,8 +104,8 @@ fn signals<V: Vcpu>(vcpu: &mut VcpuRecord<V>, drained: Drained) {
 }
 
 /// Injects the most urgent event that the guest can take, or asks to be told when it can.
-#[inline]
-fn deliver<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
+#[inline(always)]
+pub fn deliver<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
     if vcpu.work.intersects(Work::NMI | Work::EXT_INT) && deliver_rare(vcpu) {
         return;
     }
@@ -133,6 +133,8 @@ fn deliver<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
     }
 }
 
+#[cold]
+#[inline(never)]
 fn ask_for_window<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
     // A halted vCPU with interrupts off stays so: no instruction of its own can turn them on.
     if vcpu.activity == Activity::Running {

@@ -35,6 +35,7 @@ pub fn wake<H: Host>(target: &SharedVcpu, host: &H) -> Woken {
 }
 
 /// Does what a write to the local APIC demands.
+#[inline(never)]
 pub fn apply<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, effect: Effect) -> Flow {
     match effect {
         Effect::None => {}

@@ -6,7 +6,7 @@ use crate::fault::GuestFault;
 use crate::host::Host;
 use crate::id::Vector;
 use crate::local_apic::registers::{MSR_APIC_BASE, MSR_EOI, MSR_SELF_IPI, X2APIC_MSR_FIRST};
-use crate::local_apic::{ApicMode, Effect};
+use crate::local_apic::{ApicMode, Effect, Trigger};
 use crate::msr::{Route, route};
 use crate::vcpu::{Gpr, Vcpu};
 use crate::vcpu_record::{VcpuRecord, Work};
@@ -31,15 +31,11 @@ pub fn write<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
                     vcpu.work |= Work::EVENT;
                 }
                 vcpu.hw.complete(next);
-                return match effect {
-                    Effect::None => RESUME,
-                    other => deliver::apply(vcpu, host, other),
-                };
+                return finish(vcpu, host, effect);
             }
             if msr == MSR_SELF_IPI && (16..256).contains(&value) {
-                vcpu.apic.self_ipi(Vector(value as u8));
-                vcpu.work |= Work::EVENT;
                 vcpu.hw.complete(next);
+                self_ipi(vcpu, Vector(value as u8));
                 return RESUME;
             }
         }
@@ -47,7 +43,7 @@ pub fn write<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
             Ok(effect) => {
                 vcpu.hw.complete(next);
                 sync_task_priority(vcpu);
-                deliver::apply(vcpu, host, effect)
+                finish(vcpu, host, effect)
             }
             Err(fault) => raise(vcpu, host, fault),
         };
@@ -55,9 +51,29 @@ pub fn write<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
     match write_other(vcpu, host, msr, value) {
         Ok(effect) => {
             vcpu.hw.complete(next);
-            deliver::apply(vcpu, host, effect)
+            finish(vcpu, host, effect)
         }
         Err(fault) => raise(vcpu, host, fault),
+    }
+}
+
+/// Straight into the guest where nothing is in its way, else by way of the IRR.
+#[inline(always)]
+fn self_ipi<V: Vcpu>(vcpu: &mut VcpuRecord<V>, vector: Vector) {
+    sync_from_cr8(vcpu);
+    if vcpu.work.is_empty() && vcpu.hw.can_take_interrupt() && vcpu.apic.take_at_once(vector) {
+        vcpu.hw.inject_interrupt(vector);
+    } else {
+        let _ = vcpu.apic.accept(vector, Trigger::Edge);
+        vcpu.work |= Work::EVENT;
+    }
+}
+
+#[inline(always)]
+fn finish<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, effect: Effect) -> Flow {
+    match effect {
+        Effect::None => RESUME,
+        other => deliver::apply(vcpu, host, other),
     }
 }
 
@@ -95,6 +111,7 @@ fn sync_task_priority<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
 }
 
 /// CR8 may have been written without an exit: the APIC shows it.
+#[inline(always)]
 pub fn sync_from_cr8<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
     let priority = vcpu.hw.cr8();
     if priority != vcpu.apic.cr8() {
@@ -103,6 +120,7 @@ pub fn sync_from_cr8<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
 }
 
 /// An MSR that is not the x2APIC's.
+#[inline(never)]
 fn write_other<V: Vcpu, H: Host>(
     vcpu: &mut VcpuRecord<V>,
     host: &mut H,
@@ -136,6 +154,7 @@ fn write_other<V: Vcpu, H: Host>(
 }
 
 /// An MSR that is not the x2APIC's.
+#[inline(never)]
 fn read_other<V: Vcpu, H: Host>(
     vcpu: &mut VcpuRecord<V>,
     host: &mut H,

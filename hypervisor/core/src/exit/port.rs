@@ -22,10 +22,7 @@ const POST_PORT: u16 = 0x80;
 /// A port access.
 #[inline(always)]
 pub fn port<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, access: PortAccess) -> Flow {
-    // Port exits tell the next RIP on every CPU.
-    let Ok(next) = vcpu.hw.next_rip() else {
-        return crash::stop(vcpu, host, StopCause::CannotEmulate, None);
-    };
+    let next = vcpu.hw.next_rip_of_port();
     if access.form == PortForm::String {
         return crash::stop(vcpu, host, StopCause::CannotEmulate, None);
     }

@@ -499,3 +499,42 @@ fn the_arbitration_priority_follows_its_formula() {
         "0x30 and 0x60 have bit 5 in common"
     );
 }
+
+#[test]
+fn taking_at_once_equals_accepting_and_acknowledging() {
+    for (pending, in_service, tpr) in [
+        (0, 0, 0),
+        (0x41, 0, 0),
+        (0x40, 0, 0),
+        (0, 0x45, 0),
+        (0, 0x3f, 0),
+        (0, 0, 0x40),
+    ] {
+        let mut apic = enabled();
+        if in_service != 0 {
+            let _ = apic.accept(Vector(in_service), Trigger::Edge);
+            apic.acknowledge(Vector(in_service));
+        }
+        if pending != 0 {
+            let _ = apic.accept(Vector(pending), Trigger::Edge);
+        }
+        apic.set_tpr(tpr);
+        let mut slow = apic;
+        let _ = slow.accept(Vector(0x41), Trigger::Edge);
+        let delivered = slow.next_vector() == Some(Vector(0x41)) && pending != 0x41;
+        let before = apic;
+        assert_eq!(
+            apic.take_at_once(Vector(0x41)),
+            delivered,
+            "{pending} {in_service} {tpr}"
+        );
+        if delivered {
+            slow.acknowledge(Vector(0x41));
+            assert_eq!(apic, slow);
+        } else {
+            assert_eq!(apic, before);
+        }
+    }
+    let mut disabled = LocalApic::new(ApicId(0), ProcessorRole::Bootstrap, &config());
+    assert!(!disabled.take_at_once(Vector(0xf1)));
+}

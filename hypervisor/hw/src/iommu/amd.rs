@@ -13,13 +13,14 @@ mod command;
 mod device_table;
 mod event;
 mod format;
+mod interrupts;
 mod registers;
 mod setup;
 mod unit;
 
 use bulkhead_core::addr::{Gpa, Hpa, PAGE_SIZE, PageSize};
 use bulkhead_core::fault::ResourceError;
-use bulkhead_core::id::Bdf;
+use bulkhead_core::id::{ApicId, Bdf, Vector};
 use bulkhead_core::paging::{
     Attributes, Flush, Flushed, MapError, MemoryType, PageTable, Permissions, TableFrames,
     TableMemory,
@@ -29,10 +30,12 @@ use core::fmt;
 pub use device_table::DEVICE_TABLE_BYTES;
 pub use event::{Event, EventKind};
 pub use format::AmdVi;
+pub use interrupts::INTERRUPTS;
 pub use registers::{REGISTER_BYTES, Register, Registers};
 
 use command::Command;
 use device_table::{DeviceTable, Grant};
+use interrupts::InterruptTable;
 use unit::Unit;
 
 use super::ivrs::{Ivrs, Requesters};
@@ -68,14 +71,41 @@ impl DomainId {
     }
 }
 
-/// What devices of one owner can reach. Addresses are the owner's guest-physical ones.
+/// What devices of one owner can reach, and which interrupts they can raise. Addresses are the
+/// owner's guest-physical ones.
 #[derive(Debug)]
 pub struct Domain {
     id: DomainId,
     table: PageTable<AmdVi>,
+    interrupts: InterruptTable,
 }
 
 impl Domain {
+    fn new(id: DomainId, frames: &mut impl TableFrames) -> Result<Self, ResourceError> {
+        let interrupts = InterruptTable::new(frames.allocate()?);
+        match PageTable::new(AmdVi, frames) {
+            Ok(table) => Ok(Domain {
+                id,
+                table,
+                interrupts,
+            }),
+            Err(error) => {
+                frames.free(interrupts.base());
+                Err(error)
+            }
+        }
+    }
+
+    /// Frees the tables, which no unit may use any more.
+    fn free(self, memory: &mut impl TableMemory, frames: &mut impl TableFrames) {
+        self.table.destroy(Flushed::attest(), memory, frames);
+        frames.free(self.interrupts.base());
+    }
+
+    fn grant(&self) -> Grant {
+        Grant::Domain(self.id, self.table.root(), self.interrupts)
+    }
+
     /// Its number.
     pub fn id(&self) -> DomainId {
         self.id
@@ -97,6 +127,8 @@ pub enum IommuError {
     Map(MapError<Gpa>),
     /// Memory ran out; nothing has changed.
     Resource(ResourceError),
+    /// The CPU's APIC id does not fit an interrupt table entry.
+    CpuOutOfReach(ApicId),
     /// The machine has no unit that can be used.
     NoUnits,
 }
@@ -119,6 +151,12 @@ impl fmt::Display for IommuError {
             IommuError::NoCompletion(unit) => write!(f, "the IOMMU {unit} does not answer"),
             IommuError::Map(error) => write!(f, "mapping for devices failed: {error}"),
             IommuError::Resource(error) => error.fmt(f),
+            IommuError::CpuOutOfReach(apic) => {
+                write!(
+                    f,
+                    "devices cannot send interrupts to the CPU with APIC id {apic}"
+                )
+            }
             IommuError::NoUnits => f.write_str("the machine describes no IOMMU"),
         }
     }
@@ -145,8 +183,7 @@ impl<R: Registers, M: TableMemory> Iommu<R, M> {
         id: DomainId,
         frames: &mut impl TableFrames,
     ) -> Result<Domain, ResourceError> {
-        let table = PageTable::new(AmdVi, frames)?;
-        Ok(Domain { id, table })
+        Domain::new(id, frames)
     }
 
     /// Lets the domain's devices reach `bytes` of memory from `target` under the addresses from
@@ -221,7 +258,7 @@ impl<R: Registers, M: TableMemory> Iommu<R, M> {
     /// # Errors
     /// [`IommuError::NoCompletion`].
     pub fn attach(&mut self, device: Bdf, domain: &Domain) -> Result<(), IommuError> {
-        self.change(device, Grant::Domain(domain.id, domain.table.root()))
+        self.change(device, domain.grant())
     }
 
     /// Blocks a device, together with all devices that share its requester id.
@@ -237,7 +274,7 @@ impl<R: Registers, M: TableMemory> Iommu<R, M> {
     /// # Errors
     /// [`IommuError::NoCompletion`].
     pub fn attach_all(&mut self, domain: &Domain) -> Result<(), IommuError> {
-        let grant = Grant::Domain(domain.id, domain.table.root());
+        let grant = domain.grant();
         for device in 0..=u16::MAX {
             self.devices
                 .write(&mut self.memory, Bdf(device), grant, &self.description);
@@ -255,10 +292,48 @@ impl<R: Registers, M: TableMemory> Iommu<R, M> {
         frames: &mut impl TableFrames,
     ) -> Result<(), IommuError> {
         self.invalidate_domain(domain.id)?;
-        domain
-            .table
-            .destroy(Flushed::attest(), &mut self.memory, frames);
+        domain.free(&mut self.memory, frames);
         Ok(())
+    }
+
+    /// Whether devices can raise only the interrupts that [`Iommu::route_interrupt`] gives them:
+    /// where the firmware says which ids the hypervisor's own interrupt sources use.
+    pub fn controls_interrupts(&self) -> bool {
+        self.description.describes_interrupts()
+    }
+
+    /// Lets the domain's devices raise `vector` on the CPU `target`, by a message to
+    /// `0xfee0_0000` whose data is `index`.
+    ///
+    /// # Errors
+    /// [`IommuError`]. After [`IommuError::NoCompletion`] the old route may still be in use.
+    pub fn route_interrupt(
+        &mut self,
+        domain: &Domain,
+        index: u8,
+        target: ApicId,
+        vector: Vector,
+    ) -> Result<(), IommuError> {
+        if !domain
+            .interrupts
+            .set(&mut self.memory, index, target, vector)
+        {
+            return Err(IommuError::CpuOutOfReach(target));
+        }
+        for unit in &mut self.units {
+            if unit.forgets_at_once() {
+                unit.submit(&mut self.memory, Command::InvalidateAll)?;
+            } else {
+                for device in 0..=u16::MAX {
+                    let device = Bdf(device);
+                    if self.devices.domain_of(&self.memory, device) == domain.id {
+                        let command = Command::InvalidateInterrupts(device);
+                        unit.submit(&mut self.memory, command)?;
+                    }
+                }
+            }
+        }
+        self.await_all()
     }
 
     /// Hands out everything that the units have logged, with the unit that did.
@@ -320,6 +395,7 @@ impl<R: Registers, M: TableMemory> Iommu<R, M> {
             .write(&mut self.memory, device, grant, &self.description);
         self.on_all_units(&[
             Command::InvalidateDevice(device),
+            Command::InvalidateInterrupts(device),
             Command::InvalidateDomain(before),
         ])
     }
@@ -338,6 +414,10 @@ impl<R: Registers, M: TableMemory> Iommu<R, M> {
                 unit.submit(&mut self.memory, *command)?;
             }
         }
+        self.await_all()
+    }
+
+    fn await_all(&mut self) -> Result<(), IommuError> {
         for unit in &mut self.units {
             unit.wait(&mut self.memory)?;
         }

@@ -2,6 +2,8 @@
 
 use core::arch::asm;
 
+use super::length_cache::LengthCache;
+use super::pages::Zeroed;
 use super::vmcb::Vmcb;
 
 /// The guest's general-purpose registers except RAX and RSP, which the VMCB holds.
@@ -24,59 +26,80 @@ pub struct Registers {
     pub r: [u64; 8],
 }
 
-/// Runs the guest until it exits, with its registers moved straight between the CPU and `registers`.
+/// What an entry and its exit need, in one piece: from the physical address in RAX, which VMRUN keeps, the code after the exit
+/// finds where the registers go without a register of the guest's.
+#[repr(C, align(4096))]
+pub struct EntryBlock {
+    /// The VMCB, first.
+    pub vmcb: Vmcb,
+    /// The registers that the VMCB does not hold.
+    pub registers: Registers,
+    /// Lengths of instructions that exited.
+    pub lengths: LengthCache,
+}
+
+// SAFETY: all parts may be zero.
+unsafe impl Zeroed for EntryBlock {}
+
+const _: () = {
+    use core::mem::offset_of;
+    assert!(offset_of!(EntryBlock, vmcb) == 0);
+    assert!(offset_of!(EntryBlock, registers) == 0x1000);
+};
+
+/// From physical addresses to those of the direct map, in memory for an addition without a register.
+static TO_DIRECT_MAP: u64 = crate::layout::DIRECT_MAP;
+
+/// Runs the guest until it exits, with its registers moved straight between the CPU and the block.
 ///
 /// After the exit, registers that the code after it could use for a load before it writes them are cleared: what a guest
 /// left there must not steer speculation in the host.
 ///
 /// # Safety
-/// `vmcb` is the physical address of a VMCB whose tables confine the guest to its own memory, SVM is on, GIF is 0 and
-/// the guest's VMLOAD state is loaded.
+/// `physical` is the physical address of `block`, which lies in the direct map; its VMCB's tables confine the guest to its own
+/// memory, SVM is on, GIF is 0 and the guest's VMLOAD state is loaded.
 #[inline(always)]
-pub unsafe fn world_switch(registers: &mut Registers, vmcb: u64) {
+pub unsafe fn world_switch(block: &mut EntryBlock, physical: u64) {
     // SAFETY: the caller vouches for the VMCB; VMRUN restores RSP and RAX, and every other register that the guest
     // had is saved and declared as clobbered here (RBX and RBP by the pushes).
     unsafe {
         asm!(
             "push rbx",
             "push rbp",
-            "push rdi",
-            "mov rcx, [rdi]",
-            "mov rdx, [rdi + 8]",
-            "mov rbx, [rdi + 16]",
-            "mov rbp, [rdi + 24]",
-            "mov rsi, [rdi + 32]",
-            "mov r8, [rdi + 48]",
-            "mov r9, [rdi + 56]",
-            "mov r10, [rdi + 64]",
-            "mov r11, [rdi + 72]",
-            "mov r12, [rdi + 80]",
-            "mov r13, [rdi + 88]",
-            "mov r14, [rdi + 96]",
-            "mov r15, [rdi + 104]",
-            "mov rdi, [rdi + 40]",
+            "mov rcx, [rdi + 0x1000]",
+            "mov rdx, [rdi + 0x1008]",
+            "mov rbx, [rdi + 0x1010]",
+            "mov rbp, [rdi + 0x1018]",
+            "mov rsi, [rdi + 0x1020]",
+            "mov r8, [rdi + 0x1030]",
+            "mov r9, [rdi + 0x1038]",
+            "mov r10, [rdi + 0x1040]",
+            "mov r11, [rdi + 0x1048]",
+            "mov r12, [rdi + 0x1050]",
+            "mov r13, [rdi + 0x1058]",
+            "mov r14, [rdi + 0x1060]",
+            "mov r15, [rdi + 0x1068]",
+            "mov rdi, [rdi + 0x1028]",
             "vmrun rax",
-            "push rdi",
-            "mov rdi, [rsp + 8]",
-            "mov [rdi], rcx",
-            "mov [rdi + 8], rdx",
-            "mov [rdi + 16], rbx",
-            "mov [rdi + 24], rbp",
-            "mov [rdi + 32], rsi",
-            "mov [rdi + 48], r8",
-            "mov [rdi + 56], r9",
-            "mov [rdi + 64], r10",
-            "mov [rdi + 72], r11",
-            "mov [rdi + 80], r12",
-            "mov [rdi + 88], r13",
-            "mov [rdi + 96], r14",
-            "mov [rdi + 104], r15",
-            "pop rcx",
-            "mov [rdi + 40], rcx",
-            "pop rcx",
+            "add rax, [rip + {to_direct_map}]",
+            "mov [rax + 0x1000], rcx",
+            "mov [rax + 0x1008], rdx",
+            "mov [rax + 0x1010], rbx",
+            "mov [rax + 0x1018], rbp",
+            "mov [rax + 0x1020], rsi",
+            "mov [rax + 0x1028], rdi",
+            "mov [rax + 0x1030], r8",
+            "mov [rax + 0x1038], r9",
+            "mov [rax + 0x1040], r10",
+            "mov [rax + 0x1048], r11",
+            "mov [rax + 0x1050], r12",
+            "mov [rax + 0x1058], r13",
+            "mov [rax + 0x1060], r14",
+            "mov [rax + 0x1068], r15",
             "xor ecx, ecx",
             "xor edx, edx",
             "xor esi, esi",
+            "xor edi, edi",
             "xor r8d, r8d",
             "xor r9d, r9d",
             "xor r10d, r10d",
@@ -87,8 +110,9 @@ pub unsafe fn world_switch(registers: &mut Registers, vmcb: u64) {
             "xor r15d, r15d",
             "pop rbp",
             "pop rbx",
-            inout("rdi") registers => _,
-            inout("rax") vmcb => _,
+            to_direct_map = sym TO_DIRECT_MAP,
+            inout("rdi") block => _,
+            inout("rax") physical => _,
             out("rcx") _, out("rdx") _, out("rsi") _,
             out("r8") _, out("r9") _, out("r10") _, out("r11") _,
             out("r12") _, out("r13") _, out("r14") _, out("r15") _,
@@ -162,9 +186,4 @@ pub unsafe fn wrmsr(msr: u32, value: u64) {
         asm!("wrmsr", in("ecx") msr, in("eax") value as u32, in("edx") (value >> 32) as u32,
              options(nostack, preserves_flags));
     }
-}
-
-/// The physical address of a VMCB's first byte, as VMRUN takes it.
-pub fn physical(vmcb: &Vmcb) -> u64 {
-    super::pages::physical_of(vmcb).as_u64()
 }

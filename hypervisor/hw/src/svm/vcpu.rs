@@ -15,10 +15,10 @@ use bulkhead_core::vcpu::{
 use super::cpu::SvmCpu;
 use super::exit_code as code;
 use super::extended_state::ExtendedState;
-use super::instructions::{self, Registers, world_switch};
-use super::length_cache::LengthCache;
+use super::instructions::{self, EntryBlock, Registers, world_switch};
+use super::pages::{physical_of, zeroed_box};
 use super::permission_map::PermissionMaps;
-use super::vmcb::{Event, EventKind, Intercepts, Segment, TlbControl, Vmcb};
+use super::vmcb::{Event, EventKind, Intercepts, Segment, TlbControl};
 
 /// RFLAGS.IF.
 const RFLAGS_IF: u64 = 1 << 9;
@@ -26,17 +26,13 @@ const RFLAGS_IF: u64 = 1 << 9;
 const CR8: u16 = 1 << 8;
 
 /// One virtual CPU on SVM.
-///
-/// What an entry touches comes first: registers, the VMCB and its address share the first three cache lines.
-#[repr(C, align(64))]
 pub struct SvmVcpu {
-    registers: Registers,
-    vmcb: Box<Vmcb>,
-    vmcb_address: u64,
-    /// VMLOAD has been done for this vCPU and the host's own segment bases are not in place.
+    block: Box<EntryBlock>,
+    /// The block's physical address.
+    physical: u64,
+    /// Between `hold_interrupts` and `release_interrupts` always the guest's.
     loaded: Loaded,
     host_vmcb: u64,
-    lengths: Box<LengthCache>,
     tags: TagHolder,
     extended: ExtendedState,
 }
@@ -54,20 +50,17 @@ impl SvmVcpu {
     /// # Errors
     /// The hypervisor's memory is exhausted.
     pub fn new(maps: &PermissionMaps) -> Result<Self, ResourceError> {
-        let vmcb: Box<Vmcb> = super::pages::zeroed_box()?;
-        let lengths: Box<LengthCache> = super::pages::zeroed_box()?;
-        let vmcb_address = instructions::physical(&vmcb);
+        let block: Box<EntryBlock> = zeroed_box()?;
+        let physical = physical_of(&*block).as_u64();
         let mut vcpu = Self {
-            registers: Registers::default(),
-            vmcb,
-            vmcb_address,
+            block,
+            physical,
             loaded: Loaded::Host,
             host_vmcb: 0,
-            lengths,
             tags: TagHolder::new(),
             extended: ExtendedState::new()?,
         };
-        vcpu.vmcb.set_intercepts(Intercepts {
+        vcpu.block.vmcb.set_intercepts(Intercepts {
             // #DB (1) and #AC (17) can repeat for ever inside one instruction; #MC (18) is the host's.
             exceptions: 1 << 1 | 1 << 17 | 1 << 18,
             first: code::first::INTR
@@ -93,18 +86,18 @@ impl SvmVcpu {
             // A wrong value in CR4 would otherwise surface as a refused entry instead of #GP.
             control_writes: 1 << 4,
         });
-        vcpu.vmcb.set_permission_maps(maps.ports(), maps.msrs());
-        vcpu.vmcb.mask_host_interrupts();
+        vcpu.block
+            .vmcb
+            .set_permission_maps(maps.ports(), maps.msrs());
+        vcpu.block.vmcb.mask_host_interrupts();
         vcpu.reset(StartState::StartUp { vector: Vector(0) });
         Ok(vcpu)
     }
 
     /// Brings the guest's VMLOAD state into the CPU.
-    #[cold]
-    #[inline(never)]
     fn load(&mut self) {
         // SAFETY: the VMCB is this vCPU's own; `park` stored the state that is loaded now.
-        unsafe { instructions::vmload(self.vmcb_address) };
+        unsafe { instructions::vmload(self.physical) };
         self.loaded = Loaded::Guest;
     }
 
@@ -113,7 +106,7 @@ impl SvmVcpu {
         if self.loaded == Loaded::Guest {
             // SAFETY: both VMCBs are this CPU's: the guest's own and the one that holds the host's state.
             unsafe {
-                instructions::vmsave(self.vmcb_address);
+                instructions::vmsave(self.physical);
                 instructions::vmload(self.host_vmcb);
             }
             self.loaded = Loaded::Host;
@@ -130,6 +123,7 @@ impl SvmVcpu {
             instructions::stgi();
             instructions::clgi();
         }
+        self.load();
     }
 
     /// Queues the event again whose delivery the exit interrupted.
@@ -141,7 +135,7 @@ impl SvmVcpu {
             EventKind::Software | EventKind::Reserved => {}
             EventKind::Exception if matches!(event.vector(), 3 | 4) => {}
             EventKind::Interrupt | EventKind::Nmi | EventKind::Exception => {
-                self.vmcb.set_injection(Some(event));
+                self.block.vmcb.set_injection(Some(event));
             }
         }
     }
@@ -152,7 +146,7 @@ impl SvmVcpu {
     fn rare_exit(&mut self, exit_code: u32) -> Exit {
         match exit_code {
             code::VINTR => {
-                self.vmcb.set_window(Watch::Off);
+                self.block.vmcb.set_window(Watch::Off);
                 Exit::Window
             }
             code::CR_WRITE_0..=code::CR_WRITE_15 => Exit::ControlWrite,
@@ -161,7 +155,7 @@ impl SvmVcpu {
             code::EXCEPTION_0..=code::EXCEPTION_31 => {
                 let vector = (exit_code - code::EXCEPTION_0) as u8;
                 let error_code = match vector {
-                    8 | 10..=14 | 17 | 21 | 29 | 30 => Some(self.vmcb.exit_info_1() as u32),
+                    8 | 10..=14 | 17 | 21 | 29 | 30 => Some(self.block.vmcb.exit_info_1() as u32),
                     _ => None,
                 };
                 Exit::Exception(Exception { vector, error_code })
@@ -186,8 +180,8 @@ impl SvmVcpu {
     fn take_tag(&mut self, cpu: &mut SvmCpu, epoch: u64) {
         self.settle_flush(cpu);
         let (tag, flush) = cpu.tags.tag_for(&mut self.tags, epoch);
-        self.vmcb.set_tag(tag.get());
-        self.vmcb.set_tlb_control(match flush {
+        self.block.vmcb.set_tag(tag.get());
+        self.block.vmcb.set_tlb_control(match flush {
             FlushKind::None => TlbControl::Keep,
             FlushKind::ThisTag => TlbControl::ThisTag,
             FlushKind::AllTags => TlbControl::All,
@@ -196,7 +190,7 @@ impl SvmVcpu {
 
     /// Tells the pool that a demanded flush was executed, once an entry has done so.
     fn settle_flush(&mut self, cpu: &mut SvmCpu) {
-        if self.vmcb.tlb_control() == TlbControl::Keep {
+        if self.block.vmcb.tlb_control() == TlbControl::Keep {
             cpu.tags.entered(&mut self.tags);
         }
     }
@@ -207,13 +201,10 @@ impl Vcpu for SvmVcpu {
 
     #[inline(always)]
     fn enter(&mut self) -> Exit {
-        if self.loaded == Loaded::Host {
-            self.load();
-        }
         // SAFETY: the VMCB confines the guest by nested tables and permission maps that the constructor and `activate`
-        // set; SVM is on and GIF is 0 since `activate`; the VMLOAD state was loaded above.
-        unsafe { world_switch(&mut self.registers, self.vmcb_address) };
-        let vmcb = &mut *self.vmcb;
+        // set; SVM is on; since `hold_interrupts` GIF is 0 and the VMLOAD state is loaded.
+        unsafe { world_switch(&mut self.block, self.physical) };
+        let vmcb = &mut self.block.vmcb;
         vmcb.set_clean();
         vmcb.set_injection(None);
         vmcb.set_tlb_control(TlbControl::Keep);
@@ -224,7 +215,7 @@ impl Vcpu for SvmVcpu {
         match exit_code {
             code::CPUID => Exit::Cpuid,
             code::MSR => {
-                if self.vmcb.exit_info_1() & 1 != 0 {
+                if self.block.vmcb.exit_info_1() & 1 != 0 {
                     Exit::MsrWrite
                 } else {
                     Exit::MsrRead
@@ -232,7 +223,7 @@ impl Vcpu for SvmVcpu {
             }
             code::VMMCALL => Exit::Hypercall,
             code::IOIO => {
-                let info = self.vmcb.exit_info_1();
+                let info = self.block.vmcb.exit_info_1();
                 Exit::Port(PortAccess {
                     port: (info >> 16) as u16,
                     size: (info >> 4) as u8 & 7,
@@ -250,9 +241,9 @@ impl Vcpu for SvmVcpu {
             }
             code::HLT => Exit::Halt,
             code::NPF => {
-                let info = self.vmcb.exit_info_1();
+                let info = self.block.vmcb.exit_info_1();
                 Exit::NestedFault(NestedFault {
-                    gpa: Gpa::new(self.vmcb.exit_info_2()),
+                    gpa: Gpa::new(self.block.vmcb.exit_info_2()),
                     access: if info & 1 << 4 != 0 {
                         Access::Fetch
                     } else if info & 1 << 1 != 0 {
@@ -272,8 +263,8 @@ impl Vcpu for SvmVcpu {
     }
 
     fn activate(&mut self, cpu: &mut SvmCpu, root: Hpa, epoch: u64) {
-        self.vmcb.set_dirty();
-        self.vmcb.set_nested_root(root);
+        self.block.vmcb.set_dirty();
+        self.block.vmcb.set_nested_root(root);
         self.take_tag(cpu, epoch);
         self.host_vmcb = cpu.host_vmcb();
         self.extended.load();
@@ -291,6 +282,7 @@ impl Vcpu for SvmVcpu {
     fn hold_interrupts(&mut self) {
         // SAFETY: SVM is on; `release_interrupts` opens GIF again.
         unsafe { instructions::clgi() };
+        self.load();
     }
 
     fn release_interrupts(&mut self) {
@@ -301,16 +293,16 @@ impl Vcpu for SvmVcpu {
 
     #[inline(always)]
     fn gpr(&self, register: Gpr) -> u64 {
-        let [r8, r9, r10, r11, r12, r13, r14, r15] = self.registers.r;
+        let [r8, r9, r10, r11, r12, r13, r14, r15] = self.block.registers.r;
         match register {
-            Gpr::Rax => self.vmcb.rax(),
-            Gpr::Rcx => self.registers.rcx,
-            Gpr::Rdx => self.registers.rdx,
-            Gpr::Rbx => self.registers.rbx,
-            Gpr::Rsp => self.vmcb.rsp(),
-            Gpr::Rbp => self.registers.rbp,
-            Gpr::Rsi => self.registers.rsi,
-            Gpr::Rdi => self.registers.rdi,
+            Gpr::Rax => self.block.vmcb.rax(),
+            Gpr::Rcx => self.block.registers.rcx,
+            Gpr::Rdx => self.block.registers.rdx,
+            Gpr::Rbx => self.block.registers.rbx,
+            Gpr::Rsp => self.block.vmcb.rsp(),
+            Gpr::Rbp => self.block.registers.rbp,
+            Gpr::Rsi => self.block.registers.rsi,
+            Gpr::Rdi => self.block.registers.rdi,
             Gpr::R8 => r8,
             Gpr::R9 => r9,
             Gpr::R10 => r10,
@@ -324,16 +316,16 @@ impl Vcpu for SvmVcpu {
 
     #[inline(always)]
     fn set_gpr(&mut self, register: Gpr, value: u64) {
-        let [r8, r9, r10, r11, r12, r13, r14, r15] = &mut self.registers.r;
+        let [r8, r9, r10, r11, r12, r13, r14, r15] = &mut self.block.registers.r;
         match register {
-            Gpr::Rax => self.vmcb.set_rax(value),
-            Gpr::Rcx => self.registers.rcx = value,
-            Gpr::Rdx => self.registers.rdx = value,
-            Gpr::Rbx => self.registers.rbx = value,
-            Gpr::Rsp => self.vmcb.set_rsp(value),
-            Gpr::Rbp => self.registers.rbp = value,
-            Gpr::Rsi => self.registers.rsi = value,
-            Gpr::Rdi => self.registers.rdi = value,
+            Gpr::Rax => self.block.vmcb.set_rax(value),
+            Gpr::Rcx => self.block.registers.rcx = value,
+            Gpr::Rdx => self.block.registers.rdx = value,
+            Gpr::Rbx => self.block.registers.rbx = value,
+            Gpr::Rsp => self.block.vmcb.set_rsp(value),
+            Gpr::Rbp => self.block.registers.rbp = value,
+            Gpr::Rsi => self.block.registers.rsi = value,
+            Gpr::Rdi => self.block.registers.rdi = value,
             Gpr::R8 => *r8 = value,
             Gpr::R9 => *r9 = value,
             Gpr::R10 => *r10 = value,
@@ -347,54 +339,67 @@ impl Vcpu for SvmVcpu {
 
     #[inline]
     fn rip(&self) -> u64 {
-        self.vmcb.rip()
+        self.block.vmcb.rip()
     }
 
     #[inline(always)]
     fn next_rip(&self) -> Result<u64, LengthUnknown> {
-        let vmcb = &*self.vmcb;
+        let vmcb = &self.block.vmcb;
         let reported = vmcb.next_rip();
         if reported != 0 {
             return Ok(reported);
         }
         let exit_code = vmcb.exit_code();
-        if exit_code == code::IOIO {
-            return Ok(vmcb.exit_info_2());
-        }
         let rip = vmcb.rip();
         let linear = vmcb.cs_base().wrapping_add(rip);
-        match self.lengths.get(linear, vmcb.cr3(), exit_code) {
+        match self.block.lengths.get(linear, vmcb.cr3(), exit_code) {
             Some(length) => Ok(rip.wrapping_add(length)),
             None => Err(LengthUnknown),
         }
     }
 
     #[inline(always)]
+    fn next_rip_of_port(&self) -> u64 {
+        // On every CPU, with NRIPS or without (APM 2 15.10.2).
+        self.block.vmcb.exit_info_2()
+    }
+
+    #[inline(always)]
     fn complete(&mut self, next: u64) {
-        self.vmcb.set_rip(next);
-        self.vmcb.end_shadow();
+        self.block.vmcb.set_rip(next);
+        self.block.vmcb.end_shadow();
     }
 
     fn learn_length(&mut self, length: u8) {
-        let linear = self.vmcb.cs_base().wrapping_add(self.vmcb.rip());
-        self.lengths
-            .insert(linear, self.vmcb.cr3(), self.vmcb.exit_code(), length);
+        let linear = self
+            .block
+            .vmcb
+            .cs_base()
+            .wrapping_add(self.block.vmcb.rip());
+        self.block.lengths.insert(
+            linear,
+            self.block.vmcb.cr3(),
+            self.block.vmcb.exit_code(),
+            length,
+        );
     }
 
     #[inline]
     fn can_take_interrupt(&self) -> bool {
-        self.vmcb.rflags() & RFLAGS_IF != 0
-            && !self.vmcb.in_shadow()
-            && self.vmcb.injection().is_none()
+        self.block.vmcb.rflags() & RFLAGS_IF != 0
+            && !self.block.vmcb.in_shadow()
+            && self.block.vmcb.injection().is_none()
     }
 
     #[inline]
     fn inject_interrupt(&mut self, vector: Vector) {
-        self.vmcb.set_injection(Some(Event::interrupt(vector.0)));
+        self.block
+            .vmcb
+            .set_injection(Some(Event::interrupt(vector.0)));
     }
 
     fn inject_exception(&mut self, exception: Exception) -> bool {
-        let event = match self.vmcb.injection() {
+        let event = match self.block.vmcb.injection() {
             Some(first) if first.kind() == EventKind::Exception => {
                 match combine(first.vector(), exception.vector) {
                     Combined::Second => Event::exception(exception.vector, exception.error_code),
@@ -404,20 +409,20 @@ impl Vcpu for SvmVcpu {
             }
             _ => Event::exception(exception.vector, exception.error_code),
         };
-        self.vmcb.set_injection(Some(event));
+        self.block.vmcb.set_injection(Some(event));
         true
     }
 
     fn inject_nmi(&mut self) -> bool {
-        let free = self.vmcb.injection().is_none() && !self.vmcb.in_shadow();
+        let free = self.block.vmcb.injection().is_none() && !self.block.vmcb.in_shadow();
         if free {
-            self.vmcb.set_injection(Some(Event::nmi()));
+            self.block.vmcb.set_injection(Some(Event::nmi()));
         }
         free
     }
 
     fn request_window(&mut self) {
-        self.vmcb.set_window(Watch::On);
+        self.block.vmcb.set_window(Watch::On);
         // CR8 writes with a virtual interrupt pending bring some emulators down, and a change of CR8 is of
         // interest now anyway.
         self.watch_cr8(Watch::On);
@@ -425,34 +430,34 @@ impl Vcpu for SvmVcpu {
 
     #[inline]
     fn cr8(&self) -> u8 {
-        self.vmcb.task_priority()
+        self.block.vmcb.task_priority()
     }
 
     #[inline]
     fn set_cr8(&mut self, priority: u8) {
-        self.vmcb.set_task_priority(priority);
+        self.block.vmcb.set_task_priority(priority);
     }
 
     fn watch_cr8(&mut self, watch: Watch) {
-        self.vmcb.set_control_write_intercept(CR8, watch);
+        self.block.vmcb.set_control_write_intercept(CR8, watch);
     }
 
     #[inline]
     fn cr4(&self) -> u64 {
-        self.vmcb.cr4()
+        self.block.vmcb.cr4()
     }
 
     fn system(&self) -> SystemState {
-        let [cr0, cr2, cr3, cr4, efer] = self.vmcb.control_registers();
-        let cs = self.vmcb.cs();
+        let [cr0, cr2, cr3, cr4, efer] = self.block.vmcb.control_registers();
+        let cs = self.block.vmcb.cs();
         SystemState {
             cr0,
             cr2,
             cr3,
             cr4,
             efer: efer & !super::vmcb::EFER_SVME,
-            rflags: self.vmcb.rflags(),
-            cpl: self.vmcb.cpl(),
+            rflags: self.block.vmcb.rflags(),
+            cpl: self.block.vmcb.cpl(),
             cs_base: cs.base,
             cs_selector: cs.selector,
             // Attribute bit 9 is L, bit 10 is D; LMA is EFER bit 10.
@@ -464,17 +469,17 @@ impl Vcpu for SvmVcpu {
     fn settle(&mut self) {
         if self.loaded == Loaded::Guest {
             // SAFETY: the VMCB is this vCPU's own, and the CPU holds its VMLOAD state.
-            unsafe { instructions::vmsave(self.vmcb_address) };
+            unsafe { instructions::vmsave(self.physical) };
         }
     }
 
     fn segment_base(&self, segment: bulkhead_core::decode::Segment) -> u64 {
-        self.vmcb.segment_base(segment)
+        self.block.vmcb.segment_base(segment)
     }
 
     fn stack_width(&self) -> Width {
         // Attribute bit 10 is B.
-        if self.vmcb.ss_attributes() & 1 << 10 != 0 {
+        if self.block.vmcb.ss_attributes() & 1 << 10 != 0 {
             Width::Dword
         } else {
             Width::Word
@@ -482,21 +487,21 @@ impl Vcpu for SvmVcpu {
     }
 
     fn set_rflags(&mut self, rflags: u64) {
-        self.vmcb.set_rflags(rflags);
+        self.block.vmcb.set_rflags(rflags);
     }
 
     fn set_cr2(&mut self, address: u64) {
-        self.vmcb.set_cr2(address);
+        self.block.vmcb.set_cr2(address);
     }
 
     fn set_cr4(&mut self, value: u64) {
-        self.vmcb.set_cr4(value);
+        self.block.vmcb.set_cr4(value);
         // A MOV to CR4 that changes PGE, PSE, PAE or SMEP flushes the TLB; the intercepted one did not.
         self.tags.invalidate();
     }
 
     fn set_efer(&mut self, value: u64) {
-        self.vmcb.set_efer(value);
+        self.block.vmcb.set_efer(value);
         self.tags.invalidate();
     }
 
@@ -509,16 +514,16 @@ impl Vcpu for SvmVcpu {
     }
 
     fn tsc_offset(&self) -> u64 {
-        self.vmcb.tsc_offset()
+        self.block.vmcb.tsc_offset()
     }
 
     fn set_tsc_offset(&mut self, offset: u64) {
-        self.vmcb.set_tsc_offset(offset);
+        self.block.vmcb.set_tsc_offset(offset);
     }
 
     fn kept_msr(&self, msr: u32) -> Option<u64> {
         match msr {
-            0x277 => Some(self.vmcb.pat()),
+            0x277 => Some(self.block.vmcb.pat()),
             0xc000_0103 => Some(self.extended.tsc_aux()),
             // The others never exit: the permission map lets the guest reach them.
             _ => None,
@@ -527,7 +532,7 @@ impl Vcpu for SvmVcpu {
 
     fn set_kept_msr(&mut self, msr: u32, value: u64) -> Option<()> {
         match msr {
-            0x277 => self.vmcb.set_pat(value),
+            0x277 => self.block.vmcb.set_pat(value),
             0xc000_0103 => self.extended.set_tsc_aux(value),
             _ => return None,
         }
@@ -535,10 +540,10 @@ impl Vcpu for SvmVcpu {
     }
 
     fn reset(&mut self, start: StartState) {
-        self.registers = Registers::default();
-        self.lengths.clear();
+        self.block.registers = Registers::default();
+        self.block.lengths.clear();
         self.tags.invalidate();
-        let vmcb = &mut *self.vmcb;
+        let vmcb = &mut self.block.vmcb;
         vmcb.set_injection(None);
         vmcb.set_window(Watch::Off);
         vmcb.set_control_write_intercept(CR8, Watch::Off);
@@ -610,20 +615,20 @@ impl Vcpu for SvmVcpu {
                 vmcb.set_efer(0xd00);
                 vmcb.set_rip(entry);
                 vmcb.set_rsp(stack);
-                self.registers.rdi = argument;
+                self.block.registers.rdi = argument;
             }
         }
         self.extended.reset();
-        self.vmcb.set_dirty();
+        self.block.vmcb.set_dirty();
     }
 
     fn exit_code(&self) -> u64 {
-        self.vmcb.exit_code() as u64
+        self.block.vmcb.exit_code() as u64
     }
 
     fn explain(&self) -> &'static str {
-        if self.vmcb.exit_code() == code::INVALID {
-            super::consistency::explain(&self.vmcb)
+        if self.block.vmcb.exit_code() == code::INVALID {
+            super::consistency::explain(&self.block.vmcb)
         } else {
             ""
         }

@@ -13,9 +13,16 @@ fn main(_: &StartInfo) {
     while cpu::in32(0xb00) == u32::MAX {
         core::hint::spin_loop();
     }
-    check!(cpu::in32(0xb04) == 0xb05, "the answer was {:#x}", cpu::in32(0xb04));
-    result("io_request", cost(|| {
-        cpu::in32(0xb08);
-    }));
+    check!(
+        cpu::in32(0xb04) == 0xb05,
+        "the answer was {:#x}",
+        cpu::in32(0xb04)
+    );
+    result(
+        "io_request",
+        cost(|| {
+            cpu::in32(0xb08);
+        }),
+    );
     result("doorbell", cost(|| cpu::out32(0xb10, 1)));
 }

@@ -34,11 +34,23 @@ fn main(info: &StartInfo) {
     idt::load();
     first_touch(info);
     let address = |page: &Page| core::ptr::from_ref(page).addr() as u64;
-    set_up("the event page", Number::EventPage, [address(&EVENTS), 0x40, 0, 0]);
-    set_up("the I/O page", Number::IoPage, [SERVED, address(&REQUESTS), IO_PORT, 0]);
+    set_up(
+        "the event page",
+        Number::EventPage,
+        [address(&EVENTS), 0x40, 0, 0],
+    );
+    set_up(
+        "the I/O page",
+        Number::IoPage,
+        [SERVED, address(&REQUESTS), IO_PORT, 0],
+    );
     let bell = BELL_PORT | (Space::Port as u64) << 24;
     set_up("the doorbell", Number::DoorbellAdd, [SERVED, BELL, bell, 0]);
-    set_up("the life-cycle port", Number::LifecyclePort, [SERVED, BELL_PORT + 1, 0, 0]);
+    set_up(
+        "the life-cycle port",
+        Number::LifecyclePort,
+        [SERVED, BELL_PORT + 1, 0, 0],
+    );
     say!("ready");
     loop {
         cpu::cli();

@@ -19,6 +19,8 @@ pub(super) enum Command {
     InvalidateDevice(Bdf),
     /// Forget all translations of a domain.
     InvalidateDomain(DomainId),
+    /// Forget the interrupts of a device.
+    InvalidateInterrupts(Bdf),
     /// Forget everything.
     InvalidateAll,
 }
@@ -33,6 +35,7 @@ impl Command {
                 3 << OPCODE_SHIFT | (domain.get() as u64) << DOMAIN_SHIFT,
                 ALL_PAGES,
             ],
+            Command::InvalidateInterrupts(device) => [5 << OPCODE_SHIFT | device.0 as u64, 0],
             Command::InvalidateAll => [8 << OPCODE_SHIFT, 0],
         }
     }

@@ -6,6 +6,7 @@ use bulkhead_core::paging::{Format, TableMemory};
 
 use super::DomainId;
 use super::format::AmdVi;
+use super::interrupts::{InterruptTable, LENGTH_FIELD};
 use crate::iommu::ivrs::Ivrs;
 
 /// Bytes of the table: 32 for each of the 65,536 requester ids.
@@ -22,8 +23,8 @@ const SYSTEM_MANAGEMENT_SHIFT: u32 = 40;
 
 /// Third quadword: the interrupt fields count.
 const INTERRUPTS_VALID: u64 = 1 << 0;
-/// Fixed and arbitrated interrupts pass as they are; else they are aborted.
-const INTERRUPTS_PASS: u64 = 1 << 60;
+/// Fixed and arbitrated interrupts go through the interrupt table; else they are aborted.
+const INTERRUPTS_REMAP: u64 = 2 << 60;
 /// INIT, ExtINT and NMI pass: setting bits 0 to 2.
 const SYSTEM_PASS_SHIFT: u32 = 56;
 /// LINT0 and LINT1 pass: setting bits 6 and 7.
@@ -34,8 +35,8 @@ const LINT_PASS_SHIFT: u32 = 62;
 pub(super) enum Grant {
     /// No access at all, reported under this domain.
     Nothing(DomainId, Hpa),
-    /// What the domain reaches.
-    Domain(DomainId, Hpa),
+    /// What the domain reaches, and the interrupts that it may raise.
+    Domain(DomainId, Hpa, InterruptTable),
 }
 
 /// The table in memory.
@@ -92,9 +93,12 @@ impl DeviceTable {
 
 /// The quadwords of an entry; the fourth is 0.
 fn entry(device: Bdf, grant: Grant, description: &Ivrs) -> [u64; 3] {
-    let (domain, root, access, pass) = match grant {
+    let (domain, root, access, remap) = match grant {
         Grant::Nothing(domain, root) => (domain, root, 0, 0),
-        Grant::Domain(domain, root) => (domain, root, READ | WRITE, INTERRUPTS_PASS),
+        Grant::Domain(domain, root, interrupts) => {
+            let table = interrupts.base().as_u64() | LENGTH_FIELD | INTERRUPTS_REMAP;
+            (domain, root, READ | WRITE, table)
+        }
     };
     let mode = u64::from(AmdVi.root_level().number()) << MODE_SHIFT;
     let setting = u64::from(description.setting_of(device));
@@ -104,7 +108,7 @@ fn entry(device: Bdf, grant: Grant, description: &Ivrs) -> [u64; 3] {
     let interrupts = if controlled {
         let system = (setting & 0b111) << SYSTEM_PASS_SHIFT;
         let lint = (setting >> 6) << LINT_PASS_SHIFT;
-        INTERRUPTS_VALID | pass | system | lint
+        INTERRUPTS_VALID | remap | system | lint
     } else {
         0
     };

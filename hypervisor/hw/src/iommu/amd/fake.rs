@@ -28,6 +28,8 @@ struct FakeUnit {
     /// Translations by device and page, as the strictest unit tags them: domain, target and the
     /// entry's permission bits.
     translations: HashMap<(u16, u64), (u16, u64, u64)>,
+    /// Interrupt table entries by device and index.
+    interrupts: HashMap<(u16, u32), u32>,
 }
 
 #[derive(Default)]
@@ -137,8 +139,13 @@ impl Machine {
                     .translations
                     .retain(|_, (tag, ..)| *tag != domain);
             }
+            5 => {
+                let device = first as u16;
+                self.units[unit].interrupts.retain(|(d, _), _| *d != device);
+            }
             8 => {
                 assert_eq!((first << 4, second), (0, 0));
+                self.units[unit].interrupts.clear();
                 self.units[unit].entries.clear();
                 self.units[unit].translations.clear();
             }
@@ -228,10 +235,33 @@ impl Machine {
         }
     }
 
-    /// The third quadword of a device's entry: its interrupts.
-    pub fn interrupts(&self, device: Bdf) -> u64 {
-        let table = self.register(0, Register::DeviceTable) & 0x000f_ffff_ffff_f000;
-        self.load(table + u64::from(device.0) * 32 + 16)
+    /// A device sends an interrupt message: the CPU and vector that it reaches, or nothing.
+    pub fn interrupt(&mut self, unit: usize, device: Bdf, data: u32) -> Option<(u8, u8)> {
+        let table = self.register(unit, Register::DeviceTable) & 0x000f_ffff_ffff_f000;
+        let slot = table + u64::from(device.0) * 32;
+        let loaded = [0, 8, 16, 24].map(|offset| self.load(slot + offset));
+        let entry = *self.units[unit].entries.entry(device.0).or_insert(loaded);
+        let raw = Some((0, data as u8));
+        if entry[2] & 1 == 0 {
+            return raw;
+        }
+        match entry[2] >> 60 & 3 {
+            1 => return raw,
+            2 => {}
+            _ => return None,
+        }
+        let index = data & 0x7ff;
+        if u64::from(index) >= 1 << (entry[2] >> 1 & 15) {
+            return None;
+        }
+        let at = (entry[2] & 0x000f_ffff_ffff_ffc0) + u64::from(index / 2) * 8;
+        let pair = self.load(at);
+        let found = (pair >> (index % 2 * 32)) as u32;
+        let cached = &mut self.units[unit].interrupts;
+        let routed = *cached.entry((device.0, index)).or_insert(found);
+        // Enabled, fixed, physical, and no reserved bits.
+        (routed & 0xff == 1 && routed >> 24 == 0)
+            .then_some(((routed >> 8) as u8, (routed >> 16) as u8))
     }
 }
 

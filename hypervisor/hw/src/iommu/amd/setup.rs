@@ -3,11 +3,11 @@
 use bulkhead_core::addr::Hpa;
 use bulkhead_core::fault::ResourceError;
 use bulkhead_core::id::Bdf;
-use bulkhead_core::paging::{Flushed, PageTable, TableFrames, TableMemory};
+use bulkhead_core::paging::{TableFrames, TableMemory};
 
 use super::device_table::DeviceTable;
 use super::unit::Unit;
-use super::{AmdVi, Domain, DomainId, Iommu, IommuError, Registers, UNITS, is_page_aligned};
+use super::{Domain, DomainId, Iommu, IommuError, Registers, UNITS, is_page_aligned};
 use crate::iommu::ivrs::{Ivrs, UnitInfo};
 
 impl<R: Registers, M: TableMemory> Iommu<R, M> {
@@ -29,10 +29,7 @@ impl<R: Registers, M: TableMemory> Iommu<R, M> {
         if description.units.is_empty() || !is_page_aligned(device_table) {
             return Err(IommuError::NoUnits);
         }
-        let blocked = Domain {
-            id: DomainId::BLOCKED,
-            table: PageTable::new(AmdVi, frames)?,
-        };
+        let blocked = Domain::new(DomainId::BLOCKED, frames)?;
         let mut iommu = Iommu {
             units: heapless::Vec::new(),
             memory,
@@ -66,9 +63,7 @@ impl<R: Registers, M: TableMemory> Iommu<R, M> {
             unit.dismantle(frames);
         }
         for domain in domains.into_iter().chain([self.blocked]) {
-            domain
-                .table
-                .destroy(Flushed::attest(), &mut self.memory, frames);
+            domain.free(&mut self.memory, frames);
         }
     }
 

@@ -246,25 +246,65 @@ fn devices_that_share_an_id_move_together() {
     assert_eq!(dma(&handle, bdf(1, 0, 0), 0x1000, READ), Dma::Refused);
 }
 
-#[test]
-fn interrupts_of_blocked_devices_are_aborted_but_not_the_io_apics() {
-    let mut with_io_apic = description(1);
+fn with_io_apic() -> Ivrs {
+    let mut description = description(1);
     let io_apic = Special {
         kind: SpecialKind::IoApic,
         handle: 0,
         requester: bdf(0, 0x14, 0),
     };
-    with_io_apic.specials.push(io_apic).unwrap();
-    let (mut iommu, handle) = start_with(with_io_apic, Machine::new(1, INVALIDATE_ALL));
+    description.specials.push(io_apic).unwrap();
+    description
+}
+
+#[test]
+fn devices_raise_only_the_interrupts_that_they_were_given() {
+    for features in [INVALIDATE_ALL, 0] {
+        let (mut iommu, handle) = start_with(with_io_apic(), Machine::new(1, features));
+        let ram = domain(&mut iommu, &handle, OWNER);
+        let send = |device, data| handle.0.borrow_mut().interrupt(0, device, data);
+        assert!(iommu.controls_interrupts());
+        assert_eq!(send(DEVICE, 0x30), None);
+        assert_eq!(
+            send(bdf(0, 0x14, 0), 0x30),
+            Some((0, 0x30)),
+            "the I/O APIC's"
+        );
+        iommu.attach(DEVICE, &ram).unwrap();
+        for index in [6, 7, 8, 0x107] {
+            assert_eq!(send(DEVICE, index), None);
+        }
+        iommu
+            .route_interrupt(&ram, 7, ApicId(3), Vector(0x51))
+            .unwrap();
+        iommu
+            .route_interrupt(&ram, 6, ApicId(254), Vector(0xee))
+            .unwrap();
+        assert_eq!(send(DEVICE, 7), Some((3, 0x51)));
+        assert_eq!(send(DEVICE, 6), Some((254, 0xee)));
+        assert_eq!(send(DEVICE, 8), None);
+        assert_eq!(send(DEVICE, 0x107), None);
+        iommu
+            .route_interrupt(&ram, 7, ApicId(1), Vector(0x52))
+            .unwrap();
+        assert_eq!(send(DEVICE, 7), Some((1, 0x52)));
+        assert_eq!(
+            iommu.route_interrupt(&ram, 9, ApicId(255), Vector(0x40)),
+            Err(IommuError::CpuOutOfReach(ApicId(255)))
+        );
+        iommu.detach(DEVICE).unwrap();
+        assert_eq!(send(DEVICE, 7), None);
+    }
+}
+
+#[test]
+fn interrupts_pass_where_the_firmware_does_not_name_the_io_apic() {
+    let (mut iommu, handle) = start(1);
     let ram = domain(&mut iommu, &handle, OWNER);
-    let interrupts = |device| handle.0.borrow().interrupts(device);
-    assert_eq!(interrupts(DEVICE), 1);
-    assert_eq!(interrupts(bdf(0, 0x14, 0)), 0);
     iommu.attach(DEVICE, &ram).unwrap();
-    assert_eq!(interrupts(DEVICE), 1 | 1 << 60);
-    // Where the firmware does not name the I/O APIC, nothing is aborted.
-    let (_, handle) = start(1);
-    assert_eq!(handle.0.borrow().interrupts(DEVICE), 0);
+    assert!(!iommu.controls_interrupts());
+    let sent = handle.0.borrow_mut().interrupt(0, DEVICE, 0x30);
+    assert_eq!(sent, Some((0, 0x30)));
 }
 
 #[test]
@@ -323,7 +363,7 @@ fn a_start_without_memory_leaves_nothing_behind() {
         );
         match started {
             Ok(mut iommu) => {
-                assert_eq!(fuel, 7);
+                assert_eq!(fuel, 8);
                 assert!(handle.0.borrow().is_enabled(1));
                 handle.0.borrow_mut().fuel = None;
                 let mut ram = domain(&mut iommu, &handle, OWNER);

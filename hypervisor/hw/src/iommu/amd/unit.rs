@@ -156,13 +156,19 @@ impl<R: Registers> Unit<R> {
         self.await_that(|_, memory| memory.load(at) == value, memory)
     }
 
+    /// Whether one command empties all caches.
+    pub(super) fn forgets_at_once(&self) -> bool {
+        self.features & FEATURE_INVALIDATE_ALL != 0
+    }
+
     /// Empties all caches of the unit.
     pub(super) fn forget_all(&mut self, memory: &mut impl TableMemory) -> Result<(), IommuError> {
-        if self.features & FEATURE_INVALIDATE_ALL != 0 {
+        if self.forgets_at_once() {
             self.submit(memory, Command::InvalidateAll)?;
         } else {
             for device in 0..=u16::MAX {
                 self.submit(memory, Command::InvalidateDevice(Bdf(device)))?;
+                self.submit(memory, Command::InvalidateInterrupts(Bdf(device)))?;
             }
             for domain in 0..=u16::MAX {
                 self.submit(memory, Command::InvalidateDomain(DomainId(domain)))?;
