@@ -58,6 +58,7 @@ pub fn record(level: Level, text: fmt::Arguments<'_>) {
 
 /// Prints what the console has not shown yet. Not for exit paths: it waits for the serial port.
 pub fn drain() {
+    collect_notes();
     // The console's lock makes one CPU the drainer; what others add meanwhile it prints too. The
     // outer loop catches a record that was added while the lock was being released.
     while RING.lock().read(PRINTED.load(Ordering::Relaxed)).is_some() {
@@ -91,13 +92,17 @@ pub(crate) fn drain_into(console: &mut console::Console) {
     }
 }
 
-/// Moves the notes that a CPU left into the ring. Any CPU may call it, from a slow path.
-pub fn collect_notes(block: &PerCpu) {
+/// Moves the notes that all CPUs left into the ring.
+fn collect_notes() {
     /// Makes the caller the one consumer of the notes.
     static COLLECTOR: Mutex<()> = Mutex::new(());
     let Some(_collector) = COLLECTOR.try_lock() else {
         return;
     };
+    PerCpu::all().for_each(collect_from);
+}
+
+fn collect_from(block: &PerCpu) {
     while let Some(note) = block.trace.take() {
         let [first, second] = note.values;
         RING.lock().push(

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering
 use bulkhead_core::id::{ApicId, CpuId, Vector};
 
 use crate::gdt::CpuTables;
-use crate::layout::{self, CPU_REGION_BYTES, PER_CPU_OFFSET};
+use crate::layout::{self, CPU_REGION_BYTES, MAX_CPUS, PER_CPU_OFFSET};
 use crate::msr::Msr;
 use crate::windows::Windows;
 pub use trace::{Note, Trace};
@@ -54,7 +54,24 @@ pub(crate) const PENDING_FROM_LAST: i64 =
 pub(crate) const NMIS_FROM_LAST: i64 =
     PER_CPU_OFFSET as i64 + offset_of!(PerCpu, nmis) as i64 - (CPU_REGION_BYTES as i64 - 1);
 
+/// A bit for each CPU whose block exists.
+static CREATED: AtomicU64 = AtomicU64::new(0);
+const _: () = assert!(MAX_CPUS <= 64);
+
 impl PerCpu {
+    /// The blocks of all CPUs that were created, those that did not arrive included.
+    pub fn all() -> impl Iterator<Item = &'static PerCpu> {
+        // Pairs with the release in `create`.
+        let created = CREATED.load(Ordering::Acquire);
+        (0..MAX_CPUS as u16)
+            .filter(move |number| created >> number & 1 == 1)
+            .map(|number| {
+                let address = layout::per_cpu(CpuId(number)).as_u64() as usize;
+                // SAFETY: the bit says that the block was filled; it stays for ever.
+                unsafe { &*core::ptr::with_exposed_provenance(address) }
+            })
+    }
+
     /// Fills the block of `cpu` and gives it out for good.
     ///
     /// # Safety
@@ -79,8 +96,10 @@ impl PerCpu {
                 windows: Windows::new(cpu),
                 tables: CpuTables::new(cpu),
             });
-            &*block
         }
+        CREATED.fetch_or(1 << cpu.0, Ordering::Release);
+        // SAFETY: filled just now, and never written as a whole again.
+        unsafe { &*block }
     }
 
     /// Makes this the block of the running CPU: descriptor tables and GS.

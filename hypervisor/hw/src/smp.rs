@@ -87,7 +87,24 @@ impl core::fmt::Display for StartError {
     }
 }
 
-/// Starts the CPU with this APIC and waits until it has arrived.
+/// Resets the CPUs with these APICs, so that they wait for start-up.
+///
+/// # Safety
+/// Nothing may rely on what these CPUs were doing.
+pub unsafe fn reset(apics: impl Iterator<Item = ApicId>, tsc: Hertz) {
+    for apic in apics {
+        // SAFETY: passed on from the caller.
+        unsafe { apic::send_init(apic) };
+    }
+    // SDM 3A 9.4.4.1: 10 ms between INIT and start-up, for all of them at once.
+    wait(milliseconds(10, tsc), || false);
+}
+
+fn milliseconds(count: u64, tsc: Hertz) -> Ticks {
+    Ticks(tsc.get() / 1000 * count)
+}
+
+/// Starts the CPU with this APIC, which was [`reset`], and waits until it has arrived.
 ///
 /// # Errors
 /// [`StartError`]; the CPU stays out then, even if it arrives later.
@@ -114,12 +131,8 @@ pub unsafe fn start(
     );
     // The stack is the ticket that a CPU takes: Release, so that it finds the other words set.
     stack.store(Stack::MAIN.top(cpu).as_u64(), Ordering::Release);
-    // SAFETY: the target waits for start-up or sleeps in the firmware; the page is filled.
-    unsafe { apic::send_init(apic) };
-    let milliseconds = |count: u64| Ticks(tsc.get() / 1000 * count);
-    wait(milliseconds(10), || false);
-    for patience in [milliseconds(20), milliseconds(1000)] {
-        // SAFETY: as above. A CPU that runs already ignores the second start-up.
+    for patience in [milliseconds(20, tsc), milliseconds(1000, tsc)] {
+        // SAFETY: the target waits for start-up, and the page is filled. A CPU that runs already ignores the second start-up.
         unsafe { apic::send_startup(apic, page.0) };
         // Pairs with the release in `arrived`.
         if wait(patience, || block.online.load(Ordering::Acquire)) {
@@ -128,7 +141,9 @@ pub unsafe fn start(
     }
     // Withdraw the ticket. A CPU that took it at the last moment is given time to arrive.
     if stack.swap(0, Ordering::AcqRel) == 0
-        && wait(milliseconds(1000), || block.online.load(Ordering::Acquire))
+        && wait(milliseconds(1000, tsc), || {
+            block.online.load(Ordering::Acquire)
+        })
     {
         return Ok(block);
     }

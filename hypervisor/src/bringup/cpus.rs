@@ -53,6 +53,8 @@ pub fn start_all(
         return cpus;
     };
     let entry = image::smp_entry();
+    // SAFETY: the other CPUs sleep in the firmware.
+    unsafe { smp::reset(others().map(|other| other.apic), tsc) };
     // A number is used up even by a CPU that fails: its region stays mapped.
     for (number, other) in (1..).zip(others()) {
         if usize::from(number) >= MAX_CPUS {
