@@ -75,7 +75,7 @@ fn random_operations_match_the_model() {
         ..Model::default()
     };
     let mut delivered = 0;
-    for step in 0..400_000 {
+    for step in 0..60_000 {
         let value = random() as u8;
         let trigger = if random() & 1 == 0 {
             Trigger::Edge
@@ -143,7 +143,7 @@ fn random_operations_match_the_model() {
             apic = copy;
         }
     }
-    assert!(delivered > 20_000, "{delivered}");
+    assert!(delivered > 3_000, "{delivered}");
 }
 
 #[test]
