@@ -69,7 +69,7 @@ pub fn wake_all<H: Host>(partition: &Partition, host: &H) -> Woken {
 /// The image cannot be loaded; the partition stays as it is.
 pub fn start<H: Host>(partition: &Partition, host: &mut H) -> Result<Woken, StartError> {
     let start = boot_image::load(partition, host).map_err(StartError)?;
-    partition.devices.lock().reset();
+    partition.devices.lock().reset(host.now());
     partition.set_start(start);
     partition.run();
     for vcpu in &partition.vcpus {

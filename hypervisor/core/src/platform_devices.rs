@@ -1,23 +1,25 @@
 //! The devices of the PC platform that a partition's vCPUs share and the hypervisor itself emulates.
+//!
+//! A [`PcBoard`] with its signals turned into posts to vCPUs. Behind the partition's lock; the exit loop calls it for ports,
+//! for the I/O APIC's page, for ends of level-triggered interrupts, and when the board's timers are due.
+
+use core::sync::atomic::Ordering::Relaxed;
 
 use crate::addr::Gpa;
-use crate::exit::deliver::Woken;
+use crate::exit::deliver::{Woken, deliver_message, wake};
 use crate::host::Host;
 use crate::id::{Gsi, Vector};
+use crate::level::Level;
 use crate::partition::Partition;
+use crate::pc_board::{BoardConfig, PcBoard, Signal};
+use crate::time::Instant;
 use crate::vcpu::{Direction, PortAccess};
 
 /// The page of the I/O APIC's registers.
 pub const IOAPIC_PAGE: Gpa = Gpa::new(0xfec0_0000);
-
-/// The level of an interrupt line.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Level {
-    /// Not asserted.
-    Low,
-    /// Asserted.
-    High,
-}
+/// The PC's reset control register, and the command port of its keyboard controller.
+const RESET_CONTROL: u16 = 0xcf9;
+const KEYBOARD_COMMAND: u16 = 0x64;
 
 /// What came of a port access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,13 +38,22 @@ pub enum PortAnswer {
 }
 
 /// The devices.
-#[derive(Debug, Default)]
-pub struct PlatformDevices {}
+#[derive(Debug)]
+pub struct PlatformDevices {
+    board: PcBoard,
+}
 
 impl PlatformDevices {
-    /// Power-up state.
-    pub fn reset(&mut self) {
-        *self = Self::default();
+    /// The devices after power-up.
+    pub fn new(config: &BoardConfig, now: Instant) -> Self {
+        Self {
+            board: PcBoard::new(config, now),
+        }
+    }
+
+    /// A reset of the partition.
+    pub fn reset(&mut self, now: Instant) {
+        self.board.reset(now);
     }
 
     /// A port access.
@@ -50,56 +61,129 @@ impl PlatformDevices {
         &mut self,
         access: PortAccess,
         value: u32,
-        _partition: &Partition,
-        _host: &H,
+        partition: &Partition,
+        host: &mut H,
     ) -> PortAnswer {
         match (access.port, access.direction) {
-            (0xcf9, Direction::Write) if value & 4 != 0 => PortAnswer::Reset,
-            (0x64, Direction::Write) if value == 0xfe => PortAnswer::Reset,
-            _ => PortAnswer::NotMine,
+            (RESET_CONTROL, Direction::Write) if value & 4 != 0 => return PortAnswer::Reset,
+            (KEYBOARD_COMMAND, Direction::Write) if value == 0xfe => return PortAnswer::Reset,
+            _ => {}
+        }
+        let now = host.now();
+        let mut woken = Woken::Elsewhere;
+        let signal = |signal| woken = woken.or(send(partition, host, signal));
+        let answer = match access.direction {
+            Direction::Read => self.board.read_port(access.port, access.size, now, signal),
+            Direction::Write => self
+                .board
+                .write_port(access.port, access.size, value, now, signal)
+                .map(|()| 0),
+        };
+        match answer {
+            Some(value) => {
+                self.publish_deadline(partition, host);
+                PortAnswer::Done { value, woken }
+            }
+            None => PortAnswer::NotMine,
         }
     }
 
-    /// An access to the I/O APIC's registers.
+    /// An access to the I/O APIC's registers: the value read, and whether a vCPU of this CPU got an interrupt.
     pub fn ioapic_access<H: Host>(
         &mut self,
-        _offset: u16,
-        _direction: Direction,
-        _value: u32,
-        _partition: &Partition,
-        _host: &H,
+        offset: u16,
+        direction: Direction,
+        value: u32,
+        partition: &Partition,
+        host: &H,
     ) -> (u32, Woken) {
-        (u32::MAX, Woken::Elsewhere)
+        match direction {
+            Direction::Read => (self.board.read_ioapic(offset), Woken::Elsewhere),
+            Direction::Write => {
+                let mut woken = Woken::Elsewhere;
+                self.board.write_ioapic(offset, value, |signal| {
+                    woken = woken.or(send(partition, host, signal));
+                });
+                (0, woken)
+            }
+        }
     }
 
     /// A level-triggered vector was ended.
     pub fn end_of_interrupt<H: Host>(
         &mut self,
-        _vector: Vector,
-        _partition: &Partition,
-        _host: &H,
+        vector: Vector,
+        partition: &Partition,
+        host: &H,
     ) -> Woken {
-        Woken::Elsewhere
+        let mut woken = Woken::Elsewhere;
+        self.board.end_of_interrupt(vector, |signal| {
+            woken = woken.or(send(partition, host, signal));
+        });
+        woken
     }
 
     /// The vector of the 8259A's most urgent request.
     pub fn acknowledge_ext_int(&mut self) -> Option<Vector> {
-        None
+        self.board.acknowledge()
+    }
+
+    /// The 8259A's output.
+    pub fn ext_int(&self) -> Level {
+        self.board.ext_int()
     }
 
     /// Sets an input of the I/O APIC; `None` where there is no such pin.
     pub fn set_line<H: Host>(
         &mut self,
-        _gsi: Gsi,
-        _level: Level,
-        _partition: &Partition,
-        _host: &H,
+        gsi: Gsi,
+        level: Level,
+        partition: &Partition,
+        host: &H,
     ) -> Option<Woken> {
-        None
+        let mut woken = Woken::Elsewhere;
+        self.board.set_line(gsi, level, |signal| {
+            woken = woken.or(send(partition, host, signal));
+        })?;
+        Some(woken)
     }
 
     /// Lets the timers fire that are due.
-    pub fn expire<H: Host>(&mut self, _partition: &Partition, _host: &H) -> Woken {
-        Woken::Elsewhere
+    pub fn expire<H: Host>(&mut self, partition: &Partition, host: &mut H) -> Woken {
+        let mut woken = Woken::Elsewhere;
+        let now = host.now();
+        self.board.expire(now, |signal| {
+            woken = woken.or(send(partition, host, signal))
+        });
+        self.publish_deadline(partition, host);
+        woken
+    }
+
+    /// Tells the owner of vCPU 0 when the timers need attention.
+    fn publish_deadline<H: Host>(&self, partition: &Partition, host: &mut H) {
+        let deadline = self.board.deadline();
+        // Relaxed: read by the owner of vCPU 0 on its next pass, which the wake below brings about.
+        let before = partition.device_deadline.swap(deadline.0, Relaxed);
+        if deadline.0 >= before {
+            return;
+        }
+        match partition.vcpus.first() {
+            Some(first) if first.owner() != host.cpu() => {
+                let _ = wake(first, host);
+            }
+            _ => host.arm(deadline),
+        }
+    }
+}
+
+/// Posts what the board signals.
+fn send<H: Host>(partition: &Partition, host: &H, signal: Signal) -> Woken {
+    match signal {
+        Signal::Message(message) => deliver_message(partition, &message, host),
+        // The 8259A is wired to the first processor, as on the boards of its time.
+        Signal::ExtInt => partition.vcpus.first().map_or(Woken::Elsewhere, |vcpu| {
+            let _ = vcpu.mailbox.post_ext_int();
+            wake(vcpu, host)
+        }),
     }
 }

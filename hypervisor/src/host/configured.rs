@@ -163,7 +163,7 @@ fn start_one(
         windows,
         space,
         cpuid: shared.cpuid(config.vcpus),
-        devices: PlatformDevices::default(),
+        devices: PlatformDevices::new(&shared.board, cpu.now()),
         vcpus,
     }));
     shared.machine.add(partition.clone())?;

@@ -7,9 +7,9 @@ use bulkhead_core::addr::{HpaRange, PageSize};
 use bulkhead_core::boot_image::Iommu;
 use bulkhead_core::frames::FrameAllocator;
 use bulkhead_core::guest_memory::GuestMemory;
-use bulkhead_core::id::PartitionId;
+use bulkhead_core::id::{ApicId, PartitionId, Vector};
 use bulkhead_hw::iommu::ivrs::Ivrs;
-use bulkhead_hw::iommu::machine::{self, ConfinedDevices};
+use bulkhead_hw::iommu::machine::{self, ConfinedDevices, Route};
 use bulkhead_hw::{error, info, pool, space, warn};
 use spin::Mutex;
 
@@ -53,7 +53,7 @@ pub fn confine(
     let ram = memory.ranges().iter().map(|range| range.machine);
     match ConfinedDevices::start(description, frames, owner.0, ram) {
         Ok(devices) => {
-            info!("IOMMU: {units} units confine all devices to partition {owner}");
+            info!("IOMMU: all devices are confined to partition {owner} (units: {units})");
             *CONFINED.lock() = Some(devices);
             Iommu::Confines
         }
@@ -69,6 +69,19 @@ pub fn state() -> Iommu {
     match *CONFINED.lock() {
         Some(_) => Iommu::Confines,
         None => Iommu::Absent,
+    }
+}
+
+/// The message with which devices raise `vector` on the CPU `target`, where messages are controlled.
+pub fn message(target: ApicId, vector: Vector) -> Option<(u32, u32)> {
+    CONFINED.lock().as_mut()?.message(target, vector)
+}
+
+/// Where a message of the management partition's drivers leads.
+pub fn route_of(address: u32, data: u32) -> Route {
+    match CONFINED.lock().as_ref() {
+        Some(devices) => devices.route_of(address, data),
+        None => Route::Direct,
     }
 }
 

@@ -5,16 +5,16 @@ use alloc::vec::Vec;
 
 use bulkhead_abi::host::HostInfo;
 use bulkhead_boot::BootInfo;
-use bulkhead_core::addr::HpaRange;
 use bulkhead_core::boot_image::StartFacts;
 use bulkhead_core::cpuid::{CpuidFeatures, CpuidPolicy, CpuidTable, HypervisorLeaves};
 use bulkhead_core::fault::ResourceError;
 use bulkhead_core::frames::FrameAllocator;
 use bulkhead_core::id::{ApicId, CpuId};
-use bulkhead_core::local_apic::{LapicConfig, LapicFeatures};
+use bulkhead_core::local_apic::{ExtendedDestination, LapicConfig, LapicFeatures};
 use bulkhead_core::machine::{Machine, WhenDone};
 use bulkhead_core::msr::{BankConfig, DIRECT, Vendor, number};
 use bulkhead_core::paging::GigabytePages;
+use bulkhead_core::pc_board::BoardConfig;
 use bulkhead_core::time::{Hertz, Ratio};
 use bulkhead_hw::acpi::Acpi;
 use bulkhead_hw::cpuid::ThisCpu as HostCpuid;
@@ -28,6 +28,8 @@ use crate::bringup::{Exit, Platform};
 
 /// Rate of the virtual local APICs' timers.
 const APIC_TIMER_HZ: u64 = 1_000_000_000;
+/// Port of the partitions' ACPI timers.
+const PM_TIMER_PORT: u16 = 0x608;
 /// XCR0 bits that guests may use: x87, SSE, AVX, AVX-512, PKRU.
 const XCR0: u64 = 0x2e7;
 
@@ -45,6 +47,8 @@ pub struct Shared {
     pub lapic: LapicConfig,
     /// What all MSR banks have in common.
     pub bank: BankConfig,
+    /// What all platform devices have in common.
+    pub board: BoardConfig,
     /// Which ports and MSRs guests reach themselves.
     pub guest_maps: PermissionMaps,
     /// Which the management partition does.
@@ -59,8 +63,6 @@ pub struct Shared {
     pub facts: StartFacts,
     /// What managers are told of the machine; the changing numbers are filled in on request.
     pub info: HostInfo,
-    /// Where the hypervisor's own memory is.
-    pub foundation: HpaRange,
 }
 
 static SHARED: Once<Shared> = Once::new();
@@ -117,6 +119,12 @@ impl Shared {
                 microcode: 0,
                 tsc: Some(platform.tsc),
             },
+            board: BoardConfig {
+                tsc: platform.tsc,
+                seconds: 0,
+                extended: ExtendedDestination::On,
+                pm_timer_port: PM_TIMER_PORT,
+            },
             guest_maps: guest_maps()?,
             management_maps: management_maps()?,
             features: platform.features,
@@ -144,7 +152,6 @@ impl Shared {
             cpus,
             boot: platform.boot,
             acpi: platform.acpi,
-            foundation: platform.foundation,
         };
         Ok((SHARED.call_once(|| shared), platform.frames))
     }

@@ -12,6 +12,7 @@ use bulkhead_core::host::{
 use bulkhead_core::id::{ApicId, CpuId, Vector};
 use bulkhead_core::machine::Machine;
 use bulkhead_core::time::Instant;
+use bulkhead_hw::iommu::machine::Route;
 use bulkhead_hw::log::Level;
 use bulkhead_hw::percpu::PerCpu;
 use bulkhead_hw::shutdown::{self, ExitCode};
@@ -148,16 +149,22 @@ impl Host for ThisCpu {
     }
 
     fn message(&mut self, cpu: CpuId, vector: Vector, _requester: u16) -> (u32, u32) {
-        let apic = self.shared.apic_of(cpu).map_or(0, |id| id.0 & 0xff);
-        (0xfee0_0000 | apic << 12, u32::from(vector.0))
+        let apic = self.shared.apic_of(cpu).unwrap_or_default();
+        dma::message(apic, vector)
+            .unwrap_or((0xfee0_0000 | (apic.0 & 0xff) << 12, u32::from(vector.0)))
     }
 
     fn message_target(&self, address: u32, data: u32) -> Option<(CpuId, Vector)> {
-        if address >> 20 != 0xfee {
-            return None;
-        }
-        let cpu = self.shared.cpu_of(ApicId(address >> 12 & 0xff))?;
-        Some((cpu, Vector(u8::try_from(data).ok()?)))
+        let (apic, vector) = match dma::route_of(address, data) {
+            Route::To(apic, vector) => (apic, vector),
+            Route::Nowhere => return None,
+            Route::Direct if address >> 20 != 0xfee => return None,
+            Route::Direct => (
+                ApicId(address >> 12 & 0xff),
+                Vector(u8::try_from(data).ok()?),
+            ),
+        };
+        Some((self.shared.cpu_of(apic)?, vector))
     }
 
     fn machine(&self) -> &'static Machine {

@@ -161,13 +161,17 @@ fn deliver_rare<V: Vcpu>(vcpu: &mut VcpuRecord<V>) -> bool {
             ask_for_window(vcpu);
             return false;
         }
-        let vector = vcpu.partition.devices.lock().acknowledge_ext_int();
-        vcpu.work.remove(Work::EXT_INT);
+        let mut devices = vcpu.partition.devices.lock();
+        let vector = devices.acknowledge_ext_int();
+        // The next request is asked for when its turn comes.
+        vcpu.work.set(Work::EXT_INT, devices.ext_int().is_high());
+        drop(devices);
         if let Some(vector) = vector {
             vcpu.hw.inject_interrupt(vector);
             vcpu.activity = Activity::Running;
-            vcpu.work |= Work::EXT_INT;
-            vcpu.hw.request_window();
+            if vcpu.work.contains(Work::EXT_INT) {
+                vcpu.hw.request_window();
+            }
             return true;
         }
     }

@@ -22,6 +22,17 @@ pub enum Woken {
     Elsewhere,
 }
 
+impl Woken {
+    /// Of two wakes: here where either was.
+    pub fn or(self, other: Woken) -> Woken {
+        if self == Woken::Here {
+            Woken::Here
+        } else {
+            other
+        }
+    }
+}
+
 /// Makes the owner of the vCPU look at its mailbox and hazards.
 #[inline]
 pub fn wake<H: Host>(target: &SharedVcpu, host: &H) -> Woken {

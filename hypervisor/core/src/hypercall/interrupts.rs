@@ -80,8 +80,8 @@ pub fn line_set<V: Vcpu, H: Host>(
         .map(Gsi)
         .map_err(|_| Status::BadArgument)?;
     let level = match arguments.rdx {
-        0 => crate::platform_devices::Level::Low,
-        1 => crate::platform_devices::Level::High,
+        0 => crate::level::Level::Low,
+        1 => crate::level::Level::High,
         _ => return Err(Status::BadArgument),
     };
     let woken = subject
