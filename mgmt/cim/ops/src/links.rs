@@ -47,7 +47,7 @@ enum Way {
 }
 
 impl Engine {
-    /// Every hit from an instance; the path is normalized.
+    /// Every hit from an instance; none if it does not exist. The path is normalized.
     pub(crate) fn hits(
         self: &Rc<Self>,
         caller: &Caller,
@@ -56,7 +56,14 @@ impl Engine {
     ) -> Stream<Hit> {
         let core = Rc::clone(self);
         let caller = caller.clone();
-        let mut ways = self.ways(&from, &wanted).into_iter();
+        // Providers walk from whatever they are given, so somebody must look whether it is there.
+        let namespace = from.namespace.clone().unwrap_or_default();
+        let exists = match self.fetch(&caller, &namespace, &from, Some(&[])) {
+            Ok(found) => found.is_some(),
+            Err(error) => return Box::new(core::iter::once(Err(error))),
+        };
+        let ways = if exists { self.ways(&from, &wanted) } else { Vec::new() };
+        let mut ways = ways.into_iter();
         let mut current: Option<Stream<Hit>> = None;
         Box::new(core::iter::from_fn(move || {
             loop {

@@ -149,6 +149,10 @@ impl Engine {
             .fetch(caller, namespace, &path, None)?
             .ok_or_else(|| no_instance(&path))?;
         drop_unchanged_keys(&layout, &path, &mut given)?;
+        drop_unchanged_values(&before, &mut given);
+        if given.is_empty() {
+            return Ok(());
+        }
         let change = Instance {
             class: layout.class.clone(),
             path: Some(path.clone()),
@@ -341,4 +345,13 @@ fn drop_unchanged_keys(
         }
     }
     Ok(())
+}
+
+/// Old clients send back the whole instance they have read; what is as it was is no change, and providers must
+/// not refuse it.
+fn drop_unchanged_values(before: &Instance, given: &mut Vec<Property>) {
+    given.retain(|property| match before.get(property.name.as_str()) {
+        Some(value) => *value != property.value,
+        None => !property.value.is_null(),
+    });
 }
