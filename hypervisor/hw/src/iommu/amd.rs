@@ -18,6 +18,9 @@ mod registers;
 mod setup;
 mod unit;
 
+use alloc::vec::Vec;
+use core::fmt;
+
 use bulkhead_core::addr::{Gpa, Hpa, PAGE_SIZE, PageSize};
 use bulkhead_core::fault::ResourceError;
 use bulkhead_core::id::{ApicId, Bdf, Vector};
@@ -25,7 +28,6 @@ use bulkhead_core::paging::{
     Attributes, Flush, Flushed, MapError, MemoryType, PageTable, Permissions, TableFrames,
     TableMemory,
 };
-use core::fmt;
 
 pub use device_table::DEVICE_TABLE_BYTES;
 pub use event::{Event, EventKind};
@@ -44,9 +46,6 @@ use super::ivrs::{Ivrs, Requesters};
 mod fake;
 #[cfg(test)]
 mod tests;
-
-/// Most units of a machine.
-const UNITS: usize = 16;
 
 /// The number of a domain, which tags its translations in the units' caches. 0 is not used.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -165,7 +164,7 @@ impl fmt::Display for IommuError {
 /// All IOMMUs of the machine.
 #[derive(Debug)]
 pub struct Iommu<R, M> {
-    units: heapless::Vec<Unit<R>, UNITS>,
+    units: Vec<Unit<R>>,
     memory: M,
     devices: DeviceTable,
     description: Ivrs,

@@ -3,11 +3,11 @@
 //! Pure parsing of bytes that the firmware wrote: lengths are verified, what is unknown or does not
 //! fit is skipped with a note.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use bulkhead_core::addr::{Hpa, HpaRange};
 use bulkhead_core::id::Bdf;
-use heapless::Vec;
 
 #[cfg(test)]
 mod tests;
@@ -170,17 +170,17 @@ impl fmt::Display for IvrsNote {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Ivrs {
     /// The IOMMUs.
-    pub units: Vec<UnitInfo, 16>,
+    pub units: Vec<UnitInfo>,
     /// Interrupt sources besides PCI devices.
-    pub specials: Vec<Special, 32>,
+    pub specials: Vec<Special>,
     /// Devices with shared ids.
-    pub aliases: Vec<Alias, 64>,
+    pub aliases: Vec<Alias>,
     /// Settings of device table entries.
-    pub settings: Vec<Setting, 64>,
+    pub settings: Vec<Setting>,
     /// Memory that must stay reachable.
-    pub shared: Vec<SharedMemory, 32>,
+    pub shared: Vec<SharedMemory>,
     /// What was left out.
-    pub notes: Vec<IvrsNote, 32>,
+    pub notes: Vec<IvrsNote>,
 }
 
 impl Ivrs {
@@ -410,21 +410,23 @@ fn entry_bytes(kind: u8, entry: &[u8]) -> Option<usize> {
     }
 }
 
-fn push<T: PartialEq, const N: usize>(
-    list: &mut Vec<T, N>,
-    item: T,
-    notes: &mut Vec<IvrsNote, 32>,
-    what: &'static str,
-) {
-    if !list.contains(&item) && list.push(item).is_err() {
+/// Most items of a kind, so that a damaged table cannot fill the heap.
+const MOST: usize = 128;
+
+fn push<T: PartialEq>(list: &mut Vec<T>, item: T, notes: &mut Vec<IvrsNote>, what: &'static str) {
+    if list.contains(&item) {
+        return;
+    }
+    if list.len() < MOST {
+        list.push(item);
+    } else {
         note_once(notes, IvrsNote::TooMany(what));
     }
 }
 
-fn note_once(notes: &mut Vec<IvrsNote, 32>, note: IvrsNote) {
-    if !notes.contains(&note) {
-        // There is nothing to do where even the notes are full.
-        let _full = notes.push(note);
+fn note_once(notes: &mut Vec<IvrsNote>, note: IvrsNote) {
+    if notes.len() < MOST && !notes.contains(&note) {
+        notes.push(note);
     }
 }
 

@@ -1,15 +1,23 @@
 //! The IOMMUs of this machine: the driver on real registers and the hypervisor's own frames.
 
+use alloc::vec::Vec;
+
 use bulkhead_core::addr::{Gpa, HpaRange, PageSize};
 use bulkhead_core::fault::ResourceError;
 use bulkhead_core::frames::{FrameAllocator, Owner, Placement};
+use bulkhead_core::id::{ApicId, Vector};
 use bulkhead_core::paging::{MemoryType, Permissions};
 
-use super::amd::{DEVICE_TABLE_BYTES, Domain, DomainId, Iommu, IommuError, REGISTER_BYTES};
+use super::amd::{
+    DEVICE_TABLE_BYTES, Domain, DomainId, INTERRUPTS, Iommu, IommuError, REGISTER_BYTES,
+};
 use super::ivrs::{Ivrs, Requesters};
 use crate::mmio::Mmio;
 use crate::pool::Tables;
 use crate::{space, warn};
+
+/// Where devices send interrupt messages; the data says which.
+const MESSAGE_ADDRESS: u32 = 0xfee0_0000;
 
 /// The driver on real hardware.
 pub type MachineIommu = Iommu<Mmio<u64>, Tables>;
@@ -44,6 +52,20 @@ pub fn start(
 pub struct ConfinedDevices {
     iommu: MachineIommu,
     domain: Domain,
+    /// What the entries of the domain's interrupt table stand for. They stay when a driver lets an
+    /// interrupt go: its vector is then the next driver's, or nobody's, and either way harmless.
+    routes: Vec<(ApicId, Vector)>,
+}
+
+/// Where a message that a driver programs into its device leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Route {
+    /// Messages are not controlled: it says itself where it goes.
+    Direct,
+    /// To this CPU and vector.
+    To(ApicId, Vector),
+    /// Nowhere.
+    Nowhere,
 }
 
 impl ConfinedDevices {
@@ -73,7 +95,11 @@ impl ConfinedDevices {
             }
         };
         match give_all(&mut iommu, &mut domain, ram) {
-            Ok(()) => Ok(Self { iommu, domain }),
+            Ok(()) => Ok(Self {
+                iommu,
+                domain,
+                routes: Vec::new(),
+            }),
             Err(error) => {
                 iommu.stop(Some(domain), &mut Tables);
                 Err(error)
@@ -86,6 +112,48 @@ impl ConfinedDevices {
     pub fn report(&mut self) {
         self.iommu
             .drain_events(|unit, event| warn!("IOMMU {unit}: {event}"));
+    }
+
+    /// The message (address, data) with which devices raise `vector` on the CPU `target`; `None`
+    /// where messages are not controlled, or no further one can be allowed.
+    pub fn message(&mut self, target: ApicId, vector: Vector) -> Option<(u32, u32)> {
+        if !self.iommu.controls_interrupts() {
+            return None;
+        }
+        let route = (target, vector);
+        let index = match self.routes.iter().position(|known| *known == route) {
+            Some(index) => index,
+            None => self.add_route(route)?,
+        };
+        Some((MESSAGE_ADDRESS, index as u32))
+    }
+
+    fn add_route(&mut self, route: (ApicId, Vector)) -> Option<usize> {
+        let index = self.routes.len();
+        let entry = u8::try_from(index).ok().filter(|_| index < INTERRUPTS)?;
+        let result = self
+            .iommu
+            .route_interrupt(&self.domain, entry, route.0, route.1);
+        if let Err(error) = result {
+            warn!("an interrupt of a device cannot be allowed: {error}");
+            return None;
+        }
+        self.routes.push(route);
+        Some(index)
+    }
+
+    /// The reverse of [`ConfinedDevices::message`].
+    pub fn route_of(&self, address: u32, data: u32) -> Route {
+        if !self.iommu.controls_interrupts() {
+            return Route::Direct;
+        }
+        let index = usize::try_from(data).ok();
+        let route = index
+            .filter(|_| address == MESSAGE_ADDRESS)
+            .and_then(|index| self.routes.get(index));
+        route.map_or(Route::Nowhere, |(target, vector)| {
+            Route::To(*target, *vector)
+        })
     }
 
     /// The driver and the domain, to change what devices reach.

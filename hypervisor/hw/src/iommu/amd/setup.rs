@@ -1,13 +1,14 @@
 //! Starting the units, and stopping them.
 
+use alloc::vec::Vec;
+
 use bulkhead_core::addr::Hpa;
-use bulkhead_core::fault::ResourceError;
 use bulkhead_core::id::Bdf;
 use bulkhead_core::paging::{TableFrames, TableMemory};
 
 use super::device_table::DeviceTable;
 use super::unit::Unit;
-use super::{Domain, DomainId, Iommu, IommuError, Registers, UNITS, is_page_aligned};
+use super::{Domain, DomainId, Iommu, IommuError, Registers, is_page_aligned};
 use crate::iommu::ivrs::{Ivrs, UnitInfo};
 
 impl<R: Registers, M: TableMemory> Iommu<R, M> {
@@ -31,7 +32,7 @@ impl<R: Registers, M: TableMemory> Iommu<R, M> {
         }
         let blocked = Domain::new(DomainId::BLOCKED, frames)?;
         let mut iommu = Iommu {
-            units: heapless::Vec::new(),
+            units: Vec::new(),
             memory,
             devices: DeviceTable::new(device_table),
             description,
@@ -72,15 +73,11 @@ impl<R: Registers, M: TableMemory> Iommu<R, M> {
         frames: &mut impl TableFrames,
         open: &mut impl FnMut(&UnitInfo) -> Option<R>,
     ) -> Result<(), IommuError> {
-        const FULL: ResourceError = ResourceError::TableFull("IOMMUs");
-        for info in self.description.units.iter().take(UNITS) {
+        for info in self.description.units.iter() {
             // A unit that is left alone would let its devices through: all or none.
             let registers = open(info).ok_or(IommuError::NoCompletion(info.bdf))?;
             let unit = Unit::new(registers, info, frames)?;
-            if let Err(unit) = self.units.push(unit) {
-                unit.dismantle(frames);
-                return Err(FULL.into());
-            }
+            self.units.push(unit);
         }
         Ok(())
     }

@@ -233,7 +233,7 @@ fn devices_that_share_an_id_move_together() {
         },
         requester: bdf(1, 0, 0),
     };
-    shared.aliases.push(alias).unwrap();
+    shared.aliases.push(alias);
     let (mut iommu, handle) = start_with(shared, Machine::new(1, INVALIDATE_ALL));
     let mut ram = domain(&mut iommu, &handle, OWNER);
     map(&mut iommu, &handle, &mut ram, 0x1000, 0x1000);
@@ -253,7 +253,7 @@ fn with_io_apic() -> Ivrs {
         handle: 0,
         requester: bdf(0, 0x14, 0),
     };
-    description.specials.push(io_apic).unwrap();
+    description.specials.push(io_apic);
     description
 }
 

@@ -15,7 +15,7 @@ fn bdf(bus: u8, device: u8, function: u8) -> Bdf {
 }
 
 /// A table with these blocks.
-fn table(blocks: &[Vec2]) -> Vec2 {
+fn table(blocks: &[Vec<u8>]) -> Vec<u8> {
     let mut table = b"IVRS".to_vec();
     table.resize(HEADER_BYTES, 0);
     for block in blocks {
@@ -24,9 +24,7 @@ fn table(blocks: &[Vec2]) -> Vec2 {
     table
 }
 
-type Vec2 = std::vec::Vec<u8>;
-
-fn unit(kind: u8, flags: u8, id: u16, base: u64, segment: u16, entries: &[u8]) -> Vec2 {
+fn unit(kind: u8, flags: u8, id: u16, base: u64, segment: u16, entries: &[u8]) -> Vec<u8> {
     let header = if kind == UNIT_BASIC { 24 } else { 40 };
     let mut block = vec![kind, flags];
     block.extend(((header + entries.len()) as u16).to_le_bytes());
@@ -71,7 +69,7 @@ fn the_most_detailed_block_of_a_unit_counts() {
         unit(0x11, 3, 2, 0xe000, 1, &[]),
     ];
     let ivrs = Ivrs::parse(&table(&blocks)).unwrap();
-    let found: Vec2Units = ivrs
+    let found: Vec<(u16, u64)> = ivrs
         .units
         .iter()
         .map(|u| (u.bdf.0, u.registers.as_u64()))
@@ -79,8 +77,6 @@ fn the_most_detailed_block_of_a_unit_counts() {
     assert_eq!(found, [(2, 0xa000), (0x4002, 0xd000)]);
     assert_eq!(ivrs.notes, [IvrsNote::OtherSegment(1)]);
 }
-
-type Vec2Units = std::vec::Vec<(u16, u64)>;
 
 #[test]
 fn aliases_settings_and_named_devices() {
