@@ -62,7 +62,11 @@ impl Engine {
             Ok(found) => found.is_some(),
             Err(error) => return Box::new(core::iter::once(Err(error))),
         };
-        let ways = if exists { self.ways(&from, &wanted) } else { Vec::new() };
+        let ways = if exists {
+            self.ways(&from, &wanted)
+        } else {
+            Vec::new()
+        };
         let mut ways = ways.into_iter();
         let mut current: Option<Stream<Hit>> = None;
         Box::new(core::iter::from_fn(move || {

@@ -44,9 +44,11 @@ pub(crate) fn begin(
     let mut bytes = Vec::new();
     let outcome = match result {
         Ok(Response::Method(result)) => {
+            // NULL outputs are left out: wbemcli and pywbemcli crash on a NULL reference.
             let outputs: Vec<OutParam> = result
                 .outputs
                 .into_iter()
+                .filter(|output| !output.value.is_null())
                 .map(|output| OutParam {
                     name: output.name,
                     value: output.value,

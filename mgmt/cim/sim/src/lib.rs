@@ -12,5 +12,5 @@ mod options;
 mod setup;
 
 pub use listen::{Host, HostError};
-pub use options::{Options, OptionsError};
+pub use options::{NewAccount, Options, OptionsError};
 pub use setup::{Ready, build};

@@ -1,5 +1,6 @@
 //! [`Options`]: the command line of the simulator.
 
+use cim_ops::Role;
 use std::fmt;
 
 /// What the command line asks for.
@@ -9,8 +10,36 @@ pub struct Options {
     pub port: u16,
     /// The administrator's password; a random one without it.
     pub password: Option<String>,
+    /// Further accounts.
+    pub accounts: Vec<NewAccount>,
     /// How many processors the demonstration systems have; `None` for no demonstration.
     pub demo: Option<usize>,
+}
+
+/// An account that the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAccount {
+    /// The name.
+    pub name: String,
+    /// The rights.
+    pub role: Role,
+    /// The password.
+    pub password: String,
+}
+
+impl NewAccount {
+    /// Reads `NAME:ROLE:PASSWORD`.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, ':');
+        let name = parts.next()?.to_string();
+        let role = Role::from_name(parts.next()?)?;
+        let password = parts.next()?.to_string();
+        Some(NewAccount {
+            name,
+            role,
+            password,
+        })
+    }
 }
 
 /// Why the command line is refused.
@@ -25,7 +54,8 @@ impl fmt::Display for OptionsError {
 
 impl std::error::Error for OptionsError {}
 
-const USAGE: &str = "usage: cim-sim [--cim-port PORT] [--cim-password WORD] [--demo PROCESSORS]";
+const USAGE: &str = "usage: cim-sim [--cim-port PORT] [--cim-password WORD] [--demo PROCESSORS]\n\
+    \x20              [--cim-account NAME:ROLE:PASSWORD]... (roles: read-only, operator, administrator)";
 
 impl Options {
     /// Reads the arguments behind the program name.
@@ -56,6 +86,12 @@ impl Options {
                         .map_err(|_| OptionsError(format!("{text} is not a port")))?;
                 }
                 "--cim-password" => options.password = Some(value()?),
+                "--cim-account" => {
+                    let text = value()?;
+                    let account = NewAccount::parse(&text)
+                        .ok_or_else(|| OptionsError(format!("{text} is not NAME:ROLE:PASSWORD")))?;
+                    options.accounts.push(account);
+                }
                 "--demo" => options.demo = Some(number(value()?)?),
                 _ => return Err(OptionsError(format!("unknown argument {argument}"))),
             }
@@ -80,15 +116,22 @@ mod tests {
             Options {
                 port: 0,
                 password: Some("x".into()),
+                accounts: Vec::new(),
                 demo: Some(12)
             }
         );
+        let accounts = parse(&["--cim-account", "eve:read-only:a:b"])
+            .unwrap()
+            .accounts;
+        assert_eq!(accounts[0].role, Role::ReadOnly);
+        assert_eq!(accounts[0].password, "a:b");
         assert_eq!(parse(&[]).unwrap().port, 5988);
         for bad in [
             &["--cim-port"][..],
             &["--cim-port", "99999"],
             &["--demo", "x"],
             &["--nonsense"],
+            &["--cim-account", "eve:queen:x"],
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }

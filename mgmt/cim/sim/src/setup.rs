@@ -2,7 +2,7 @@
 
 use crate::demo;
 use crate::options::Options;
-use cim_model::CimError;
+use cim_model::{CimError, Text};
 use cim_ops::indications::{self, IndicationSettings};
 use cim_ops::interop::{self, Identity};
 use cim_ops::{Builder, MemoryStore, Settings};
@@ -46,13 +46,20 @@ pub fn build(options: &Options, host: &str) -> Result<Ready, String> {
         ..IndicationSettings::default()
     };
     let (builder, indications) = indications::install(builder, &identity, quick);
-    let (accounts, first) = Accounts::open(
+    let mut entropy = entropy()?;
+    let (mut accounts, first) = Accounts::open(
         Box::new(MemoryAccounts::default()),
         options.password.as_deref(),
-        &mut entropy()?,
+        &mut entropy,
     )
     .map_err(|error| format!("the accounts cannot be opened: {error}"))?;
     let administrator = first.ok_or("the administrator was not made")?;
+    for account in &options.accounts {
+        let name = Text::from(&account.name);
+        accounts
+            .set(name, account.role, &account.password, &mut entropy)
+            .map_err(|error| format!("the account {} cannot be made: {error}", account.name))?;
+    }
     let server = Server {
         operations: builder.build(),
         indications: Some(indications),

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Real clients against the WBEM server: pywbem, pywbemcli and sblim-wbemcli.
+
+Runs against the simulator, which it starts itself, or against a server that is already there:
+
+    suite.py --sim PATH-OF-CIM-SIM
+    suite.py --url http://HOST:PORT --user NAME --password WORD [--short]
+
+--short leaves out what needs the demonstration world of the simulator. Ends with a line
+"N passed, M failed" and the exit status 0 only if nothing failed. Needs pywbem; tests with tools that are not
+installed are skipped and counted as such.
+"""
+
+import argparse
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import target  # noqa: E402
+
+MODULES = [
+    "test_http",
+    "test_access",
+    "test_classes",
+    "test_instances",
+    "test_associations",
+    "test_pulls",
+    "test_queries",
+    "test_methods",
+    "test_interop",
+    "test_indications",
+    "test_limits",
+    "test_tools",
+]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sim", help="start this simulator and test it")
+    parser.add_argument("--url", help="test the server at this URL")
+    parser.add_argument("--user")
+    parser.add_argument("--password")
+    parser.add_argument("--short", action="store_true", help="only what any server can do")
+    parser.add_argument("--filter", default="", help="run only tests whose name contains this")
+    options = parser.parse_args()
+    if bool(options.sim) == bool(options.url):
+        parser.error("give either --sim or --url")
+    with target.opened(options) as server:
+        target.SERVER = server
+        suite = unittest.TestSuite()
+        for module in MODULES:
+            for group in unittest.defaultTestLoader.loadTestsFromName(module):
+                for test in group:
+                    if options.filter in test.id():
+                        suite.addTest(test)
+        result = unittest.TextTestRunner(verbosity=1, stream=sys.stdout).run(suite)
+    failed = len(result.failures) + len(result.errors)
+    skipped = len(result.skipped)
+    passed = result.testsRun - failed - skipped
+    for test, reason in result.skipped:
+        print(f"skipped: {test.id()}: {reason}")
+    if server.died:
+        print("the simulator died during the tests")
+        failed += 1
+    print(f"{passed} passed, {failed} failed")
+    return 0 if failed == 0 and passed > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The server under test, and what the tests share."""
+
+import contextlib
+import os
+import subprocess
+import unittest
+import urllib.parse
+
+import pywbem
+
+# Set by suite.py before the tests run.
+SERVER = None
+
+PROCESSORS = 3000
+READER = ("reader", "reading-is-fun")
+OPERATOR = ("operator", "operating-is-fun")
+
+
+class Server:
+    """A server's address and credentials."""
+
+    def __init__(self, url, user, password, is_demo, process=None):
+        self.url = url
+        self.user = user
+        self.password = password
+        self.is_demo = is_demo
+        self.process = process
+        self.died = False
+
+    @property
+    def address(self):
+        parts = urllib.parse.urlsplit(self.url)
+        return parts.hostname, parts.port or 5988
+
+    def connect(self, user=None, password=None, namespace="root/cimv2"):
+        credentials = (user or self.user, password or self.password)
+        return pywbem.WBEMConnection(self.url, credentials, default_namespace=namespace, timeout=30)
+
+
+@contextlib.contextmanager
+def opened(options):
+    """The server that the command line asks for; a simulator lives as long as the context."""
+    if options.url:
+        yield Server(options.url, options.user, options.password, not options.short)
+        return
+    command = [options.sim, "--cim-port", "0", "--demo", str(PROCESSORS)]
+    for name, password, role in ((*READER, "read-only"), (*OPERATOR, "operator")):
+        command += ["--cim-account", f"{name}:{role}:{password}"]
+    log = open(os.devnull, "w", encoding="utf-8")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    found = {}
+    for line in process.stdout:
+        key, _, value = line.strip().partition(": ")
+        found[key] = value
+        if key == "CIM password":
+            break
+    # The rest is the audit trail; somebody must read it or the simulator would wait.
+    drain = subprocess.Popen(["cat"], stdin=process.stdout, stdout=log)
+    process.stdout.close()
+    server = Server(
+        found["CIM ready"], found["CIM user"], found["CIM password"], not options.short, process
+    )
+    try:
+        yield server
+        server.died = process.poll() is not None
+    finally:
+        process.kill()
+        process.wait()
+        drain.wait()
+        log.close()
+
+
+class CimTest(unittest.TestCase):
+    """A test with a connection as administrator."""
+
+    maxDiff = None
+    needs_demo = False
+
+    def setUp(self):
+        if self.needs_demo and not SERVER.is_demo:
+            self.skipTest("needs the demonstration world")
+        self.conn = SERVER.connect()
+        self.addCleanup(self.conn.close)
+
+    def assertCimError(self, status, operation, *args, **kwargs):
+        """The operation must fail with this status code."""
+        with self.assertRaises(pywbem.CIMError) as caught:
+            operation(*args, **kwargs)
+        self.assertEqual(caught.exception.status_code, status, caught.exception)
+
+    def system(self, name):
+        """The path of a system of the demonstration world."""
+        return pywbem.CIMInstanceName(
+            "CIM_ComputerSystem",
+            {"CreationClassName": "CIM_ComputerSystem", "Name": name},
+            namespace="root/cimv2",
+        )

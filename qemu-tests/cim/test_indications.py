@@ -1,0 +1,124 @@
+"""Indications, received by pywbem's own listener."""
+
+import logging
+import queue
+import socket
+import time
+
+import pywbem
+
+import target
+from target import CimTest
+
+CHANGES = (
+    "SELECT * FROM CIM_InstModification WHERE SourceInstance ISA CIM_ComputerSystem AND "
+    "SourceInstance.CIM_ComputerSystem::EnabledState <> PreviousInstance.CIM_ComputerSystem::EnabledState"
+)
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class IndicationTest(CimTest):
+    def setUp(self):
+        super().setUp()
+        logging.getLogger("pywbem").setLevel(logging.CRITICAL)
+        self.manager = pywbem.WBEMSubscriptionManager("suite")
+        self.server = self.manager.add_server(pywbem.WBEMServer(self.conn))
+        self.addCleanup(self.manager.remove_all_servers)
+
+    def subscribe(self, port, query, language="DMTF:CQL"):
+        destination = self.manager.add_destination(
+            self.server, f"http://127.0.0.1:{port}", owned=True, destination_id=f"d{port}")
+        filter_ = self.manager.add_filter(
+            self.server, source_namespaces=["root/cimv2"], query=query, query_language=language,
+            owned=True, filter_id=f"f{port}")
+        subscriptions = self.manager.add_subscriptions(
+            self.server, filter_.path, destination_paths=destination.path)
+        return destination, filter_, subscriptions[0]
+
+    def listen(self, port):
+        received = queue.Queue()
+        listener = pywbem.WBEMListener("127.0.0.1", http_port=port)
+        listener.add_callback(lambda indication, host: received.put(indication))
+        listener.start()
+        self.addCleanup(listener.stop)
+        return received
+
+    def set_state(self, name, state):
+        self.conn.InvokeMethod("RequestStateChange", self.system(name), RequestedState=pywbem.Uint16(state))
+
+    def modify(self, name, state):
+        change = pywbem.CIMInstance(
+            "CIM_ComputerSystem", {"EnabledState": pywbem.Uint16(state)}, path=self.system(name))
+        self.conn.ModifyInstance(change)
+
+    def needs(self):
+        if not target.SERVER.is_demo:
+            self.skipTest("needs the demonstration world")
+
+    def test_life_cycle_indications_arrive_in_sequence(self):
+        self.needs()
+        port = free_port()
+        received = self.listen(port)
+        _, filter_, _ = self.subscribe(port, CHANGES)
+        self.modify("vm0", 2)
+        for state in (3, 9, 2):
+            self.modify("vm0", state)
+        got = [received.get(timeout=10) for _ in range(3)]
+        self.assertEqual([item["SequenceNumber"] for item in got], [0, 1, 2])
+        self.assertEqual(len({item["SequenceContext"] for item in got}), 1)
+        self.assertEqual([item["SourceInstance"]["EnabledState"] for item in got], [3, 9, 2])
+        self.assertEqual([item["PreviousInstance"]["EnabledState"] for item in got], [2, 3, 9])
+        self.assertEqual(got[0].classname, "CIM_InstModification")
+        self.assertEqual(got[0]["IndicationFilterName"], filter_["Name"])
+        self.assertIn("vm0", got[0]["SourceInstanceModelPath"])
+        self.assertTrue(received.empty())
+
+    def test_creation_and_deletion_with_wql(self):
+        self.needs()
+        port = free_port()
+        received = self.listen(port)
+        self.subscribe(port, "SELECT * FROM CIM_InstIndication WHERE SourceInstance ISA 'CIM_ComputerSystem'", "WQL")
+        path = self.conn.CreateInstance(pywbem.CIMInstance("CIM_ComputerSystem", {"Name": "brief"}))
+        self.conn.DeleteInstance(path)
+        self.assertEqual(received.get(timeout=10).classname, "CIM_InstCreation")
+        self.assertEqual(received.get(timeout=10).classname, "CIM_InstDeletion")
+
+    def test_delivery_is_retried(self):
+        self.needs()
+        port = free_port()
+        self.subscribe(port, CHANGES)
+        self.modify("vm2", 3)
+        time.sleep(0.5)
+        received = self.listen(port)
+        self.assertEqual(received.get(timeout=10)["SourceInstance"]["EnabledState"], 3)
+        self.modify("vm2", 2)
+        self.assertEqual(received.get(timeout=10)["SequenceNumber"], 1)
+
+    def test_subscriptions_are_instances(self):
+        destination, filter_, subscription = self.subscribe(free_port(), CHANGES)
+        self.assertEqual(subscription["SubscriptionState"], 2)
+        links = self.conn.References(destination.path, ResultClass="CIM_IndicationSubscription")
+        self.assertEqual([link.path.keybindings for link in links], [subscription.path.keybindings])
+        filters = self.conn.Associators(destination.path, AssocClass="CIM_IndicationSubscription")
+        self.assertEqual([item["Name"] for item in filters], [filter_["Name"]])
+        self.assertCimError(pywbem.CIM_ERR_FAILED, self.conn.DeleteInstance, filter_.path)
+        self.assertCimError(pywbem.CIM_ERR_FAILED, self.conn.DeleteInstance, destination.path)
+        subscription["SubscriptionState"] = pywbem.Uint16(4)
+        self.conn.ModifyInstance(subscription, PropertyList=["SubscriptionState"])
+        self.assertEqual(self.conn.GetInstance(subscription.path)["SubscriptionState"], 4)
+
+    def test_bad_filters_and_destinations(self):
+        invalid = pywbem.CIM_ERR_INVALID_PARAMETER
+        for query in ("SELECT * FRM x", "SELECT * FROM CIM_Nothing", "SELECT * FROM CIM_ComputerSystem"):
+            self.assertCimError(invalid, self.manager.add_filter, self.server, ["root/cimv2"], query,
+                                query_language="DMTF:CQL", filter_id="bad")
+        bad = pywbem.CIMInstance("CIM_ListenerDestinationCIMXML", {"Name": "bad", "Destination": "ftp://x"})
+        self.assertCimError(invalid, self.conn.CreateInstance, bad, namespace="interop")
+        service = self.conn.EnumerateInstances("CIM_IndicationService", namespace="interop")
+        self.assertEqual(len(service), 1)
+        self.assertTrue(service[0]["FilterCreationEnabled"])
