@@ -29,6 +29,13 @@ pub enum Phase {
 pub trait Service {
     /// A stream has begun.
     fn connect(&mut self, peer: Peer, now: Instant) -> Box<dyn Connection>;
+
+    /// A stream that the protocol wants opened, and to whom. Only networks ask, when they can open one more. The
+    /// connection is dropped where the stream cannot be opened.
+    fn dial(&mut self, now: Instant) -> Option<(SocketAddr, Box<dyn Connection>)> {
+        let _ = now;
+        None
+    }
 }
 
 /// One stream, as its protocol sees it.

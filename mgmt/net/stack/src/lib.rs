@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+mod caller;
 mod device;
 mod listener;
 mod plan;

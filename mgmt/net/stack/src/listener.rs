@@ -141,7 +141,13 @@ pub(crate) enum Work {
     Done,
 }
 
-fn serve(link: &mut Link, socket: &mut tcp::Socket<'_>, now: Instant, work: &mut Work) -> Verdict {
+/// Moves bytes between a socket and a stream, and applies the stream's limits.
+pub(crate) fn serve(
+    link: &mut Link,
+    socket: &mut tcp::Socket<'_>,
+    now: Instant,
+    work: &mut Work,
+) -> Verdict {
     loop {
         let taken = match socket.can_recv() {
             true => socket

@@ -3,22 +3,30 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::SocketAddr;
 
 use mgmt_executor::Instant;
-use mgmt_link::Service;
+use mgmt_link::{Connection, Limits, Link, Service};
 use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::socket::{dhcpv4, tcp};
 use smoltcp::time::Instant as Moment;
 use smoltcp::wire::{
-    EthernetAddress, HardwareAddress, IpCidr, Ipv4Address, Ipv4Cidr, Ipv6Address, Ipv6Cidr,
+    EthernetAddress, HardwareAddress, IpCidr, IpEndpoint, Ipv4Address, Ipv4Cidr, Ipv6Address,
+    Ipv6Cidr,
 };
 
+use crate::caller::Caller;
 use crate::device::Adapter;
 use crate::listener::{self, Listener, Work};
 use crate::{AddressPlan, FrameDevice};
 
 /// Passes over all sockets in one poll; what is left then waits for the next poll, which comes at once.
 const PASSES: usize = 8;
+
+/// Connections that we open, at once.
+const CALLS: usize = 4;
+/// First of the local ports for them (RFC 6335, 6).
+const FIRST_LOCAL: u16 = 49152;
 
 /// What a stack is made with.
 pub struct StackConfig {
@@ -75,6 +83,8 @@ pub struct Stack {
     sockets: SocketSet<'static>,
     dhcp: Option<SocketHandle>,
     listeners: Vec<Listener>,
+    callers: Vec<Caller>,
+    next_local: u16,
     service: Box<dyn Service>,
     reports: Vec<Report>,
     busy: bool,
@@ -111,6 +121,8 @@ impl Stack {
             sockets,
             dhcp: None,
             listeners,
+            callers: Vec::new(),
+            next_local: FIRST_LOCAL | config.seed as u16,
             service,
             reports: Vec::new(),
             busy: false,
@@ -165,12 +177,57 @@ impl Stack {
                     work = Work::Done;
                 }
             }
+            if self.advance_callers(now) == Work::Done {
+                work = Work::Done;
+            }
             if polled == PollResult::None && work == Work::None {
                 self.busy = adapter.is_exhausted();
                 return;
             }
         }
         self.busy = true;
+    }
+
+    /// Moves the connections on that we opened, and opens those that the service wants.
+    fn advance_callers(&mut self, now: Instant) -> Work {
+        let mut work = Work::None;
+        let sockets = &mut self.sockets;
+        // One pass after its end, when the network has seen it.
+        self.callers.retain(|caller| {
+            if caller.has_ended() {
+                sockets.remove(caller.handle);
+            }
+            !caller.has_ended()
+        });
+        for caller in &mut self.callers {
+            let socket = self.sockets.get_mut::<tcp::Socket<'_>>(caller.handle);
+            if caller.advance(socket, now) == Work::Done {
+                work = Work::Done;
+            }
+        }
+        while self.callers.len() < CALLS
+            && let Some((peer, connection)) = self.service.dial(now)
+        {
+            self.call(peer, connection, now);
+            work = Work::Done;
+        }
+        work
+    }
+
+    /// Opens a connection; where it cannot be, `connection` is dropped, which tells its owner.
+    fn call(&mut self, peer: SocketAddr, connection: Box<dyn Connection>, now: Instant) {
+        let local = self.next_local;
+        self.next_local = local.checked_add(1).unwrap_or(FIRST_LOCAL);
+        let mut socket = listener::socket();
+        let context = self.interface.context();
+        if socket
+            .connect(context, IpEndpoint::from(peer), local)
+            .is_ok()
+        {
+            let handle = self.sockets.add(socket);
+            let link = Link::new(connection, Limits::NETWORK, now);
+            self.callers.push(Caller::new(handle, link));
+        }
     }
 
     fn poll_dhcp(&mut self) {
@@ -202,7 +259,8 @@ impl Stack {
             .and_then(|at| u64::try_from(at.total_micros()).ok())
             .map(|at| Instant::from_nanoseconds(at.saturating_mul(1_000)));
         let listeners = self.listeners.iter().filter_map(Listener::deadline);
-        network.into_iter().chain(listeners).min()
+        let callers = self.callers.iter().filter_map(Caller::deadline);
+        network.into_iter().chain(listeners).chain(callers).min()
     }
 
     /// What happened since this was last called.

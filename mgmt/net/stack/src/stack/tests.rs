@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -98,8 +98,9 @@ impl Connection for Echo {
     }
 }
 
+/// The echo service; what `dials` holds is opened, and says hello.
 #[derive(Clone, Default)]
-struct EchoService(Rc<Cell<i32>>);
+struct EchoService(Rc<Cell<i32>>, Rc<RefCell<Vec<SocketAddr>>>);
 
 impl Service for EchoService {
     fn connect(&mut self, peer: Peer, _: Instant) -> Box<dyn Connection> {
@@ -110,6 +111,17 @@ impl Service for EchoService {
             phase: Phase::Open,
             open: self.0.clone(),
         })
+    }
+
+    fn dial(&mut self, _: Instant) -> Option<(SocketAddr, Box<dyn Connection>)> {
+        let peer = self.1.borrow_mut().pop()?;
+        self.0.set(self.0.get() + 1);
+        let echo = Echo {
+            pending: b"hello".to_vec(),
+            phase: Phase::Open,
+            open: self.0.clone(),
+        };
+        Some((peer, Box::new(echo)))
     }
 }
 
@@ -122,6 +134,7 @@ struct Lab {
     sockets: SocketSet<'static>,
     client_wire: Wire,
     open: Rc<Cell<i32>>,
+    dials: Rc<RefCell<Vec<SocketAddr>>>,
 }
 
 impl Lab {
@@ -134,7 +147,7 @@ impl Lab {
             ..Wire::default()
         };
         let service = EchoService::default();
-        let open = service.0.clone();
+        let (open, dials) = (service.0.clone(), service.1.clone());
         let config = StackConfig {
             mac: OURS,
             plan,
@@ -158,6 +171,7 @@ impl Lab {
             sockets: SocketSet::new(Vec::new()),
             client_wire,
             open,
+            dials,
         }
     }
 
@@ -381,4 +395,32 @@ fn a_flood_of_frames_does_not_hold_the_poll() {
     lab.stack.poll(&mut lab.wire, lab.now);
     assert!(lab.wire.incoming.borrow().is_empty());
     assert_ne!(lab.stack.deadline(lab.now), Some(lab.now));
+}
+
+#[test]
+fn connections_that_the_service_wants_are_opened_and_end() {
+    let mut lab = Lab::fixed(1);
+    let buffer = || tcp::SocketBuffer::new(vec![0; 4096]);
+    let mut socket = tcp::Socket::new(buffer(), buffer());
+    socket.listen(9000).unwrap();
+    let server = lab.sockets.add(socket);
+    // The last one first: nobody listens on port 9001, and nobody is 198.51.100.1 without a router.
+    lab.dials.borrow_mut().push((CLIENT, 9000).into());
+    lab.dials.borrow_mut().push((CLIENT, 9001).into());
+    lab.dials
+        .borrow_mut()
+        .push("198.51.100.1:9000".parse().unwrap());
+    lab.run(100);
+    assert_eq!(lab.received(server), b"hello");
+    // The refused one has ended; the one without a way there goes on trying.
+    assert_eq!(lab.open.get(), 2);
+    lab.socket(server).send_slice(b"thanks.").unwrap();
+    lab.run(100);
+    assert_eq!(lab.received(server), b"thanks.");
+    lab.socket(server).close();
+    lab.run(100);
+    assert_eq!(lab.open.get(), 1);
+    lab.run(121_000);
+    assert_eq!(lab.open.get(), 0);
+    assert!(lab.stack.callers.is_empty());
 }
