@@ -68,14 +68,28 @@ pub fn wake_all<H: Host>(partition: &Partition, host: &H) -> Woken {
 /// # Errors
 /// The image cannot be loaded; the partition stays as it is.
 pub fn start<H: Host>(partition: &Partition, host: &mut H) -> Result<Woken, StartError> {
+    prepare(partition, host)?;
+    Ok(release(partition, host))
+}
+
+/// The first half of [`start`]: the partition counts as running from now on, but no vCPU runs.
+///
+/// # Errors
+/// The image cannot be loaded; the partition stays as it is.
+pub fn prepare<H: Host>(partition: &Partition, host: &mut H) -> Result<(), StartError> {
     let start = boot_image::load(partition, host).map_err(StartError)?;
     partition.devices.lock().reset(host.now());
     partition.set_start(start);
     partition.run();
+    Ok(())
+}
+
+/// The second half of [`start`]: the vCPUs run.
+pub fn release<H: Host>(partition: &Partition, host: &H) -> Woken {
     for vcpu in &partition.vcpus {
         vcpu.raise(Hazard::RESET);
     }
-    Ok(wake_all(partition, host))
+    wake_all(partition, host)
 }
 
 /// The last vCPU of a partition that does not run any more has come to rest.

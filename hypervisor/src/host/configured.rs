@@ -81,10 +81,16 @@ pub fn start_all(shared: &'static Shared, mut frames: FrameAllocator<'static>, c
         }
     };
     let mut next_cpu = 0;
+    let mut prepared = Vec::new();
     for config in &configs {
-        if let Err(refusal) = start_one(shared, &mut frames, cpu, config, &mut next_cpu) {
-            error!("partition {} is not started: {refusal}", config.name);
+        match prepare_one(shared, &mut frames, cpu, config, &mut next_cpu) {
+            Ok(partition) => prepared.push(partition),
+            Err(refusal) => error!("partition {} is not started: {refusal}", config.name),
         }
+    }
+    // A partition that ends at once must not be taken for the last one while others are still being made.
+    for partition in &prepared {
+        let _ = lifecycle::release(partition, cpu);
     }
     info!(
         "memory: {} MiB left for partitions",
@@ -120,13 +126,14 @@ fn module(shared: &Shared, name: &str) -> Option<&'static [u8]> {
     Some(unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance(address), bytes) })
 }
 
-fn start_one(
+/// Makes a partition and loads it; its vCPUs do not run yet.
+fn prepare_one(
     shared: &'static Shared,
     frames: &mut FrameAllocator<'static>,
     cpu: &mut ThisCpu,
     config: &PartitionConfig,
     next_cpu: &mut usize,
-) -> Result<(), Refusal> {
+) -> Result<Arc<Partition>, Refusal> {
     let image = module(shared, &config.image).ok_or(Refusal::NoSuchModule)?;
     pool::grow(TABLE_FRAMES, frames)?;
     let id = shared.machine.next_id();
@@ -183,8 +190,8 @@ fn start_one(
         partition.memory.bytes() >> 20,
         config.vcpus
     );
-    let _ = lifecycle::start(&partition, cpu).map_err(Refusal::Start)?;
-    Ok(())
+    lifecycle::prepare(&partition, cpu).map_err(Refusal::Start)?;
+    Ok(partition)
 }
 
 /// The partition's RAM: for management identity-mapped and in one piece, else from address 0 on.

@@ -1,5 +1,9 @@
 //! One virtual CPU on SVM: the implementation of the exit loop's port.
 
+mod combine;
+mod rare_exit;
+mod reset;
+
 use alloc::boxed::Box;
 
 use bulkhead_core::addr::{Gpa, Hpa};
@@ -12,13 +16,14 @@ use bulkhead_core::vcpu::{
     SystemState, Vcpu, Watch,
 };
 
+use self::combine::{Combined, combine};
 use super::cpu::SvmCpu;
 use super::exit_code as code;
 use super::extended_state::ExtendedState;
-use super::instructions::{self, EntryBlock, Registers, world_switch};
+use super::instructions::{self, EntryBlock, world_switch};
 use super::pages::{physical_of, zeroed_box};
 use super::permission_map::PermissionMaps;
-use super::vmcb::{Event, EventKind, Intercepts, Segment, TlbControl};
+use super::vmcb::{Event, EventKind, Intercepts, TlbControl};
 
 /// RFLAGS.IF.
 const RFLAGS_IF: u64 = 1 << 9;
@@ -124,56 +129,6 @@ impl SvmVcpu {
             instructions::clgi();
         }
         self.load();
-    }
-
-    /// Queues the event again whose delivery the exit interrupted.
-    #[cold]
-    #[inline(never)]
-    fn redeliver(&mut self, event: Event) {
-        match event.kind() {
-            // RIP still points to the INT, INT3 or INTO, which will run again.
-            EventKind::Software | EventKind::Reserved => {}
-            EventKind::Exception if matches!(event.vector(), 3 | 4) => {}
-            EventKind::Interrupt | EventKind::Nmi | EventKind::Exception => {
-                self.block.vmcb.set_injection(Some(event));
-            }
-        }
-    }
-
-    /// The exits off the hot path.
-    #[cold]
-    #[inline(never)]
-    fn rare_exit(&mut self, exit_code: u32) -> Exit {
-        match exit_code {
-            code::VINTR => {
-                self.block.vmcb.set_window(Watch::Off);
-                Exit::Window
-            }
-            code::CR_WRITE_0..=code::CR_WRITE_15 => Exit::ControlWrite,
-            // #MC: the handler of the host sees the banks; the guest's state is not to be trusted.
-            0x52 => Exit::MachineCheck,
-            code::EXCEPTION_0..=code::EXCEPTION_31 => {
-                let vector = (exit_code - code::EXCEPTION_0) as u8;
-                let error_code = match vector {
-                    8 | 10..=14 | 17 | 21 | 29 | 30 => Some(self.block.vmcb.exit_info_1() as u32),
-                    _ => None,
-                };
-                Exit::Exception(Exception { vector, error_code })
-            }
-            code::INVD | code::WBINVD => Exit::CacheFlush,
-            code::RDPMC => Exit::PerformanceCounter,
-            code::XSETBV => Exit::XSetBv,
-            code::RSM
-            | code::INVLPGA
-            | code::VMRUN
-            | code::VMLOAD..=code::SKINIT
-            | code::MONITOR
-            | code::MWAIT
-            | code::RDPRU => Exit::Undefined,
-            code::SHUTDOWN => Exit::TripleFault,
-            code::INVALID => Exit::InvalidState,
-            _ => Exit::Unknown,
-        }
     }
 
     /// Sets the tag, and the flush that goes with it, for the entries from now on.
@@ -540,86 +495,7 @@ impl Vcpu for SvmVcpu {
     }
 
     fn reset(&mut self, start: StartState) {
-        self.block.registers = Registers::default();
-        self.block.lengths.clear();
-        self.tags.invalidate();
-        let vmcb = &mut self.block.vmcb;
-        vmcb.set_injection(None);
-        vmcb.set_window(Watch::Off);
-        vmcb.set_control_write_intercept(CR8, Watch::Off);
-        vmcb.set_task_priority(0);
-        vmcb.end_shadow();
-        vmcb.set_rax(0);
-        vmcb.set_rflags(2);
-        vmcb.set_cr2(0);
-        vmcb.set_debug(0xffff_0ff0, 0x400);
-        vmcb.set_pat(0x0007_0406_0007_0406);
-        for msr in KEPT_BY_VMLOAD {
-            if let Some(value) = vmcb.kept_msr(msr) {
-                *value = 0;
-            }
-        }
-        let table = Segment {
-            limit: 0xffff,
-            ..Segment::default()
-        };
-        match start {
-            StartState::StartUp { vector } => {
-                let selector = (vector.0 as u16) << 8;
-                let code = Segment {
-                    selector,
-                    attributes: 0x09b,
-                    limit: 0xffff,
-                    base: (selector as u64) << 4,
-                };
-                let data = Segment {
-                    attributes: 0x093,
-                    limit: 0xffff,
-                    ..Segment::default()
-                };
-                vmcb.set_segments(code, data);
-                vmcb.set_tables(table, table);
-                vmcb.set_control_registers(0x6000_0010, Gpa::new(0), 0);
-                vmcb.set_efer(0);
-                vmcb.set_rip(0);
-                vmcb.set_rsp(0);
-            }
-            StartState::Direct {
-                entry,
-                stack,
-                argument,
-                page_tables,
-                gdt,
-            } => {
-                let code = Segment {
-                    selector: 0x8,
-                    attributes: 0xa9b,
-                    limit: 0xffff_ffff,
-                    base: 0,
-                };
-                let data = Segment {
-                    selector: 0x10,
-                    attributes: 0xc93,
-                    limit: 0xffff_ffff,
-                    base: 0,
-                };
-                vmcb.set_segments(code, data);
-                let gdt = Segment {
-                    limit: 23,
-                    base: gdt.as_u64(),
-                    ..Segment::default()
-                };
-                vmcb.set_tables(gdt, Segment::default());
-                // PG, WP, NE, ET, MP, PE; PAE; NXE, LMA, LME.
-                vmcb.set_control_registers(0x8001_0033, page_tables, 0x20);
-                vmcb.set_efer(0xd00);
-                vmcb.set_rip(entry);
-                vmcb.set_rsp(stack);
-                self.block.registers.rdi = argument;
-            }
-        }
-        self.extended.reset();
-        self.block.vmcb.set_dirty();
+        self.power_up(start);
     }
 
     fn exit_code(&self) -> u64 {
@@ -632,54 +508,5 @@ impl Vcpu for SvmVcpu {
         } else {
             ""
         }
-    }
-}
-
-/// The MSRs that VMLOAD and VMSAVE move.
-const KEPT_BY_VMLOAD: [u32; 10] = [
-    0x174,
-    0x175,
-    0x176,
-    0xc000_0081,
-    0xc000_0082,
-    0xc000_0083,
-    0xc000_0084,
-    0xc000_0100,
-    0xc000_0101,
-    0xc000_0102,
-];
-
-/// What two exceptions in a row make (APM 2 8.2.9, SDM 3A table 6-5).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Combined {
-    Second,
-    DoubleFault,
-    TripleFault,
-}
-
-fn combine(first: u8, second: u8) -> Combined {
-    let contributory = |vector: u8| matches!(vector, 0 | 10..=13);
-    match (first, second) {
-        (8, second) if contributory(second) || second == 14 => Combined::TripleFault,
-        (first, second) if contributory(first) && contributory(second) => Combined::DoubleFault,
-        (14, second) if contributory(second) || second == 14 => Combined::DoubleFault,
-        _ => Combined::Second,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Combined, combine};
-
-    #[test]
-    fn faults_combine_as_the_manual_says() {
-        assert_eq!(combine(13, 13), Combined::DoubleFault);
-        assert_eq!(combine(13, 14), Combined::Second);
-        assert_eq!(combine(14, 14), Combined::DoubleFault);
-        assert_eq!(combine(14, 13), Combined::DoubleFault);
-        assert_eq!(combine(8, 13), Combined::TripleFault);
-        assert_eq!(combine(8, 14), Combined::TripleFault);
-        assert_eq!(combine(6, 13), Combined::Second);
-        assert_eq!(combine(1, 14), Combined::Second);
     }
 }

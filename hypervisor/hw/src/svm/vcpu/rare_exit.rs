@@ -1,0 +1,60 @@
+//! Exits off the hot path.
+
+use bulkhead_core::fault::Exception;
+use bulkhead_core::vcpu::{Exit, Watch};
+
+use super::SvmVcpu;
+use crate::svm::exit_code as code;
+use crate::svm::vmcb::{Event, EventKind};
+
+impl SvmVcpu {
+    /// Queues the event again whose delivery the exit interrupted.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn redeliver(&mut self, event: Event) {
+        match event.kind() {
+            // RIP still points to the INT, INT3 or INTO, which will run again.
+            EventKind::Software | EventKind::Reserved => {}
+            EventKind::Exception if matches!(event.vector(), 3 | 4) => {}
+            EventKind::Interrupt | EventKind::Nmi | EventKind::Exception => {
+                self.block.vmcb.set_injection(Some(event));
+            }
+        }
+    }
+
+    /// The exits off the hot path.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn rare_exit(&mut self, exit_code: u32) -> Exit {
+        match exit_code {
+            code::VINTR => {
+                self.block.vmcb.set_window(Watch::Off);
+                Exit::Window
+            }
+            code::CR_WRITE_0..=code::CR_WRITE_15 => Exit::ControlWrite,
+            // #MC: the handler of the host sees the banks; the guest's state is not to be trusted.
+            0x52 => Exit::MachineCheck,
+            code::EXCEPTION_0..=code::EXCEPTION_31 => {
+                let vector = (exit_code - code::EXCEPTION_0) as u8;
+                let error_code = match vector {
+                    8 | 10..=14 | 17 | 21 | 29 | 30 => Some(self.block.vmcb.exit_info_1() as u32),
+                    _ => None,
+                };
+                Exit::Exception(Exception { vector, error_code })
+            }
+            code::INVD | code::WBINVD => Exit::CacheFlush,
+            code::RDPMC => Exit::PerformanceCounter,
+            code::XSETBV => Exit::XSetBv,
+            code::RSM
+            | code::INVLPGA
+            | code::VMRUN
+            | code::VMLOAD..=code::SKINIT
+            | code::MONITOR
+            | code::MWAIT
+            | code::RDPRU => Exit::Undefined,
+            code::SHUTDOWN => Exit::TripleFault,
+            code::INVALID => Exit::InvalidState,
+            _ => Exit::Unknown,
+        }
+    }
+}

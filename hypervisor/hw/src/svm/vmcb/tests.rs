@@ -1,0 +1,83 @@
+use super::layout::clean;
+use super::*;
+use bulkhead_core::addr::Hpa;
+use bulkhead_core::vcpu::Watch;
+
+fn vmcb() -> Box<Vmcb> {
+    // SAFETY: every bit pattern, zero included, is a valid Vmcb: it holds integers only.
+    unsafe { Box::<Vmcb>::new_zeroed().assume_init() }
+}
+
+/// A CPU that caches every group and reloads only those that are not clean.
+fn reload(vmcb: &mut Vmcb) -> u32 {
+    let dirty = clean::ALL & !vmcb.control.clean;
+    vmcb.set_clean();
+    dirty
+}
+
+#[test]
+fn each_setter_clears_exactly_its_clean_group() {
+    let mut vmcb = vmcb();
+    assert_eq!(reload(&mut vmcb), clean::ALL);
+    type Setter = fn(&mut Vmcb);
+    let cases: [(&str, Setter, u32); 12] = [
+        ("tsc offset", |v| v.set_tsc_offset(5), clean::INTERCEPTS),
+        (
+            "maps",
+            |v| v.set_permission_maps(Hpa::new(1), Hpa::new(2)),
+            clean::MAPS,
+        ),
+        ("tag", |v| v.set_tag(3), clean::TAG),
+        ("tpr", |v| v.set_task_priority(3), clean::TPR),
+        (
+            "root",
+            |v| v.set_nested_root(Hpa::new(0x1000)),
+            clean::NESTED,
+        ),
+        ("pat", |v| v.set_pat(1), clean::NESTED),
+        ("efer", |v| v.set_efer(1), clean::CONTROL),
+        ("cr2", |v| v.set_cr2(1), clean::CR2),
+        ("debug", |v| v.set_debug(1, 1), clean::DEBUG),
+        (
+            "tables",
+            |v| v.set_tables(Segment::default(), Segment::default()),
+            clean::TABLES,
+        ),
+        (
+            "segments",
+            |v| v.set_segments(Segment::default(), Segment::default()),
+            clean::SEGMENTS,
+        ),
+        (
+            "window",
+            |v| v.set_window(Watch::On),
+            clean::TPR | clean::INTERCEPTS,
+        ),
+    ];
+    for (name, set, group) in cases {
+        set(&mut vmcb);
+        assert_eq!(reload(&mut vmcb), group, "{name}");
+    }
+}
+
+#[test]
+fn setting_the_same_value_keeps_the_group_clean() {
+    let mut vmcb = vmcb();
+    vmcb.set_tag(3);
+    vmcb.set_task_priority(4);
+    vmcb.set_nested_root(Hpa::new(0x1000));
+    vmcb.set_clean();
+    vmcb.set_tag(3);
+    vmcb.set_task_priority(4);
+    vmcb.set_nested_root(Hpa::new(0x1000));
+    assert_eq!(reload(&mut vmcb), 0);
+}
+
+#[test]
+fn events_keep_their_parts() {
+    let event = Event::exception(14, Some(0x1_0002));
+    assert_eq!((event.vector(), event.kind()), (14, EventKind::Exception));
+    assert_eq!(event.bits(), 0x0001_0002_8000_0b0e);
+    assert_eq!(Event::from_bits(event.bits() & !(1 << 31)), None);
+    assert_eq!(Event::nmi().kind(), EventKind::Nmi);
+}
