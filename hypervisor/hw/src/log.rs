@@ -51,7 +51,23 @@ pub fn record(level: Level, text: fmt::Arguments<'_>) {
     }
     let now = registers::tsc();
     RING.lock().push(now, level, text);
+    // Release: partner of the exchange in `drain_if_needed`, which then finds the record.
+    UNPRINTED.store(true, Ordering::Release);
     if AT_ONCE.load(Ordering::Relaxed) {
+        drain();
+    }
+}
+
+/// Whether records came since the last [`drain_if_needed`].
+static UNPRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Like [`drain`], but a few instructions where nothing was recorded and this CPU left no note. For the run loop, which comes by
+/// on every pass.
+#[inline]
+pub fn drain_if_needed() {
+    let block = PerCpu::from_stack();
+    let noted = block.trace.has_notes() || block.nmis.load(Ordering::Relaxed) != 0;
+    if noted || UNPRINTED.load(Ordering::Relaxed) && UNPRINTED.swap(false, Ordering::Acquire) {
         drain();
     }
 }

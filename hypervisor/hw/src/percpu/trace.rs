@@ -68,6 +68,12 @@ impl Trace {
         self.head.store(head.wrapping_add(1), Ordering::Release);
     }
 
+    /// Whether there is a note to take.
+    #[inline]
+    pub fn has_notes(&self) -> bool {
+        self.head.load(Ordering::Relaxed) != self.tail.load(Ordering::Relaxed)
+    }
+
     /// Takes the oldest note. One caller at a time.
     pub fn take(&self) -> Option<Note> {
         let tail = self.tail.load(Ordering::Relaxed);
