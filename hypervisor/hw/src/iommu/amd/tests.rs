@@ -292,6 +292,10 @@ fn devices_raise_only_the_interrupts_that_they_were_given() {
             iommu.route_interrupt(&ram, 9, ApicId(255), Vector(0x40)),
             Err(IommuError::CpuOutOfReach(ApicId(255)))
         );
+        // Another owner's table, not what the unit still has from the first.
+        let other = domain(&mut iommu, &handle, DomainId(3));
+        iommu.attach(DEVICE, &other).unwrap();
+        assert_eq!(send(DEVICE, 7), None);
         iommu.detach(DEVICE).unwrap();
         assert_eq!(send(DEVICE, 7), None);
     }
