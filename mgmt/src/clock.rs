@@ -33,9 +33,10 @@ impl Clock {
         Instant::from_nanoseconds(nanoseconds as u64)
     }
 
-    /// Seconds since 1970 at `now`, where the machine's clock is known.
-    pub fn unix_time(&self, now: Instant) -> Option<u64> {
-        self.boot_time?.checked_add(now.seconds())
+    /// Unix time in microseconds at instant 0; 0 where the machine's clock is not known.
+    pub fn unix_base(&self) -> i64 {
+        let seconds = self.boot_time.unwrap_or(0);
+        i64::try_from(seconds.saturating_mul(1_000_000)).unwrap_or(i64::MAX)
     }
 
     /// Timer ticks from `now` to `then`, rounded up, as many as the timer can count.

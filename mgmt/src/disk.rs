@@ -1,95 +1,103 @@
-//! The disk task: what the machine's disks hold, and the store on the first that has room for one.
+//! The disks: the first one holds the store; the others are only looked at.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 
 use mgmt_executor::Signal;
-use mgmt_pci::Address;
 use mgmt_virtio::{Block, Disk, SECTOR_BYTES, VirtioError};
-use store::{OpenError, Opened, Sectors, Step, Store, open};
+use mgmt_wbem::Keeper;
+use store::{Commit, OpenError, Opened, Sectors, Step, Store, open};
 
 use crate::devices::Attached;
 use crate::dma::Machine;
 use crate::report;
 use crate::root::Root;
 
-/// Name of the entry that counts the partition's starts.
-const STARTS: &str = "mgmt/starts";
+/// A disk in use.
+pub type HostDisk = Disk<Machine>;
 
-/// Starts the disk's tasks.
-pub fn start(root: &Root, block: Attached<Block<Machine>>) {
+/// Starts a disk: reports it, and serves its interrupts from now on.
+pub fn start(root: &Root, block: Attached<Block<Machine>>) -> HostDisk {
     let Attached {
         device,
         signal,
         address,
     } = block;
     let disk = Disk::new(device);
-    root.spawner().spawn(interrupts(disk.clone(), signal));
-    root.spawner().spawn(look(disk, address));
-}
-
-async fn interrupts(disk: Disk<Machine>, signal: Signal) {
-    loop {
-        signal.wait().await;
-        disk.interrupt();
-    }
-}
-
-async fn look(disk: Disk<Machine>, address: Address) {
     let access = match disk.is_read_only() {
         true => "read-only",
         false => "writable",
     };
     let mebibytes = disk.sectors() / (1024 * 1024 / SECTOR_BYTES as u64);
     report!("disk {address}: {mebibytes} MiB, {access}");
-    match use_store(&disk).await {
-        Ok(text) => report!("disk {address}: {text}"),
-        Err(text) => report!("disk {address}: no store: {text}"),
+    root.spawner().spawn(interrupts(disk.clone(), signal));
+    disk
+}
+
+async fn interrupts(disk: HostDisk, signal: Signal) {
+    loop {
+        signal.wait().await;
+        disk.interrupt();
     }
 }
 
-/// Opens the disk's store and counts this start in it. A disk that holds something else is left alone.
-async fn use_store(disk: &Disk<Machine>) -> Result<String, String> {
-    let opened = open(&StoreDisk(disk)).await;
-    let mut store = match opened.map_err(|error: OpenError<_>| error.to_string())? {
-        Opened::Existing(store) => store,
-        Opened::Blank(store) => store,
-    };
+/// The keeper over a disk's store, whose commits are done from now on. A disk that holds something else is left alone.
+///
+/// # Errors
+/// Why there is no store, in words.
+pub async fn keeper(root: &Root, disk: HostDisk) -> Result<Keeper, String> {
     if disk.is_read_only() {
-        return Ok(describe(&store));
+        return Err(VirtioError::ReadOnly.to_string());
     }
-    let starts = store.get(STARTS).and_then(|bytes| bytes.first_chunk());
-    let starts = u64::from_le_bytes(starts.copied().unwrap_or_default()).saturating_add(1);
-    let put = store.put(STARTS, starts.to_le_bytes().to_vec());
-    put.map_err(|error| error.to_string())?;
-    save(disk, &mut store)
-        .await
-        .map_err(|error| error.to_string())?;
-    Ok(format!("{}, start {starts}", describe(&store)))
-}
-
-fn describe(store: &Store) -> String {
-    let (entries, commits) = (store.len(), store.generation());
-    format!("store with {entries} entries after {commits} commits")
-}
-
-/// Makes all changes durable.
-async fn save(disk: &Disk<Machine>, store: &mut Store) -> Result<(), VirtioError> {
-    let Some(commit) = store.begin() else {
-        return Ok(());
+    let opened = open(&StoreDisk(&disk)).await;
+    let store = match opened.map_err(|error: OpenError<_>| error.to_string())? {
+        Opened::Existing(store) => {
+            describe(&store);
+            store
+        }
+        Opened::Blank(store) => {
+            report!("store: new, on a blank disk");
+            store
+        }
     };
+    let keeper = Keeper::on_disk(store);
+    root.spawner().spawn(commits(disk, keeper.clone()));
+    Ok(keeper)
+}
+
+fn describe(store: &Store) {
+    let (entries, commits) = (store.len(), store.generation());
+    report!("store: {entries} entries after {commits} commits");
+}
+
+/// Commits whenever something has changed.
+async fn commits(disk: HostDisk, keeper: Keeper) {
+    loop {
+        keeper.due().wait().await;
+        let Some(commit) = keeper.begin() else {
+            continue;
+        };
+        match carry_out(&disk, &commit).await {
+            Ok(()) => keeper.finish(commit),
+            Err(error) => {
+                report!("store: a change is lost: {error}");
+                keeper.fail();
+            }
+        }
+    }
+}
+
+async fn carry_out(disk: &HostDisk, commit: &Commit) -> Result<(), VirtioError> {
     for step in commit.steps() {
         match step {
             Step::Write { sector, data } => disk.write(*sector, data).await?,
             Step::Flush => disk.flush().await?,
         }
     }
-    store.finish(commit);
     Ok(())
 }
 
 /// The disk as the store reads it.
-struct StoreDisk<'a>(&'a Disk<Machine>);
+struct StoreDisk<'a>(&'a HostDisk);
 
 impl Sectors for StoreDisk<'_> {
     type Error = VirtioError;

@@ -13,6 +13,7 @@ mod console;
 mod devices;
 mod disk;
 mod dma;
+mod entropy;
 mod entry;
 mod heap;
 mod hypervisor;
@@ -23,11 +24,10 @@ mod partitions;
 mod ready;
 mod root;
 mod serial;
-mod status;
+mod serving;
 mod stop;
 mod vectors;
 
-use alloc::boxed::Box;
 use core::time::Duration;
 
 use bulkhead_abi::start::StartInfo;
@@ -35,15 +35,12 @@ use mgmt_executor::{Executor, Signal};
 use mgmt_hypercall::PartitionId;
 use mgmt_net::AddressPlan;
 use mgmt_start::{Options, Start};
-use mgmt_status::StatusService;
 
 use crate::clock::Clock;
 use crate::config_space::HostConfig;
-use crate::devices::{Attacher, Devices};
+use crate::devices::Attacher;
 use crate::paging::PageTables;
-use crate::ready::Ready;
 use crate::root::Root;
-use crate::status::Status;
 use crate::vectors::Vectors;
 
 /// From the entry's assembly: the image is relocated and on its own stack, everything else as the hypervisor left it.
@@ -100,12 +97,8 @@ fn run(start: &Start<'_>) -> ! {
         hypervisor: root.hypervisor(),
     }
     .attach_all();
-    let status = Status {
-        clock,
-        started: root.now(),
-        restarts: start.restarts,
-    };
-    spawn_all(&root, devices, plan(&options), &status);
+    let task = serving::run(root.clone(), devices, plan(&options));
+    root.spawner().spawn(task);
     let events = Signal::new();
     match vectors.allocate(&events) {
         Some(vector) => {
@@ -127,29 +120,6 @@ fn plan(options: &Options) -> AddressPlan {
         report!("command line: {error}; asking DHCP instead");
         AddressPlan::Dhcp
     })
-}
-
-fn spawn_all(root: &Root, devices: Devices, plan: AddressPlan, status: &Status) {
-    let service = || Box::new(StatusService::new(status.clone()));
-    let ready = Ready::default();
-    for block in devices.blocks {
-        disk::start(root, block);
-    }
-    for console in devices.consoles {
-        let task = serial::run(root.clone(), console, service());
-        root.spawner().spawn(task);
-    }
-    let mut nets = devices.nets.into_iter();
-    match nets.next() {
-        Some(net) => {
-            let task = network::run(root.clone(), net, plan, service(), ready);
-            root.spawner().spawn(task);
-        }
-        None => ready.announce(format_args!(", without network")),
-    }
-    for net in nets {
-        report!("network card {}: left alone, one is enough", net.address);
-    }
 }
 
 #[expect(clippy::panic, reason = "the operator asked for it")]

@@ -1,11 +1,10 @@
 //! What every task needs: time, timers, other tasks, the hypervisor.
 
-use core::arch::x86_64::{__cpuid, _rdtsc};
-
 use mgmt_executor::{Executor, Instant, Progress, Spawner, Timers};
 
 use crate::apic;
 use crate::clock::Clock;
+use crate::entropy::Entropy;
 use crate::hypervisor::Hypervisor;
 use crate::interrupts::{self, Wish};
 use crate::vectors::Vectors;
@@ -50,20 +49,18 @@ impl Root {
         self.hypervisor
     }
 
+    /// Unix time in microseconds at instant 0; 0 where the machine's clock is not known.
+    pub fn unix_base(&self) -> i64 {
+        self.clock.unix_base()
+    }
+
     /// A number that nobody can guess, where the CPU makes random numbers; else one that differs at each start.
     pub fn seed(&self) -> u64 {
-        const RDRAND: u32 = 1 << 30;
-        // SAFETY: RDTSC has no effect but its result.
-        let mut seed = unsafe { _rdtsc() };
-        if __cpuid(1).ecx & RDRAND != 0 {
-            let random: u64;
-            // SAFETY: CPUID says that the instruction is there; where it fails it gives 0, which the TSC covers.
-            unsafe {
-                core::arch::asm!("rdrand {}", out(reg) random, options(nomem, nostack));
-            }
-            seed ^= random;
+        let mut seed = [0; 8];
+        if let Some(entropy) = Entropy::detect() {
+            entropy.fill(&mut seed);
         }
-        seed
+        u64::from_le_bytes(seed) ^ self.now().nanoseconds()
     }
 
     /// Runs the tasks, for ever.

@@ -1,7 +1,6 @@
 //! A status page by HTTP: answers GET and HEAD of `/` with a few lines of text, everything else with an error.
 //!
-//! This is what the partition serves by itself, on the network and on the serial channel; the WBEM server takes its
-//! place as another [`Service`].
+//! This is what the partition serves where it has no WBEM server: a [`Service`] like that one.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -24,6 +23,12 @@ const MAX_OUTPUT: usize = 16 * 1024;
 pub trait StatusPage {
     /// The text at this moment.
     fn text(&self, now: Instant) -> String;
+}
+
+impl StatusPage for String {
+    fn text(&self, _: Instant) -> String {
+        self.clone()
+    }
 }
 
 /// Serves a status page.

@@ -1,0 +1,148 @@
+//! The serving task: opens the store, makes the server, and puts it on every channel.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use mgmt_executor::Signal;
+use mgmt_link::Service;
+use mgmt_net::AddressPlan;
+use mgmt_status::StatusService;
+use mgmt_wbem::{Keeper, Wbem, WbemConfig, WbemService};
+
+use crate::devices::Devices;
+use crate::disk::{self, HostDisk};
+use crate::entropy::Entropy;
+use crate::ready::Ready;
+use crate::root::Root;
+use crate::{network, report, serial};
+
+/// Name of the blob that counts the partition's starts.
+const STARTS: &str = "mgmt/starts";
+/// How often the server does what is due whether or not a client asks.
+const MAINTENANCE: Duration = Duration::from_secs(1);
+
+/// What the channels serve.
+enum Server {
+    Wbem(Wbem),
+    /// Without random numbers or with a store that cannot be read there is no WBEM server; this text says so.
+    Status(String),
+}
+
+impl Server {
+    fn for_network(&self) -> Box<dyn Service> {
+        match self {
+            Server::Wbem(wbem) => Box::new(WbemService::for_network(wbem.clone())),
+            Server::Status(text) => Box::new(StatusService::new(text.clone())),
+        }
+    }
+
+    fn for_channel(&self) -> Box<dyn Service> {
+        match self {
+            Server::Wbem(wbem) => Box::new(WbemService::for_channel(wbem.clone())),
+            Server::Status(text) => Box::new(StatusService::new(text.clone())),
+        }
+    }
+}
+
+/// Puts the devices to use.
+pub async fn run(root: Root, devices: Devices, plan: AddressPlan) {
+    let mut disks = Vec::new();
+    for block in devices.blocks {
+        disks.push(disk::start(&root, block));
+    }
+    let keeper = keeper(&root, disks.into_iter().next()).await;
+    let server = match server(&root, &keeper) {
+        Ok(wbem) => Server::Wbem(wbem),
+        Err(reason) => {
+            report!("there is no WBEM server: {reason}");
+            Server::Status(format!("{}There is no WBEM server: {reason}\n", greeting()))
+        }
+    };
+    let mut signals = Vec::new();
+    for console in devices.consoles {
+        signals.push(console.signal.clone());
+        let task = serial::run(root.clone(), console, server.for_channel());
+        root.spawner().spawn(task);
+    }
+    let ready = Ready::default();
+    let mut nets = devices.nets.into_iter();
+    match nets.next() {
+        Some(net) => {
+            signals.push(net.signal.clone());
+            let task = network::run(root.clone(), net, plan, server.for_network(), ready);
+            root.spawner().spawn(task);
+        }
+        None => ready.announce(format_args!(", without network")),
+    }
+    for net in nets {
+        report!("network card {}: left alone, one is enough", net.address);
+    }
+    for signal in &signals {
+        keeper.tell(signal.clone());
+    }
+    if let Server::Wbem(wbem) = server {
+        maintain(root, wbem, signals).await;
+    }
+}
+
+fn greeting() -> String {
+    format!(
+        "Bulkhead management partition {}, hypervisor contract version {}\n",
+        env!("CARGO_PKG_VERSION"),
+        bulkhead_abi::VERSION
+    )
+}
+
+/// The keeper over the first disk, or one that forgets.
+async fn keeper(root: &Root, disk: Option<HostDisk>) -> Keeper {
+    let keeper = match disk {
+        Some(disk) => disk::keeper(root, disk).await,
+        None => Err("there is no disk".into()),
+    };
+    keeper.unwrap_or_else(|reason| {
+        report!("store: {reason}; nothing will be kept");
+        Keeper::in_memory()
+    })
+}
+
+fn server(root: &Root, keeper: &Keeper) -> Result<Wbem, String> {
+    let starts = keeper.get(STARTS);
+    let starts = starts.as_deref().and_then(|bytes| bytes.first_chunk());
+    let starts = u64::from_le_bytes(starts.copied().unwrap_or_default()).saturating_add(1);
+    let text = |error| format!("{error}");
+    let put = keeper.put(STARTS, starts.to_le_bytes().to_vec());
+    put.map_err(|error| format!("{error}"))?;
+    let entropy = Entropy::detect().ok_or("the CPU makes no random numbers")?;
+    let (wbem, first) = Wbem::open(WbemConfig {
+        keeper: keeper.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        greeting: format!("{}CIM-XML is served at /cimom.\n", greeting()),
+        unix_base: root.unix_base(),
+        entropy: &mut |buffer| entropy.fill(buffer),
+        install: &mut |builder| (builder, Vec::new()),
+    })
+    .map_err(text)?;
+    if let Some(first) = first {
+        report!("CIM user: {}", first.name);
+        report!("CIM password: {}", first.password);
+    }
+    report!("start {starts} of this server");
+    Ok(wbem)
+}
+
+/// Does what is due, for ever, and lets the channels look for what came of it.
+async fn maintain(root: Root, wbem: Wbem, signals: Vec<Signal>) {
+    loop {
+        let next = root.now().after(MAINTENANCE);
+        root.timers().sleep_until(next).await;
+        for line in wbem.maintain(root.now()) {
+            report!("{line}");
+        }
+        for signal in &signals {
+            signal.raise();
+        }
+    }
+}
