@@ -12,7 +12,7 @@ mod workspace;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use verb::{bench, bridge, image, run, setup as setup_verb, test};
+use verb::{bench, bridge, image, run, setup as setup_verb, sim, test};
 use workspace::Workspace;
 
 /// Builds, boots, tests and sets up Bulkhead.
@@ -33,6 +33,7 @@ enum Verb {
     Image(image::Image),
     Run(run::Run),
     Bridge(bridge::Bridge),
+    Sim(sim::Sim),
     Test(test::Test),
     Bench(bench::Bench),
 }
@@ -45,6 +46,7 @@ impl Verb {
             Self::Image(verb) => verb.run(&workspace),
             Self::Run(verb) => verb.run(&workspace),
             Self::Bridge(verb) => verb.run(),
+            Self::Sim(verb) => verb.run(&workspace),
             Self::Test(verb) => verb.run(&workspace),
             Self::Bench(verb) => verb.run(&workspace),
         }

@@ -5,4 +5,5 @@ pub mod bridge;
 pub mod image;
 pub mod run;
 pub mod setup;
+pub mod sim;
 pub mod test;
