@@ -1,5 +1,6 @@
 //! [`Engine`]: what every operation, and every stream that outlives its operation, shares.
 
+use crate::builder::ReadEmbedded;
 use crate::caller::Caller;
 use crate::catalog::Catalog;
 use crate::events::EventQueue;
@@ -21,6 +22,7 @@ pub(crate) struct Engine {
     pub(crate) registry: Registry,
     pub(crate) events: EventQueue,
     pub(crate) settings: Settings,
+    pub(crate) read_embedded: Option<ReadEmbedded>,
 }
 
 /// The classes of an enumeration with their sources.

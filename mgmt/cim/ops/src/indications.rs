@@ -15,12 +15,15 @@ mod subscription;
 
 pub use delivery::{Delivery, DeliveryId};
 
-use crate::interop::Identity;
-use crate::operations::{Builder, Operations};
+use crate::association::{Association, End, Link};
+use crate::builder::Builder;
+use crate::interop::{Central, Identity, Profile};
+use crate::operations::Operations;
 use crate::store::StoreError;
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use cim_model::{InstancePath, NamespaceName};
+use cim_model::{ClassName, InstancePath, NamespaceName, Text};
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use delivery::Queue;
@@ -74,6 +77,22 @@ pub struct Indications {
     queue: RefCell<Queue>,
 }
 
+/// The Indications profile, for [`crate::interop::install`]. Clients look for exactly this version.
+pub fn profile(identity: &Identity, interop: NamespaceName) -> Profile {
+    let service = service::path(identity);
+    Profile {
+        id: Text::from_static("BH:DSP1054-Indications-1.1.0"),
+        name: Text::from_static("Indications"),
+        version: Text::from_static("1.1.0"),
+        references: Vec::new(),
+        central: Vec::from([Central {
+            namespace: interop,
+            class: ClassName::from_static(service::CLASS),
+            elements: Rc::new(move |_| Ok(Box::new(core::iter::once(Ok(service.clone()))))),
+        }]),
+    }
+}
+
 /// Adds the indication providers to a server.
 pub fn install(
     builder: Builder,
@@ -109,10 +128,12 @@ pub fn install(
             Rc::new(destination::Destinations(Rc::clone(&shared))),
         )
         .provider(
-            interop,
+            interop.clone(),
             SUBSCRIPTION,
             Rc::new(subscription::Subscriptions(Rc::clone(&shared))),
-        );
+        )
+        .association(affects(&shared, FILTER))
+        .association(affects(&shared, DESTINATION));
     (
         builder,
         Indications {
@@ -121,6 +142,36 @@ pub fn install(
             queue: RefCell::new(queue),
         },
     )
+}
+
+/// CIM_ServiceAffectsElement from the service to everything of a class that it works with.
+fn affects(shared: &Rc<Shared>, class: &'static str) -> Association {
+    let service = service::path(&shared.identity);
+    let kept = Rc::clone(shared);
+    let end = |role: &'static str, class: &'static str| End {
+        role: role.into(),
+        class: ClassName::from_static(class),
+        namespace: shared.interop.clone(),
+    };
+    Association {
+        namespace: shared.interop.clone(),
+        class: ClassName::from_static("CIM_ServiceAffectsElement"),
+        ends: [
+            end("AffectingElement", service::CLASS),
+            end("AffectedElement", class),
+        ],
+        forward: Box::new(move |_, _| {
+            let instances = kept.kept.stream(class);
+            Ok(Box::new(instances.filter_map(|instance| match instance {
+                Ok(instance) => instance.path.map(|path| Ok(Link::from(path))),
+                Err(error) => Some(Err(error)),
+            })))
+        }),
+        backward: Some(Box::new(move |_, _| {
+            Ok(Box::new(core::iter::once(Ok(Link::from(service.clone())))))
+        })),
+        sources: None,
+    }
 }
 
 fn builder_catalog(shared: &Shared) -> Rc<RefCell<crate::catalog::Catalog>> {

@@ -8,7 +8,7 @@ mod profiles;
 pub use profiles::{Central, Elements, Profile};
 
 use crate::association::{Association, End, Link, Walk};
-use crate::operations::Builder;
+use crate::builder::Builder;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -49,7 +49,8 @@ impl Identity {
     }
 }
 
-/// Adds the Interop providers and the registered profiles to a server.
+/// Adds the Interop providers and the registered profiles to a server. The profile of registration itself
+/// (DSP1033) comes along.
 #[must_use]
 pub fn install(builder: Builder, identity: &Identity, profiles: Vec<Profile>) -> Builder {
     let interop = builder.settings().interop();

@@ -137,33 +137,14 @@ impl Engine {
         parameter: &ParameterDecl,
         value: Value,
     ) -> Result<Value, CimError> {
-        let embedded = parameter.embedded_kind().is_some();
-        if embedded && matches!(&value, Value::Scalar(scalar) if scalar.as_str() == Some("")) {
-            // Some clients send an empty string for no embedded instance.
-            return Ok(Value::Null(parameter.ty));
-        }
         let mut value = value
             .coerce(parameter.ty)
             .map_err(|fault| invalid(format_args!("The parameter {}: {fault}.", parameter.name)))?;
-        if embedded && has_plain_text(&value) {
-            return Err(invalid(format_args!(
-                "The parameter {} must be an embedded object.",
-                parameter.name
-            )));
+        if parameter.embedded_kind().is_some() {
+            let element = format_args!("The parameter {}", parameter.name);
+            value = self.read_embedded_value(value, parameter.ty, element)?;
         }
         self.normalize_references(namespace, &mut value)?;
         Ok(value)
-    }
-}
-
-fn has_plain_text(value: &Value) -> bool {
-    match value {
-        Value::Null(_) => false,
-        Value::Scalar(scalar) => scalar.as_str().is_some(),
-        Value::Array(array) => array
-            .items
-            .iter()
-            .flatten()
-            .any(|item| item.as_str().is_some()),
     }
 }

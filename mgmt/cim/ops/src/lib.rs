@@ -17,9 +17,11 @@ extern crate alloc;
 
 mod association;
 mod audit;
+mod builder;
 mod caller;
 mod catalog;
 
+mod embedded;
 mod engine;
 mod enumeration;
 mod events;
@@ -45,11 +47,12 @@ mod write;
 
 pub use association::{Association, End, Link, Sources, Walk};
 pub use audit::{AuditRecord, AuditTrail};
+pub use builder::{Builder, ReadEmbedded};
 pub use caller::{Caller, Clock, Role};
 pub use catalog::{Catalog, CatalogLimits, SchemaKind};
 pub use events::{Event, EventKind, EventQueue};
 pub use layout::{ClassKind, Layout, PropertyLayout};
-pub use operations::{Builder, Operations};
+pub use operations::Operations;
 pub use provider::{Context, Provider, argument};
 pub use request::{
     Argument, AssociatorFilter, ClassView, Depth, InstanceView, OpenOptions, Operation, PullKind,

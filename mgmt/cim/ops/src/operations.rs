@@ -1,19 +1,15 @@
 //! [`Operations`]: the one entry for every operation of DSP0200.
 
-use crate::association::Association;
+mod pulled;
+
 use crate::audit::{AuditRecord, AuditTrail};
 use crate::caller::{Caller, Clock};
-use crate::catalog::{Catalog, CatalogLimits};
 use crate::engine::{Engine, settled};
-use crate::enumeration::{Enumerations, Objects};
+use crate::enumeration::Enumerations;
 use crate::events::EventQueue;
-use crate::fault::{error, invalid};
-use crate::provider::Provider;
-use crate::registry::Registry;
-use crate::request::{ClassView, InstanceView, OpenOptions, Operation, Request};
-use crate::response::{Batch, Response, Stream};
-use crate::settings::Settings;
-use crate::store::Store;
+use crate::fault::error;
+use crate::request::{ClassView, InstanceView, Operation, Request};
+use crate::response::{Response, Stream};
 use crate::traverse::Existence;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -29,80 +25,6 @@ pub struct Operations {
     core: Rc<Engine>,
     enumerations: RefCell<Enumerations>,
     audit: RefCell<AuditTrail>,
-}
-
-/// Collects providers and associations before the server starts.
-pub struct Builder {
-    catalog: Rc<RefCell<Catalog>>,
-    registry: Registry,
-    events: EventQueue,
-    settings: Settings,
-}
-
-impl Builder {
-    /// A server without providers, over what the store holds.
-    ///
-    /// # Errors
-    /// [`CimError`] when the store cannot be read.
-    pub fn new(settings: Settings, store: Box<dyn Store>) -> Result<Self, CimError> {
-        let catalog = Catalog::new(&settings.namespaces, store, CatalogLimits::default())?;
-        Ok(Builder {
-            catalog: Rc::new(RefCell::new(catalog)),
-            registry: Registry::default(),
-            events: EventQueue::new(settings.max_waiting),
-            settings,
-        })
-    }
-
-    /// Registers the provider of the instances whose creation class this is.
-    #[must_use]
-    pub fn provider(
-        mut self,
-        namespace: impl Into<NamespaceName>,
-        class: impl Into<ClassName>,
-        provider: Rc<dyn Provider>,
-    ) -> Self {
-        self.registry
-            .add_provider(namespace.into(), class.into(), provider);
-        self
-    }
-
-    /// Registers an association.
-    #[must_use]
-    pub fn association(mut self, association: Association) -> Self {
-        self.registry.add_association(association);
-        self
-    }
-
-    /// The catalogue, for providers that show it.
-    pub fn catalog(&self) -> Rc<RefCell<Catalog>> {
-        Rc::clone(&self.catalog)
-    }
-
-    /// The queue that providers raise events in.
-    pub fn events(&self) -> EventQueue {
-        self.events.clone()
-    }
-
-    /// The settings.
-    pub const fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    /// The finished operations layer.
-    pub fn build(self) -> Operations {
-        let audit = AuditTrail::new(self.settings.max_waiting);
-        Operations {
-            core: Rc::new(Engine {
-                catalog: self.catalog,
-                registry: self.registry,
-                events: self.events,
-                settings: self.settings,
-            }),
-            enumerations: RefCell::default(),
-            audit: RefCell::new(audit),
-        }
-    }
 }
 
 impl Operations {
@@ -135,6 +57,16 @@ impl Operations {
     /// The queue of life-cycle events.
     pub fn events(&self) -> &EventQueue {
         &self.core.events
+    }
+
+    /// A new operations layer over finished parts.
+    pub(crate) fn new(engine: Engine) -> Self {
+        let audit = AuditTrail::new(engine.settings.max_waiting);
+        Operations {
+            core: Rc::new(engine),
+            enumerations: RefCell::default(),
+            audit: RefCell::new(audit),
+        }
     }
 
     pub(crate) fn core(&self) -> &Rc<Engine> {
@@ -473,223 +405,6 @@ impl Operations {
         Response::Paths(Box::new(names.into_iter().map(move |name| {
             Ok(ObjectPath::Class(core.class_path(&namespace, &name)))
         })))
-    }
-
-    fn pulled(
-        &self,
-        caller: &Caller,
-        namespace: &NamespaceName,
-        operation: Operation,
-    ) -> Result<Response, CimError> {
-        let batch = match operation {
-            Operation::OpenEnumerateInstances {
-                class,
-                depth,
-                view,
-                open,
-            } => {
-                let core = &self.core;
-                core.require(namespace, &class)?;
-                let stream =
-                    self.filtered(caller, namespace, Some(&class), &open, view, |view| {
-                        core.enumerate(caller, namespace, &class, depth, view)
-                    })?;
-                self.open(caller, namespace, &open, Objects::instances(stream))?
-            }
-            Operation::OpenEnumerateInstancePaths { class, open } => {
-                let core = &self.core;
-                core.require(namespace, &class)?;
-                let stream = self.filtered(
-                    caller,
-                    namespace,
-                    Some(&class),
-                    &open,
-                    no_properties(),
-                    |view| {
-                        core.enumerate(caller, namespace, &class, crate::request::Depth::Deep, view)
-                    },
-                )?;
-                self.open(
-                    caller,
-                    namespace,
-                    &open,
-                    Objects::paths(crate::read::paths_of(stream)),
-                )?
-            }
-            Operation::OpenAssociatorInstances {
-                path,
-                filter,
-                view,
-                open,
-            } => {
-                let source =
-                    self.core
-                        .association_source(caller, namespace, path, Existence::Checked)?;
-                let class = filter.result.clone();
-                let stream =
-                    self.filtered(caller, namespace, class.as_ref(), &open, view, |view| {
-                        self.core.associators(caller, source, filter, view)
-                    })?;
-                self.open(caller, namespace, &open, Objects::instances(stream))?
-            }
-            Operation::OpenAssociatorInstancePaths { path, filter, open } => {
-                let source =
-                    self.core
-                        .association_source(caller, namespace, path, Existence::Checked)?;
-                let class = filter.result.clone();
-                let paths = match self.core.filter(namespace, class.as_ref(), &open)? {
-                    None => self.core.associator_paths(caller, source, filter)?,
-                    Some(query) => {
-                        let stream = self.core.associators(
-                            caller,
-                            source,
-                            filter,
-                            InstanceView::default(),
-                        )?;
-                        crate::read::paths_of(self.core.filtered(
-                            caller,
-                            query,
-                            no_properties(),
-                            stream,
-                        ))
-                    }
-                };
-                self.open(caller, namespace, &open, Objects::paths(paths))?
-            }
-            Operation::OpenReferenceInstances {
-                path,
-                filter,
-                view,
-                open,
-            } => {
-                let stream =
-                    self.opened_references(caller, namespace, path, filter, view, &open)?;
-                self.open(caller, namespace, &open, Objects::instances(stream))?
-            }
-            Operation::OpenReferenceInstancePaths { path, filter, open } => {
-                let stream = self.opened_references(
-                    caller,
-                    namespace,
-                    path,
-                    filter,
-                    no_properties(),
-                    &open,
-                )?;
-                self.open(
-                    caller,
-                    namespace,
-                    &open,
-                    Objects::paths(crate::read::paths_of(stream)),
-                )?
-            }
-            Operation::OpenQueryInstances { open, result_class } => {
-                self.open_query(caller, namespace, &open, result_class)?
-            }
-            Operation::Pull {
-                kind,
-                context,
-                max_objects,
-            } => self.enumerations.borrow_mut().pull(
-                caller,
-                namespace,
-                &self.core.settings,
-                kind,
-                &context,
-                max_objects,
-            )?,
-            Operation::CloseEnumeration { context } => {
-                self.enumerations
-                    .borrow_mut()
-                    .close(caller, namespace, &context)?;
-                return Ok(Response::Void);
-            }
-            Operation::EnumerationCount { context } => {
-                let count = self
-                    .enumerations
-                    .borrow_mut()
-                    .count(caller, namespace, &context)?;
-                return Ok(Response::Count(count));
-            }
-            _ => return Err(unreachable_operation()),
-        };
-        Ok(Response::Batch(batch))
-    }
-
-    fn opened_references(
-        &self,
-        caller: &Caller,
-        namespace: &NamespaceName,
-        path: InstancePath,
-        filter: crate::request::ReferenceFilter,
-        view: InstanceView,
-        open: &OpenOptions,
-    ) -> Result<Stream<Instance>, CimError> {
-        let source = self
-            .core
-            .association_source(caller, namespace, path, Existence::Checked)?;
-        let class = filter.result.clone();
-        self.filtered(caller, namespace, class.as_ref(), open, view, |view| {
-            self.core.references(caller, source, filter, view)
-        })
-    }
-
-    fn open(
-        &self,
-        caller: &Caller,
-        namespace: &NamespaceName,
-        options: &OpenOptions,
-        objects: Objects,
-    ) -> Result<Batch, CimError> {
-        self.enumerations.borrow_mut().open(
-            caller,
-            namespace,
-            &self.core.settings,
-            options,
-            objects,
-        )
-    }
-
-    /// Opens a stream with the filter of the options: unfiltered it has the client's view, filtered it is cut
-    /// to that view behind the filter.
-    fn filtered(
-        &self,
-        caller: &Caller,
-        namespace: &NamespaceName,
-        class: Option<&ClassName>,
-        options: &OpenOptions,
-        view: InstanceView,
-        stream: impl FnOnce(InstanceView) -> Result<Stream<Instance>, CimError>,
-    ) -> Result<Stream<Instance>, CimError> {
-        match self.core.filter(namespace, class, options)? {
-            None => stream(view),
-            Some(filter) => {
-                let full = InstanceView {
-                    class_origin: view.class_origin,
-                    properties: None,
-                };
-                Ok(self.core.filtered(caller, filter, view, stream(full)?))
-            }
-        }
-    }
-
-    fn open_query(
-        &self,
-        caller: &Caller,
-        namespace: &NamespaceName,
-        options: &OpenOptions,
-        result_class: bool,
-    ) -> Result<Batch, CimError> {
-        let (Some(language), Some(text)) = (&options.filter_language, &options.filter) else {
-            return Err(invalid(
-                "OpenQueryInstances needs FilterQueryLanguage and FilterQuery.",
-            ));
-        };
-        let (query, rows) = self.core.query(caller, namespace, language, text)?;
-        let mut batch = self.open(caller, namespace, options, Objects::rows(rows))?;
-        if result_class {
-            batch.result_class = self.core.result_class(namespace, &query).map(Box::new);
-        }
-        Ok(batch)
     }
 }
 

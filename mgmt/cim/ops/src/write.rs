@@ -289,11 +289,9 @@ impl Engine {
                     format_args!("The property {}: {fault}.", declared.name),
                 )
             })?;
-            if declared.embedded.is_some()
-                && matches!(&value, Value::Scalar(scalar) if scalar.as_str() == Some(""))
-            {
-                // Some clients send an empty string for no embedded instance.
-                value = Value::Null(declared.ty);
+            if declared.embedded.is_some() {
+                let element = format_args!("The property {}", declared.name);
+                value = self.read_embedded_value(value, declared.ty, element)?;
             }
             self.normalize_references(namespace, &mut value)?;
             if typed.iter().any(|known| known.name == declared.name) {

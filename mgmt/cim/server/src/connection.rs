@@ -267,7 +267,7 @@ impl Connection {
             clock,
         };
         let method = request.call.method().clone();
-        let is_extrinsic = matches!(request.call, Call::Extrinsic { .. });
+        let kind = job::Kind::of(&request.call);
         let namespace = match &request.call {
             Call::Intrinsic { namespace, .. } => namespace.clone(),
             Call::Extrinsic {
@@ -286,7 +286,7 @@ impl Connection {
             method.as_str(),
             origin,
             result,
-            is_extrinsic,
+            kind,
             server.settings.output,
         );
         let response = ResponseHead::new(200)

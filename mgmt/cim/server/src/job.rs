@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use cim_model::{CimError, CimType, Text, Value};
 use cim_ops::{Batch, BatchObjects, Response, Stream};
 use cim_xml::{
-    Item, Origin, OutParam, ResponseWriter, Returns, SinkError, write_error, write_method_response,
+    Call, Item, Origin, OutParam, ResponseWriter, Returns, SinkError, write_error,
+    write_export_response, write_method_response,
 };
 
 /// What a response is made of.
@@ -13,6 +14,27 @@ pub(crate) struct Job {
     items: Stream<Item>,
     params: Vec<OutParam>,
     writer: Option<ResponseWriter>,
+}
+
+/// What was called, which decides the form of the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An operation.
+    Intrinsic,
+    /// A method of a class.
+    Extrinsic,
+    /// An export method.
+    Export,
+}
+
+impl Kind {
+    pub(crate) const fn of(call: &Call) -> Self {
+        match call {
+            Call::Intrinsic { .. } => Kind::Intrinsic,
+            Call::Extrinsic { .. } => Kind::Extrinsic,
+            Call::Export { .. } => Kind::Export,
+        }
+    }
 }
 
 /// How far a response is.
@@ -38,7 +60,7 @@ pub(crate) fn begin(
     method: &str,
     origin: Origin,
     result: Result<Response, CimError>,
-    is_extrinsic: bool,
+    kind: Kind,
     limit: usize,
 ) -> Begun {
     let mut bytes = Vec::new();
@@ -57,7 +79,10 @@ pub(crate) fn begin(
             let ok = Ok((Some(&result.value), outputs.as_slice()));
             write_method_response(&mut bytes, message_id, method, ok).map(|()| None)
         }
-        Err(error) if is_extrinsic => {
+        Err(error) if kind == Kind::Export => {
+            write_export_response(&mut bytes, message_id, method, Err(&error)).map(|()| None)
+        }
+        Err(error) if kind == Kind::Extrinsic => {
             write_method_response(&mut bytes, message_id, method, Err(&error)).map(|()| None)
         }
         Err(error) => write_error(&mut bytes, message_id, method, &error).map(|()| None),

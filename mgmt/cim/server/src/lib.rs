@@ -36,5 +36,11 @@ pub use password::PasswordHash;
 pub use server::Server;
 pub use settings::ServerSettings;
 
+/// Reads an embedded object that a client has sent as a plain string: XML, escaped or not, without the attribute
+/// that says so. To be given to [`cim_ops::Builder::embedded`].
+pub fn read_embedded(text: &str) -> Option<cim_model::Scalar> {
+    cim_xml::parse_embedded(text).ok()
+}
+
 #[cfg(test)]
 mod tests;

@@ -39,6 +39,9 @@ pub fn build(options: &Options, host: &str) -> Result<Ready, String> {
         profiles = demo.profiles();
         builder = demo.install(builder);
     }
+    builder = builder.embedded(cim_server::read_embedded);
+    let interop_namespace = builder.settings().interop();
+    profiles.push(indications::profile(&identity, interop_namespace));
     builder = interop::install(builder, &identity, profiles);
     // The simulator is for tests, which should not wait half a minute for a second attempt.
     let quick = IndicationSettings {

@@ -2,7 +2,7 @@
 //! CIM_ElementConformsToProfile, which reaches from the Interop namespace into the others.
 
 use crate::association::{Association, End, Link};
-use crate::operations::Builder;
+use crate::builder::Builder;
 use crate::provider::{Context, Provider};
 use crate::request::Argument;
 use crate::response::{MethodResult, Stream};
@@ -124,7 +124,7 @@ pub(super) fn install(
     interop: &NamespaceName,
     profiles: Vec<Profile>,
 ) -> Builder {
-    let list = Rc::new(profiles);
+    let list = Rc::new(with_registration(interop, profiles));
     let namespaces = builder.settings().namespaces.clone();
     let builder = builder
         .provider(
@@ -138,6 +138,28 @@ pub(super) fn install(
     namespaces.into_iter().fold(builder, |builder, namespace| {
         builder.association(conformance(interop, namespace, &list))
     })
+}
+
+/// Adds the profile of registration itself, whose central instances are all registered profiles.
+fn with_registration(interop: &NamespaceName, mut profiles: Vec<Profile>) -> Vec<Profile> {
+    let id = Text::from_static("BH:DSP1033-ProfileRegistration-1.0.0");
+    let mut ids: Vec<Text> = profiles.iter().map(|profile| profile.id.clone()).collect();
+    ids.push(id.clone());
+    profiles.push(Profile {
+        id,
+        name: Text::from_static("Profile Registration"),
+        version: Text::from_static("1.0.0"),
+        references: Vec::new(),
+        central: Vec::from([Central {
+            namespace: interop.clone(),
+            class: ClassName::from_static(CLASS),
+            elements: Rc::new(move |_| {
+                let paths: Vec<_> = ids.iter().map(|id| Ok(path_of(id))).collect();
+                Ok(Box::new(paths.into_iter()))
+            }),
+        }]),
+    });
+    profiles
 }
 
 fn end(role: &'static str, class: &'static str, namespace: &NamespaceName) -> End {
