@@ -189,6 +189,9 @@ impl<V: Vcpu> CpuLoop<V> {
             deadline = deadline.min(start + resident.credit.left());
         }
         host.arm(deadline);
+        if resident.record.shared.is_marked_at_rest() {
+            resident.record.shared.set_at_rest(false);
+        }
         let leave = exit::run(&mut *resident.record, host, &mut self.cpu);
         let used = host.now().since(start);
         resident.run_ticks = resident.run_ticks.saturating_add(used.0);
@@ -205,7 +208,14 @@ impl<V: Vcpu> CpuLoop<V> {
                 }
                 self.queue.enqueue(slot, &mut resident.credit);
             }
-            Leave::Halted | Leave::WaitIo => resident.readiness = Readiness::Waiting,
+            Leave::Halted => {
+                resident.readiness = Readiness::Waiting;
+                let record = &mut *resident.record;
+                if record.rests() {
+                    exit::crash::stop_if_all_rest(record, host);
+                }
+            }
+            Leave::WaitIo => resident.readiness = Readiness::Waiting,
             Leave::Stopped => {
                 resident.readiness = Readiness::Parked;
                 let enlisted = core::mem::take(&mut resident.record.enlisted);

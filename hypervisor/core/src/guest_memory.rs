@@ -8,6 +8,10 @@ use core::fmt;
 use crate::addr::{Gpa, Hpa, HpaRange, PAGE_SIZE};
 use crate::host::Host;
 
+/// The hole: the last gigabyte below 4 GiB.
+const HOLE_START: u64 = 3 << 30;
+const HOLE_END: u64 = 4 << 30;
+
 /// One run of RAM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RamRange {
@@ -36,6 +40,38 @@ pub struct GuestMemory {
 impl GuestMemory {
     /// RAM of these ranges, which do not overlap in either address space.
     pub fn new(ranges: Vec<RamRange>) -> Self {
+        Self { ranges }
+    }
+
+    /// RAM of these pieces of machine memory from address 0 upwards, with the hole below 4 GiB where PCs have their
+    /// devices and interrupt controllers.
+    pub fn with_pc_hole(pieces: impl IntoIterator<Item = HpaRange>) -> Self {
+        let mut ranges = Vec::new();
+        let mut gpa = 0;
+        for piece in pieces {
+            let mut machine = piece;
+            if gpa < HOLE_START && machine.bytes() > HOLE_START - gpa {
+                let border = machine.start.wrapping_add(HOLE_START - gpa);
+                let below = HpaRange {
+                    start: machine.start,
+                    end: border,
+                };
+                ranges.push(RamRange {
+                    gpa: Gpa::new(gpa),
+                    machine: below,
+                });
+                machine.start = border;
+                gpa = HOLE_START;
+            }
+            if gpa == HOLE_START {
+                gpa = HOLE_END;
+            }
+            ranges.push(RamRange {
+                gpa: Gpa::new(gpa),
+                machine,
+            });
+            gpa = gpa.saturating_add(machine.bytes());
+        }
         Self { ranges }
     }
 
@@ -141,6 +177,32 @@ mod tests {
             range(0, 0x20_0000, 0x8000),
             range(0x10_0000, 0x80_0000, 0x1000),
         ])
+    }
+
+    #[test]
+    fn large_memory_goes_around_the_hole_of_the_pc() {
+        const GIB: u64 = 1 << 30;
+        let piece = |start: u64, bytes| HpaRange::new(Hpa::new(start), bytes).unwrap();
+        let layout = |pieces: &[HpaRange]| -> Vec<(u64, u64, u64)> {
+            GuestMemory::with_pc_hole(pieces.iter().copied())
+                .ranges()
+                .iter()
+                .map(|r| (r.gpa.as_u64(), r.machine.start.as_u64(), r.machine.bytes()))
+                .collect()
+        };
+        assert_eq!(layout(&[piece(GIB, 3 * GIB)]), [(0, GIB, 3 * GIB)]);
+        assert_eq!(
+            layout(&[piece(GIB, 3 * GIB), piece(8 * GIB, GIB)]),
+            [(0, GIB, 3 * GIB), (4 * GIB, 8 * GIB, GIB)]
+        );
+        assert_eq!(
+            layout(&[piece(GIB, 2 * GIB), piece(8 * GIB, 4 * GIB)]),
+            [
+                (0, GIB, 2 * GIB),
+                (2 * GIB, 8 * GIB, GIB),
+                (4 * GIB, 9 * GIB, 3 * GIB)
+            ]
+        );
     }
 
     #[test]

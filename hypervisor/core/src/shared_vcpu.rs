@@ -1,7 +1,7 @@
 //! The part of a vCPU that every CPU may touch: its mailbox, its hazard word, where it lives.
 
 use core::sync::atomic::{
-    AtomicU32, AtomicU64,
+    AtomicBool, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 
@@ -40,6 +40,8 @@ pub struct SharedVcpu {
     exits: AtomicU64,
     /// TSC ticks spent for the vCPU so far, stored by the owner now and then.
     run_ticks: AtomicU64,
+    /// Only a signal from outside of the partition can make it run again; stored by the owner.
+    at_rest: AtomicBool,
     /// Interrupts and signals from others.
     pub mailbox: Mailbox,
     /// Its id.
@@ -64,6 +66,7 @@ impl SharedVcpu {
             identity: AtomicU64::new(MODE_NONE),
             exits: AtomicU64::new(0),
             run_ticks: AtomicU64::new(0),
+            at_rest: AtomicBool::new(false),
             mailbox: Mailbox::new(),
             id,
             apic_id,
@@ -128,6 +131,22 @@ impl SharedVcpu {
             }
         };
         self.identity.store(packed, Relaxed);
+    }
+
+    /// Whether nothing inside of the partition can make the vCPU run again, as its owner last said, and nothing waits for it.
+    pub fn is_at_rest(&self) -> bool {
+        self.at_rest.load(SeqCst) && self.is_quiet()
+    }
+
+    /// The mark alone.
+    #[inline]
+    pub fn is_marked_at_rest(&self) -> bool {
+        self.at_rest.load(Relaxed)
+    }
+
+    /// Says whether nothing inside of the partition can make the vCPU run again.
+    pub fn set_at_rest(&self, at_rest: bool) {
+        self.at_rest.store(at_rest, SeqCst);
     }
 
     /// Exits and TSC ticks as last published.

@@ -41,6 +41,9 @@ pub enum Activity {
     WaitForStartUp,
 }
 
+/// RFLAGS.IF.
+const RFLAGS_IF: u64 = 1 << 9;
+
 /// A request that the management partition has not answered yet.
 #[derive(Clone, Copy, Debug)]
 pub struct PendingIo {
@@ -55,8 +58,17 @@ pub struct PendingIo {
 pub enum PendingAccess {
     /// IN or OUT: the instruction is done once the value is in the accumulator.
     Port(PortAccess),
-    /// A memory access of an instruction that is emulated again with this answer.
+    /// An access of an instruction that is emulated again with this answer.
+    Emulated(Emulated),
+}
+
+/// Why an instruction is emulated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Emulated {
+    /// It met a device's memory.
     Memory,
+    /// It is the INS or OUTS of this access.
+    StringPort(PortAccess),
 }
 
 /// The vCPU's record. What every exit touches comes first.
@@ -150,6 +162,17 @@ impl<V: Vcpu> VcpuRecord<V> {
     #[inline(always)]
     pub fn can_go_on(&self) -> bool {
         self.activity == Activity::Running && self.shared.is_quiet()
+    }
+
+    /// Whether nothing of its own making can end its halt: it waits for a start-up IPI, or halted with interrupts off.
+    pub fn rests(&self) -> bool {
+        match self.activity {
+            Activity::Running => false,
+            Activity::WaitForStartUp => true,
+            Activity::Halted => {
+                self.hw.system().rflags & RFLAGS_IF == 0 && !self.work.contains(Work::NMI)
+            }
+        }
     }
 
     /// Total exits.

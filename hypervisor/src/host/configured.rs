@@ -194,14 +194,13 @@ fn prepare_one(
     Ok(partition)
 }
 
-/// The partition's RAM: for management identity-mapped and in one piece, else from address 0 on.
+/// The partition's RAM: for management identity-mapped and in one piece, else as a PC has it.
 fn memory(
     frames: &mut FrameAllocator<'static>,
     id: PartitionId,
     config: &PartitionConfig,
 ) -> Result<GuestMemory, ResourceError> {
     let owner = Owner::Partition(id);
-    let mut ranges = Vec::new();
     if config.role == Role::Management {
         let machine = frames.allocate_contiguous(
             owner,
@@ -210,18 +209,14 @@ fn memory(
             Some(bulkhead_core::addr::Hpa::new(DMA_LIMIT)),
             Placement::Anywhere,
         )?;
-        ranges.push(RamRange {
-            gpa: Gpa::new(machine.start.as_u64()),
-            machine,
-        });
-    } else {
-        let mut gpa = Gpa::new(0);
-        frames.allocate(owner, config.memory, Placement::Anywhere, |machine| {
-            ranges.push(RamRange { gpa, machine });
-            gpa = gpa.wrapping_add(machine.bytes());
-        })?;
+        let gpa = Gpa::new(machine.start.as_u64());
+        return Ok(GuestMemory::new(alloc::vec![RamRange { gpa, machine }]));
     }
-    Ok(GuestMemory::new(ranges))
+    let mut pieces = Vec::new();
+    frames.allocate(owner, config.memory, Placement::Anywhere, |piece| {
+        pieces.push(piece)
+    })?;
+    Ok(GuestMemory::with_pc_hole(pieces))
 }
 
 /// Nested tables that map all of the RAM.

@@ -48,3 +48,16 @@ pub fn stop<V: Vcpu, H: Host>(
     vcpu.partition.crash(record);
     ControlFlow::Break(Leave::Stopped)
 }
+
+/// The vCPU has come to rest: where all others have as well, the partition is dead, and says so.
+///
+/// Two vCPUs that come to rest at once each see the other's mark (sequentially consistent), so that one of them finds all at
+/// rest; the first record counts.
+pub fn stop_if_all_rest<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
+    vcpu.shared.set_at_rest(true);
+    let all = vcpu.partition.vcpus.iter().all(|other| other.is_at_rest());
+    if all {
+        let _ = stop(vcpu, host, StopCause::DeadHalt, None);
+        let _ = crate::lifecycle::wake_all(&vcpu.partition, host);
+    }
+}

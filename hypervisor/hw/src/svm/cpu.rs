@@ -20,6 +20,8 @@ const VM_HSAVE_PA: u32 = 0xc001_0117;
 /// What a physical CPU keeps for its vCPUs.
 pub struct SvmCpu {
     pub(super) tags: TagPool,
+    /// The CPU can forget what branches did before (CPUID 8000_0008h EBX bit 12).
+    pub(super) has_ibpb: bool,
     /// Where VMRUN puts the host's state.
     _host_save: Box<Page>,
     /// The host's FS, GS, TR, LDTR and SYSCALL state for VMLOAD.
@@ -58,6 +60,7 @@ impl SvmCpu {
         }
         Ok(Self {
             tags,
+            has_ibpb: __cpuid(0x8000_0008).ebx & 1 << 12 != 0,
             _host_save: host_save,
             host_vmcb,
         })

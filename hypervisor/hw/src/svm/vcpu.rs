@@ -25,6 +25,8 @@ use super::pages::{physical_of, zeroed_box};
 use super::permission_map::PermissionMaps;
 use super::vmcb::{Event, EventKind, Intercepts, TlbControl};
 
+/// MSR PRED_CMD; bit 0 is the indirect branch prediction barrier.
+const PRED_CMD: u32 = 0x49;
 /// RFLAGS.IF.
 const RFLAGS_IF: u64 = 1 << 9;
 /// The bit of CR8 in the control-write intercepts.
@@ -218,6 +220,11 @@ impl Vcpu for SvmVcpu {
     }
 
     fn activate(&mut self, cpu: &mut SvmCpu, root: Hpa, epoch: u64) {
+        if cpu.has_ibpb {
+            // What another vCPU's branches taught the predictors must not steer this one's.
+            // SAFETY: CPUID says that PRED_CMD has the bit.
+            unsafe { instructions::wrmsr(PRED_CMD, 1) };
+        }
         self.block.vmcb.set_dirty();
         self.block.vmcb.set_nested_root(root);
         self.take_tag(cpu, epoch);
