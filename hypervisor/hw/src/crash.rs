@@ -1,9 +1,12 @@
 //! The end of the hypervisor: a crash record on the console, every CPU halted in order.
 
+mod calls;
 mod decode;
 
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
+
+use calls::Calls;
 
 use crate::shutdown::{self, ExitCode};
 use crate::{apic, console, log, registers};
@@ -73,17 +76,19 @@ pub(crate) fn exception(frame: &Frame) -> ! {
     end(
         format_args!("{cause} at {:#x}", frame.rip),
         format_args!(
-            "{frame}bulkhead:  CR0 {:016x} CR2 {fault_address:016x} CR3 {:016x} CR4 {:016x}\n",
+            "{frame}bulkhead:  CR0 {:016x} CR2 {fault_address:016x} CR3 {:016x} CR4 {:016x}\n{}",
             registers::cr0(),
             registers::cr3().as_u64(),
             registers::cr4(),
+            Calls { rsp: frame.rsp },
         ),
     )
 }
 
 /// Ends with the record of a bug that the code itself noticed.
 pub fn bug(what: fmt::Arguments<'_>) -> ! {
-    end(what, format_args!(""))
+    let rsp = registers::stack_pointer();
+    end(what, format_args!("{}", Calls { rsp }))
 }
 
 fn end(what: fmt::Arguments<'_>, details: fmt::Arguments<'_>) -> ! {

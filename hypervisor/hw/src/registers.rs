@@ -73,6 +73,14 @@ pub fn rflags() -> u64 {
     value
 }
 
+/// The stack pointer, near enough: that of the caller or of this function.
+pub fn stack_pointer() -> u64 {
+    let value;
+    // SAFETY: copies a register.
+    unsafe { asm!("mov {}, rsp", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
 /// Drops the translation of one page on this CPU.
 #[inline]
 pub fn flush_page(page: Hva) {

@@ -1,5 +1,7 @@
 //! Start of the further CPUs (SDM 3A 9.4.4): INIT, start-up, and the wait for their arrival.
 
+mod clocks;
+
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use bulkhead_boot::{MemoryKind, MemoryRegion, PhysicalBytes};
@@ -10,7 +12,7 @@ use bulkhead_core::time::{Hertz, Ticks};
 use crate::layout::Stack;
 use crate::percpu::PerCpu;
 use crate::space::SpaceError;
-use crate::{apic, registers, space};
+use crate::{apic, registers, space, warn};
 
 /// What the entry code offers for further CPUs.
 #[derive(Clone, Copy, Debug)]
@@ -131,11 +133,18 @@ pub unsafe fn start(
     );
     // The stack is the ticket that a CPU takes: Release, so that it finds the other words set.
     stack.store(Stack::MAIN.top(cpu).as_u64(), Ordering::Release);
+    clocks::begin();
+    let mut behind = Ticks(0);
+    let mut is_online = || {
+        behind = behind.max(clocks::behind());
+        block.online.load(Ordering::Acquire)
+    };
     for patience in [milliseconds(20, tsc), milliseconds(1000, tsc)] {
         // SAFETY: the target waits for start-up, and the page is filled. A CPU that runs already ignores the second start-up.
         unsafe { apic::send_startup(apic, page.0) };
         // Pairs with the release in `arrived`.
-        if wait(patience, || block.online.load(Ordering::Acquire)) {
+        if wait(patience, &mut is_online) {
+            report(behind, CpuId(0));
             return Ok(block);
         }
     }
@@ -150,13 +159,26 @@ pub unsafe fn start(
     Err(StartError::NoAnswer)
 }
 
-/// Tells the boot CPU that the CPU of `block` is ready.
+/// Tells the boot CPU that the CPU of `block`, on which this runs, is ready. On a further CPU the
+/// clocks are compared first: the boot CPU is in [`start`] then.
 pub fn arrived(block: &PerCpu) {
+    if block.cpu != CpuId(0) {
+        report(clocks::compare(), block.cpu);
+    }
     block.online.store(true, Ordering::Release);
 }
 
+/// Warns where a CPU's clock is behind. RDTSC is not ordered with loads, and may be early by a few
+/// hundred ticks of instructions in flight.
+fn report(behind: Ticks, cpu: CpuId) {
+    const IN_FLIGHT: Ticks = Ticks(500);
+    if behind > IN_FLIGHT {
+        warn!("the TSC of CPU {cpu} is {} ticks behind", behind.0);
+    }
+}
+
 /// Spins until `done` or until `patience` has passed; whether `done`.
-fn wait(patience: Ticks, done: impl Fn() -> bool) -> bool {
+fn wait(patience: Ticks, mut done: impl FnMut() -> bool) -> bool {
     let end = registers::tsc() + patience;
     while registers::tsc() < end {
         if done() {

@@ -28,6 +28,8 @@ pub type SpaceError = MapError<Hva>;
 
 static SPACE: Mutex<Option<PageTable<LongMode<Hva>>>> = Mutex::new(None);
 static ROOT: AtomicU64 = AtomicU64::new(0);
+/// Where the image's code starts and ends.
+static CODE: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 /// Where the next device goes.
 static NEXT_DEVICE: Mutex<u64> = Mutex::new(DEVICES);
 
@@ -63,6 +65,11 @@ pub fn build(
     let format = LongMode::new(UserBit::ByPermission, gigabytes, features.physical_bits);
     let mut table = PageTable::new(format, &mut Tables)?;
     for part in image {
+        if part.permissions == Permissions::RX {
+            let [start, end] = &CODE;
+            start.store(part.start.as_u64(), Ordering::Relaxed);
+            end.store(part.end.as_u64(), Ordering::Relaxed);
+        }
         let bytes = part.end.as_u64().saturating_sub(part.start.as_u64());
         let physical = part.start.as_u64().wrapping_sub(layout::IMAGE_BASE);
         table.map(
@@ -78,6 +85,12 @@ pub fn build(
     *SPACE.lock() = Some(table);
     // SAFETY: the foundation is the pool's own memory.
     unsafe { map_direct(foundation) }
+}
+
+/// The addresses of the image's code; empty before [`build`].
+pub fn code() -> core::ops::Range<u64> {
+    let [start, end] = &CODE;
+    start.load(Ordering::Relaxed)..end.load(Ordering::Relaxed)
 }
 
 /// The root of the tables, for CR3.
