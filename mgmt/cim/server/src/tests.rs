@@ -1,1 +1,6 @@
-//! The server over requests as clients send them.
+//! The server over bytes as clients send them.
+
+mod access;
+mod lab;
+mod protocol;
+mod streams;
