@@ -57,7 +57,7 @@ pub fn dispatch<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flo
     };
     if call == Number::Stop {
         return match stop_reason(arguments.rdi) {
-            Some(StopReason::Done) => lifecycle::end_cleanly(vcpu),
+            Some(StopReason::Done) => lifecycle::end_cleanly(vcpu, host),
             Some(StopReason::Failed) => lifecycle::report_failure(vcpu, host),
             Some(StopReason::Restart) => lifecycle::ask_for_restart(vcpu, host),
             None => answer(vcpu, Err(Status::BadArgument)),

@@ -35,8 +35,10 @@ impl fmt::Display for StartError {
 }
 
 /// The guest is done.
-pub fn end_cleanly<V: Vcpu>(vcpu: &mut VcpuRecord<V>) -> Flow {
+pub fn end_cleanly<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
     vcpu.partition.stop(PartitionState::Stopped);
+    // The others may sleep on other CPUs: each has to see that it is over.
+    let _ = wake_all(&vcpu.partition, host);
     ControlFlow::Break(Leave::Stopped)
 }
 
@@ -46,10 +48,9 @@ pub fn report_failure<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) 
 }
 
 /// The guest wants to be started again: by hypercall or by a reset port.
-pub fn ask_for_restart<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, _host: &mut H) -> Flow {
+pub fn ask_for_restart<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
     vcpu.partition.want_restart();
-    vcpu.partition.stop(PartitionState::Stopped);
-    ControlFlow::Break(Leave::Stopped)
+    end_cleanly(vcpu, host)
 }
 
 /// Makes the owners of all vCPUs look at their hazards.

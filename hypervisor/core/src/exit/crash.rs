@@ -9,6 +9,7 @@ use crate::exit::{Flow, Leave};
 use crate::fault::StopCause;
 use crate::host::Host;
 use crate::instruction_fetch;
+use crate::lifecycle;
 use crate::vcpu::{Gpr, Vcpu};
 use crate::vcpu_record::VcpuRecord;
 
@@ -46,6 +47,8 @@ pub fn stop<V: Vcpu, H: Host>(
         }
     }
     vcpu.partition.crash(record);
+    // The others may sleep on other CPUs: each has to see that it is over.
+    let _ = lifecycle::wake_all(&vcpu.partition, host);
     ControlFlow::Break(Leave::Stopped)
 }
 
@@ -58,6 +61,5 @@ pub fn stop_if_all_rest<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H
     let all = vcpu.partition.vcpus.iter().all(|other| other.is_at_rest());
     if all {
         let _ = stop(vcpu, host, StopCause::DeadHalt, None);
-        let _ = crate::lifecycle::wake_all(&vcpu.partition, host);
     }
 }

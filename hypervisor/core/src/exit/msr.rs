@@ -39,6 +39,8 @@ pub fn write<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
                 return RESUME;
             }
         }
+        // Before the write, or the task priority as it was at the last look would overwrite the guest's.
+        sync_from_cr8(vcpu);
         return match vcpu.apic.write_msr(msr, value, host.now()) {
             Ok(effect) => {
                 vcpu.hw.complete(next);
