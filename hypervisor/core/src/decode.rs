@@ -12,6 +12,7 @@ mod cursor;
 mod emulate;
 mod intercepted;
 mod opcodes;
+mod port_strings;
 mod prefixes;
 mod strings;
 
@@ -21,6 +22,7 @@ mod tests;
 pub use emulate::{Machine, Progress, emulate};
 pub use intercepted::{Intercepted, intercept_length, intercepted};
 pub use opcodes::decode;
+pub use port_strings::{PortMachine, emulate_port};
 
 use crate::vcpu::{Gpr, SystemState};
 
@@ -178,7 +180,7 @@ pub enum Operation {
     Pop,
     /// MOVS, STOS, LODS, CMPS, SCAS.
     String(StringOperation),
-    /// INS: the port access is the caller's part.
+    /// INS: for [`emulate_port`].
     Ins,
     /// OUTS, likewise.
     Outs,

@@ -8,10 +8,14 @@ mod attend;
 mod control;
 pub(crate) mod crash;
 pub(crate) mod deliver;
+mod emulation;
 mod fault;
 mod length;
 mod msr;
 mod port;
+mod string_port;
+#[cfg(test)]
+mod tests;
 
 use core::ops::ControlFlow;
 

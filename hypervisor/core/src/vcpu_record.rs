@@ -3,6 +3,9 @@
 //! Owned by one CPU's run queue; nobody else has a reference, so nothing here needs a lock.
 
 use alloc::sync::Arc;
+use core::sync::atomic::Ordering::Relaxed;
+
+use bulkhead_abi::io::STATE_FREE;
 
 use crate::doorbell::DoorbellTable;
 use crate::host::SharedPage;
@@ -11,6 +14,7 @@ use crate::local_apic::LocalApic;
 use crate::msr::Bank;
 use crate::partition::Partition;
 use crate::shared_vcpu::SharedVcpu;
+use crate::time::Instant;
 use crate::vcpu::{Exit, PortAccess, Vcpu};
 
 bitflags::bitflags! {
@@ -27,6 +31,8 @@ bitflags::bitflags! {
         const NMI = 8;
         /// The 8259A asserts its output.
         const EXT_INT = 16;
+        /// What needs a look before the next entry. The other bits wait for an event to come, however long.
+        const NOW = Self::EVENT.bits() | Self::TAG.bits() | Self::YIELD.bits();
     }
 }
 
@@ -131,10 +137,11 @@ impl<V: Vcpu> VcpuRecord<V> {
     pub fn reset(&mut self) {
         self.apic.power_up_reset();
         self.bank.reset();
-        self.shared.mailbox.clear();
+        self.hw.set_tsc_offset(0);
+        self.apic.set_tsc_offset(0, Instant(0));
+        // The mailbox stays: what came since the partition was started is for this life.
         self.work = Work::TAG;
-        self.pending_io = None;
-        self.io_log.clear();
+        self.drop_request();
         self.activity = Activity::WaitForStartUp;
         if self.id() == VcpuId(0)
             && let Some(start) = self.partition.start()
@@ -147,6 +154,17 @@ impl<V: Vcpu> VcpuRecord<V> {
         self.doorbells = self.partition.io.lock().doorbells.clone();
     }
 
+    /// Nobody waits for the answer to the request any more, nor for the rest of its instruction.
+    pub fn drop_request(&mut self) {
+        if let Some(pending) = self.pending_io.take()
+            && let Some(state) = pending.page.get(usize::from(self.id().0) * 8)
+        {
+            // Relaxed: a late answer is refused from now on, or finds no request.
+            state.store(u64::from(STATE_FREE), Relaxed);
+        }
+        self.io_log.clear();
+    }
+
     /// Its id.
     pub fn id(&self) -> VcpuId {
         self.shared.id
@@ -155,13 +173,25 @@ impl<V: Vcpu> VcpuRecord<V> {
     /// Whether something must be looked at before the next entry.
     #[inline(always)]
     pub fn has_work(&self) -> bool {
-        !self.work.is_empty() || !self.shared.is_quiet()
+        self.work.intersects(Work::NOW) || !self.shared.is_quiet()
     }
 
-    /// Whether nobody else wants something of the vCPU, and it runs.
+    /// Whether nobody else wants something of the vCPU, and it may be entered.
     #[inline(always)]
     pub fn can_go_on(&self) -> bool {
-        self.activity == Activity::Running && self.shared.is_quiet()
+        self.may_run() && self.activity == Activity::Running && self.shared.is_quiet()
+    }
+
+    /// Whether it takes events at all: its partition runs, and it waits for no answer.
+    #[inline(always)]
+    fn may_run(&self) -> bool {
+        self.enlisted && self.pending_io.is_none()
+    }
+
+    /// Whether a sleeping vCPU has a reason to be looked at: others want something, or an event can end its halt.
+    pub fn should_wake(&self) -> bool {
+        let waits_for_event = self.may_run() && self.activity != Activity::WaitForStartUp;
+        !self.shared.is_quiet() || waits_for_event && self.work.contains(Work::EVENT)
     }
 
     /// Whether nothing of its own making can end its halt: it waits for a start-up IPI, or halted with interrupts off.

@@ -27,9 +27,7 @@ pub(super) fn run<M: Machine>(
         if instruction.repeat == Repeat::Once {
             return Ok(Progress::Done);
         }
-        let count = counter(machine).wrapping_sub(1);
-        let merged = merge(machine.register(Gpr::Rcx), count, address_width);
-        machine.set_register(Gpr::Rcx, merged);
+        let count = count_down(machine, address_width);
         let compares = matches!(operation, StringOperation::Cmps | StringOperation::Scas);
         let equal = machine.flags() & ZF != 0;
         let ended = count == 0
@@ -72,11 +70,6 @@ fn once<M: Machine>(
         offset(machine, Gpr::Rdi),
     );
     let flags = machine.flags();
-    let step = if flags & DF == 0 {
-        u64::from(width.bytes())
-    } else {
-        0u64.wrapping_sub(u64::from(width.bytes()))
-    };
     let accumulator = machine.register(Gpr::Rax);
     let (uses_source, uses_destination) = match operation {
         StringOperation::Movs => {
@@ -107,12 +100,37 @@ fn once<M: Machine>(
     };
     for (register, used) in [(Gpr::Rsi, uses_source), (Gpr::Rdi, uses_destination)] {
         if used {
-            let old = machine.register(register);
-            let moved = merge(old, old.wrapping_add(step), address_width);
-            machine.set_register(register, moved);
+            advance(machine, register, width, address_width, flags);
         }
     }
     Ok(())
+}
+
+/// Moves RSI or RDI to the next operand, in the direction that DF says.
+pub(super) fn advance<M: Machine>(
+    machine: &mut M,
+    register: Gpr,
+    width: Width,
+    address_width: Width,
+    flags: u64,
+) {
+    let bytes = u64::from(width.bytes());
+    let step = if flags & DF == 0 {
+        bytes
+    } else {
+        0u64.wrapping_sub(bytes)
+    };
+    let old = machine.register(register);
+    let moved = merge(old, old.wrapping_add(step), address_width);
+    machine.set_register(register, moved);
+}
+
+/// Counts an iteration of a repeated instruction in RCX; what is left.
+pub(super) fn count_down<M: Machine>(machine: &mut M, address_width: Width) -> u64 {
+    let old = machine.register(Gpr::Rcx);
+    let count = (old & address_width.mask()).wrapping_sub(1);
+    machine.set_register(Gpr::Rcx, merge(old, count, address_width));
+    count
 }
 
 fn compare<M: Machine>(machine: &mut M, a: u64, b: u64, width: Width, flags: u64) {

@@ -5,6 +5,7 @@ mod execution;
 mod fake;
 mod intercepts;
 mod oracle;
+mod port_strings;
 
 // Status flags, and the direction flag.
 const CF: u64 = 1;

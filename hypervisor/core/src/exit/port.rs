@@ -1,4 +1,4 @@
-//! IN and OUT.
+//! IN and OUT, and the way to the devices that INS and OUTS share.
 
 use core::ops::ControlFlow;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -6,8 +6,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use bulkhead_abi::io::{DIRECTION_READ, DIRECTION_WRITE, STATE_FREE, STATE_PENDING, Space};
 
 use crate::exit::deliver::{self, Woken, wake};
-use crate::exit::{Flow, Leave, RESUME, crash, fault};
-use crate::fault::StopCause;
+use crate::exit::{Flow, Leave, RESUME, emulation, string_port};
 use crate::host::Host;
 use crate::line::Line;
 use crate::local_apic::Trigger;
@@ -17,14 +16,14 @@ use crate::vcpu::{Direction, Gpr, PortAccess, PortForm, Vcpu};
 use crate::vcpu_record::{PendingAccess, PendingIo, VcpuRecord, Work};
 
 /// The port of POST codes, which operating systems also write to wait a microsecond.
-const POST_PORT: u16 = 0x80;
+pub(super) const POST_PORT: u16 = 0x80;
 
 /// A port access.
 #[inline(always)]
 pub fn port<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, access: PortAccess) -> Flow {
     let next = vcpu.hw.next_rip_of_port();
     if access.form == PortForm::String {
-        return crash::stop(vcpu, host, StopCause::CannotEmulate, None);
+        return string_port::string_port(vcpu, host, access);
     }
     if access.port == POST_PORT && access.direction == Direction::Write {
         vcpu.hw.complete(next);
@@ -32,22 +31,22 @@ pub fn port<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, access: Po
     }
     if access.port == bulkhead_abi::DEBUG_PORT && access.direction == Direction::Write {
         vcpu.hw.complete(next);
-        return print(vcpu, host);
+        let byte = vcpu.hw.gpr(Gpr::Rax) as u8;
+        print(vcpu, host, byte);
+        return RESUME;
     }
     emulated(vcpu, host, access, next)
 }
 
 /// A byte for the console.
 #[inline(never)]
-fn print<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
-    let byte = vcpu.hw.gpr(Gpr::Rax) as u8;
+pub(super) fn print<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, byte: u8) {
     let mut line = vcpu.partition.line.lock();
     if line.push(byte) == Line::Complete {
         host.print(&vcpu.partition.name, line.take());
         // The run loop writes it to the console.
         vcpu.work |= Work::YIELD;
     }
-    RESUME
 }
 
 /// A port of a device: the hypervisor's own, a doorbell, or the management partition's.
@@ -59,6 +58,41 @@ fn emulated<V: Vcpu, H: Host>(
     next: u64,
 ) -> Flow {
     let value = (vcpu.hw.gpr(Gpr::Rax) as u32) & mask(access.size);
+    match reach(vcpu, host, access, value, PendingAccess::Port(access)) {
+        Reached::Answered(value) => {
+            finish(vcpu, access, value, next);
+            RESUME
+        }
+        Reached::Waiting(flow) => {
+            vcpu.hw.complete(next);
+            flow
+        }
+        Reached::Reset => {
+            vcpu.hw.complete(next);
+            crate::lifecycle::ask_for_restart(vcpu, host)
+        }
+    }
+}
+
+/// What came of a port access.
+pub(super) enum Reached {
+    /// Done; for reads with this value.
+    Answered(u32),
+    /// The management partition will answer.
+    Waiting(Flow),
+    /// The guest resets its machine.
+    Reset,
+}
+
+/// Lets whoever has the port see the access; `value` is what is written.
+#[inline]
+pub(super) fn reach<V: Vcpu, H: Host>(
+    vcpu: &mut VcpuRecord<V>,
+    host: &mut H,
+    access: PortAccess,
+    value: u32,
+    pending: PendingAccess,
+) -> Reached {
     let partition = vcpu.partition.clone();
     let answer = partition
         .devices
@@ -66,13 +100,10 @@ fn emulated<V: Vcpu, H: Host>(
         .port(access, value, &partition, host);
     match answer {
         PortAnswer::Done { value, woken } => {
-            finish(vcpu, access, value, next);
-            return deliver::note(vcpu, woken);
+            let _ = deliver::note(vcpu, woken);
+            return Reached::Answered(value);
         }
-        PortAnswer::Reset => {
-            vcpu.hw.complete(next);
-            return crate::lifecycle::ask_for_restart(vcpu, host);
-        }
+        PortAnswer::Reset => return Reached::Reset,
         PortAnswer::NotMine => {}
     }
     if access.direction == Direction::Write {
@@ -83,8 +114,8 @@ fn emulated<V: Vcpu, H: Host>(
             u64::from(value),
         );
         if let Some(event) = bell {
-            vcpu.hw.complete(next);
-            return raise_event(vcpu, host, event);
+            let _ = raise_event(vcpu, host, event);
+            return Reached::Answered(0);
         }
     }
     let request = Request {
@@ -94,16 +125,10 @@ fn emulated<V: Vcpu, H: Host>(
         address: u64::from(access.port),
         data: u64::from(value),
     };
-    match send_request(vcpu, host, &request, PendingAccess::Port(access)) {
-        Some(flow) => {
-            vcpu.hw.complete(next);
-            flow
-        }
-        None => {
-            // Nobody is there: as on a bus without a device, reads give ones and writes vanish.
-            finish(vcpu, access, u32::MAX, next);
-            RESUME
-        }
+    match send_request(vcpu, host, &request, pending) {
+        Some(flow) => Reached::Waiting(flow),
+        // Nobody is there: as on a bus without a device, reads give ones and writes vanish.
+        None => Reached::Answered(u32::MAX),
     }
 }
 
@@ -213,7 +238,7 @@ pub fn finish_request<V: Vcpu, H: Host>(
             set_accumulator(vcpu, access.size, data as u32);
         }
         PendingAccess::Port(_) => {}
-        PendingAccess::Memory => return fault::go_on(vcpu, host, data),
+        PendingAccess::Emulated(cause) => return emulation::go_on(vcpu, host, cause, data),
     }
     RESUME
 }
