@@ -108,7 +108,8 @@ fn run(start: &Start<'_>) -> ! {
         }
         None => report!("no interrupt vector is left for events"),
     }
-    if let Some(after) = options.crash_after {
+    // Once: a test wants to see what the restarted partition does.
+    if let Some(after) = options.crash_after.filter(|_| start.restarts == 0) {
         root.spawner().spawn(crash(root.clone(), after));
     }
     root.run(executor, &vectors)

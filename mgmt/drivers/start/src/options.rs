@@ -9,7 +9,7 @@ use core::time::Duration;
 pub struct Options {
     /// `ip=`: the address plan, not yet parsed.
     pub ip: Option<String>,
-    /// `crash=after:SECONDS`: panic on purpose so long after the start; a test's means to see the restart.
+    /// `crash=after:SECONDS`: panic on purpose so long after the first start; a test's means to see the restart.
     pub crash_after: Option<Duration>,
     /// Words that are not understood.
     pub unknown: Vec<String>,

@@ -23,6 +23,10 @@ use crate::records::KeptRecords;
 /// Name of the blob with the server's own name.
 const NAME: &str = "mgmt/name";
 
+/// Largest request. All connections together must not exhaust the partition's memory, and a request is collected whole
+/// before it is parsed.
+const MAX_BODY: u64 = 1 << 20;
+
 /// What a server is made with.
 pub struct WbemConfig<'a> {
     /// Where everything is kept.
@@ -103,11 +107,13 @@ impl Wbem {
         let accounts = Box::new(KeptAccounts(keeper.clone()));
         let (accounts, first) = Accounts::open(accounts, None, entropy)
             .map_err(|error| WbemError::Accounts(error.to_string()))?;
+        let mut settings = ServerSettings::default();
+        settings.http.body = MAX_BODY;
         let server = Server {
             operations: builder.build(),
             indications: Some(indications),
             accounts,
-            settings: ServerSettings::default(),
+            settings,
             host: name.to_string().into(),
             greeting: greeting.into(),
         };
