@@ -177,7 +177,7 @@ fn start_info(
     info.reserved_start = reserved.as_u64();
     info.tsc_hz = facts.tsc_hz;
     info.apic_timer_hz = facts.apic_timer_hz;
-    info.restarts = partition.restarts();
+    info.restarts = partition.starts();
     info.boot_time = facts.boot_time;
     if management {
         info.ecam_base = facts.ecam_base;

@@ -3,6 +3,9 @@
 //! Each CPU owns its vCPUs; others reach them through mailboxes, hazards and the CPU's inbox, and then kick the CPU. So there is no
 //! lock around anything that runs, and what others did is seen at the next pass.
 
+#[cfg(test)]
+mod tests;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Relaxed;
@@ -115,6 +118,9 @@ impl<V: Vcpu> CpuLoop<V> {
     fn expire<H: Host>(&mut self, host: &mut H) {
         let now = host.now();
         for resident in &mut self.residents {
+            if resident.readiness == Readiness::Parked {
+                continue;
+            }
             let record = &mut resident.record;
             if record.apic.deadline() <= now {
                 record.apic.expire(now);
@@ -151,10 +157,7 @@ impl<V: Vcpu> CpuLoop<V> {
     /// Queues those for whom something has come.
     fn wake_waiting(&mut self) {
         for (index, resident) in self.residents.iter_mut().enumerate() {
-            if resident.readiness != Readiness::Ready
-                && (!resident.record.shared.is_quiet()
-                    || resident.record.work.contains(Work::EVENT))
-            {
+            if resident.readiness != Readiness::Ready && resident.record.should_wake() {
                 resident.readiness = Readiness::Ready;
                 self.queue.enqueue(Slot(index), &mut resident.credit);
             }

@@ -19,6 +19,8 @@ pub mod doorbell;
 pub mod elf_image;
 pub mod event_page;
 pub mod exit;
+#[cfg(test)]
+pub(crate) mod fakes;
 pub mod fault;
 pub mod frames;
 pub mod guest_memory;

@@ -14,7 +14,7 @@ use crate::exit::deliver::{Woken, wake};
 use crate::exit::{Flow, Leave, crash};
 use crate::fault::StopCause;
 use crate::host::{Host, MachineEnd};
-use crate::local_apic::Trigger;
+use crate::local_apic::{Identity, IdentityMode, Trigger};
 use crate::machine::WhenDone;
 use crate::partition::Partition;
 use crate::shared_vcpu::Hazard;
@@ -26,11 +26,19 @@ const MAX_RESTARTS: u32 = 100;
 
 /// The partition cannot be started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct StartError(pub BootError);
+pub enum StartError {
+    /// It runs, or somebody else starts or ends it just now.
+    Busy,
+    /// Its image cannot be loaded.
+    Boot(BootError),
+}
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        match self {
+            StartError::Busy => f.write_str("it runs, or is about to start or to end"),
+            StartError::Boot(error) => error.fmt(f),
+        }
     }
 }
 
@@ -49,8 +57,12 @@ pub fn report_failure<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) 
 
 /// The guest wants to be started again: by hypercall or by a reset port.
 pub fn ask_for_restart<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
-    vcpu.partition.want_restart();
-    end_cleanly(vcpu, host)
+    // Whoever stopped it first decides what comes then; it ends only after this vCPU has left.
+    if vcpu.partition.stop(PartitionState::Stopped) {
+        vcpu.partition.want_restart();
+    }
+    let _ = wake_all(&vcpu.partition, host);
+    ControlFlow::Break(Leave::Stopped)
 }
 
 /// Makes the owners of all vCPUs look at their hazards.
@@ -78,9 +90,28 @@ pub fn start<H: Host>(partition: &Partition, host: &mut H) -> Result<Woken, Star
 /// # Errors
 /// The image cannot be loaded; the partition stays as it is.
 pub fn prepare<H: Host>(partition: &Partition, host: &mut H) -> Result<(), StartError> {
-    let start = boot_image::load(partition, host).map_err(StartError)?;
+    if !partition.claim() {
+        return Err(StartError::Busy);
+    }
+    load(partition, host).inspect_err(|_| partition.rest())
+}
+
+/// Loads a partition that the caller has claimed.
+fn load<H: Host>(partition: &Partition, host: &mut H) -> Result<(), StartError> {
+    let start = boot_image::load(partition, host).map_err(StartError::Boot)?;
     partition.devices.lock().reset(host.now());
     partition.set_start(start);
+    for vcpu in &partition.vcpus {
+        // Here and not when each is reset: the first may post to the others before they are, and must reach them.
+        vcpu.mailbox.clear();
+        vcpu.set_identity(Some(Identity {
+            id: vcpu.apic_id,
+            mode: IdentityMode::XApic {
+                ldr: 0,
+                dfr: u32::MAX,
+            },
+        }));
+    }
     partition.run();
     Ok(())
 }
@@ -116,6 +147,7 @@ pub fn ended<H: Host>(partition: &Partition, host: &mut H) {
     if partition.take_restart_wish() {
         restart(partition, host);
     } else {
+        partition.rest();
         host.report(format_args!("partition {} has stopped", partition.name));
     }
     tell_management(partition, host);
@@ -131,6 +163,7 @@ fn management_ended<H: Host>(partition: &Partition, host: &mut H, state: Partiti
     if (state == PartitionState::Crashed || wish) && partition.restarts() < MAX_RESTARTS {
         restart(partition, host);
     } else {
+        partition.rest();
         host.report(format_args!(
             "the management partition has stopped and stays so"
         ));
@@ -157,14 +190,17 @@ fn forget_routes<H: Host>(host: &H) {
 }
 
 fn restart<H: Host>(partition: &Partition, host: &mut H) {
-    partition.count_restart();
-    match start(partition, host) {
-        Ok(_) => host.report(format_args!(
-            "partition {} is started again (restart {})",
-            partition.name,
-            partition.restarts()
-        )),
+    match load(partition, host) {
+        Ok(()) => {
+            let _ = release(partition, host);
+            host.report(format_args!(
+                "partition {} is started again (restart {})",
+                partition.name,
+                partition.restarts()
+            ));
+        }
         Err(error) => {
+            partition.rest();
             host.report(format_args!(
                 "partition {} cannot be started: {error}",
                 partition.name

@@ -107,9 +107,9 @@ pub struct Partition {
     state: AtomicU32,
     /// Counts changes of the nested tables that need a TLB flush.
     epoch: AtomicU64,
-    /// vCPUs that their CPU may still enter.
+    /// vCPUs that their CPU may still enter, and one for whoever starts or ends the partition; 0 at rest.
     active: AtomicU32,
-    restarts: AtomicU32,
+    starts: AtomicU32,
     /// It asked to be started again when it has stopped.
     restart_wanted: AtomicBool,
 }
@@ -138,7 +138,7 @@ impl Partition {
             state: AtomicU32::new(PartitionState::Stopped as u32),
             epoch: AtomicU64::new(1),
             active: AtomicU32::new(0),
-            restarts: AtomicU32::new(0),
+            starts: AtomicU32::new(0),
             restart_wanted: AtomicBool::new(false),
         }
     }
@@ -188,10 +188,28 @@ impl Partition {
         *self.start.lock()
     }
 
-    /// Enters state running from any state in which no vCPU is active.
+    /// Claims a partition at rest for a start; `false` where it runs, or where somebody else starts or ends it.
+    /// Whoever has it goes on with [`Partition::run`] or [`Partition::rest`].
+    #[must_use]
+    pub fn claim(&self) -> bool {
+        let claimed = (self.vcpus.len() as u32).saturating_add(1);
+        self.active
+            .compare_exchange(0, claimed, SeqCst, SeqCst)
+            .is_ok()
+    }
+
+    /// Gives back what [`Partition::claim`] or the last [`Partition::retire_vcpu`] gave: the partition rests.
+    pub fn rest(&self) {
+        self.active.store(0, SeqCst);
+    }
+
+    /// Enters state running; the caller has the partition by [`Partition::claim`] or the last [`Partition::retire_vcpu`].
     pub fn run(&self) {
         *self.crash.lock() = CrashRecord::default();
-        self.active.store(self.vcpus.len() as u32, SeqCst);
+        self.restart_wanted.store(false, SeqCst);
+        self.starts.fetch_add(1, Relaxed);
+        self.active
+            .store((self.vcpus.len() as u32).saturating_add(1), SeqCst);
         self.state.store(PartitionState::Running as u32, SeqCst);
     }
 
@@ -205,14 +223,14 @@ impl Partition {
         self.restart_wanted.swap(false, SeqCst)
     }
 
-    /// Counts a start after the first.
-    pub fn count_restart(&self) {
-        self.restarts.fetch_add(1, Relaxed);
+    /// How often it was started so far.
+    pub fn starts(&self) -> u32 {
+        self.starts.load(Relaxed)
     }
 
     /// Starts after the first.
     pub fn restarts(&self) -> u32 {
-        self.restarts.load(Relaxed)
+        self.starts().saturating_sub(1)
     }
 
     /// The crash record; all zero where there is none.
@@ -220,14 +238,14 @@ impl Partition {
         *self.crash.lock()
     }
 
-    /// Whether a CPU may still enter one of its vCPUs.
+    /// Whether a CPU may still enter one of its vCPUs, or somebody starts or ends it just now.
     pub fn is_active(&self) -> bool {
         self.active.load(SeqCst) != 0
     }
 
-    /// One more vCPU will not be entered any more; `true` for the last.
+    /// One more vCPU will not be entered any more; `true` for the last, whose caller has the partition then.
     pub fn retire_vcpu(&self) -> bool {
-        self.active.fetch_sub(1, SeqCst) == 1
+        self.active.fetch_sub(1, SeqCst) == 2
     }
 
     /// The TLB epoch of the nested tables.

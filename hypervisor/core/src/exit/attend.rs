@@ -2,6 +2,8 @@
 
 use core::ops::ControlFlow;
 
+use bulkhead_abi::host::PartitionState;
+
 use crate::exit::{Flow, Leave, RESUME, port};
 use crate::host::Host;
 use crate::id::Vector;
@@ -59,7 +61,8 @@ fn hazards<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, hazard: Haz
         vcpu.reset();
         vcpu.enlisted = true;
     }
-    if hazard.contains(Hazard::STOP) {
+    // The state decides: a stop of the partition's former life may be announced late.
+    if hazard.contains(Hazard::STOP) && vcpu.partition.state() != PartitionState::Running {
         return ControlFlow::Break(Leave::Stopped);
     }
     if hazard.contains(Hazard::FLUSH) {
@@ -83,7 +86,9 @@ fn hazards<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, hazard: Haz
 fn signals<V: Vcpu>(vcpu: &mut VcpuRecord<V>, drained: Drained) {
     if drained.init {
         vcpu.activity = Activity::WaitForStartUp;
-        vcpu.work.remove(Work::NMI | Work::EXT_INT);
+        // The 8259A's output does not depend on this CPU.
+        vcpu.work.remove(Work::NMI);
+        vcpu.drop_request();
         vcpu.shared.set_identity(vcpu.apic.identity());
     }
     if let Some(page) = drained.startup
@@ -95,7 +100,8 @@ fn signals<V: Vcpu>(vcpu: &mut VcpuRecord<V>, drained: Drained) {
         vcpu.work |= Work::TAG;
         vcpu.activity = Activity::Running;
     }
-    if drained.nmi {
+    // A CPU that waits for its start-up does not take NMIs, and has no handler when it starts.
+    if drained.nmi && vcpu.activity != Activity::WaitForStartUp {
         vcpu.work |= Work::NMI;
     }
     if drained.ext_int {
@@ -154,7 +160,9 @@ fn deliver_rare<V: Vcpu>(vcpu: &mut VcpuRecord<V>) -> bool {
             vcpu.hw.request_window();
             return true;
         }
+        // With interrupts off there is no window: every exit is an occasion to try again.
         vcpu.hw.request_window();
+        vcpu.work |= Work::EVENT;
     }
     if vcpu.work.contains(Work::EXT_INT) && vcpu.apic.passes_ext_int() {
         if !vcpu.hw.can_take_interrupt() {
@@ -169,7 +177,7 @@ fn deliver_rare<V: Vcpu>(vcpu: &mut VcpuRecord<V>) -> bool {
         if let Some(vector) = vector {
             vcpu.hw.inject_interrupt(vector);
             vcpu.activity = Activity::Running;
-            if vcpu.work.contains(Work::EXT_INT) {
+            if vcpu.work.contains(Work::EXT_INT) || vcpu.apic.next_vector().is_some() {
                 vcpu.hw.request_window();
             }
             return true;

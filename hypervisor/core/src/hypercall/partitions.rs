@@ -7,7 +7,7 @@ use super::{Answer, Arguments, partition};
 use crate::config::Role;
 use crate::exit::deliver;
 use crate::host::Host;
-use crate::lifecycle;
+use crate::lifecycle::{self, StartError};
 use crate::vcpu::Vcpu;
 use crate::vcpu_record::VcpuRecord;
 
@@ -30,14 +30,12 @@ pub fn control<V: Vcpu, H: Host>(
     if arguments.rsi != PartitionAction::Start as u64 {
         return Err(Status::BadArgument);
     }
-    if subject.is_active() || subject.state() == PartitionState::Running {
-        return Err(Status::BadState);
-    }
     match lifecycle::start(&subject, host) {
         Ok(woken) => {
             let _ = deliver::note(vcpu, woken);
             Ok(0)
         }
-        Err(_) => Err(Status::NoResource),
+        Err(StartError::Busy) => Err(Status::BadState),
+        Err(StartError::Boot(_)) => Err(Status::NoResource),
     }
 }

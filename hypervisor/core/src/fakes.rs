@@ -1,0 +1,17 @@
+//! Fakes for every port of the policy layer, for the unit tests of the exit loop and everything below it.
+//!
+//! [`Scripted`] is the third backend beside the hardware's two; [`FakeHost`] is a physical CPU with a clock that stands
+//! still until a test moves it; [`World`] builds a machine with partitions over both.
+
+mod backend;
+mod bench;
+mod host;
+mod memory;
+mod script;
+mod world;
+
+pub use bench::Bench;
+pub use host::{Ended, FakeHost, SLICE};
+pub use memory::Walked;
+pub use script::{FakeCpu, Lengths, Queued, Scripted};
+pub use world::{GUEST_BYTES, MANAGER_BASE, World};
