@@ -66,6 +66,16 @@ impl Layout {
             .find(|property| property.name == *name)
     }
 
+    /// The position of a property, looked for from a guess on and then from the start.
+    pub(crate) fn position_from(&self, guess: usize, name: &str) -> Option<usize> {
+        let is_it = |property: &PropertyLayout| property.is_named(name);
+        let (before, behind) = self.properties.split_at_checked(guess)?;
+        match behind.iter().position(is_it) {
+            Some(index) => Some(guess + index),
+            None => before.iter().position(is_it),
+        }
+    }
+
     /// The references, which only associations have.
     pub fn references(&self) -> impl Iterator<Item = &PropertyLayout> {
         self.properties
@@ -134,6 +144,12 @@ fn keys_of(properties: &[PropertyLayout]) -> Vec<(PropertyName, CimType)> {
 }
 
 impl PropertyLayout {
+    /// Whether this is its name; exact spelling, which is the rule, is checked first.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        let known = self.name.as_str();
+        known == name || cim_model::same_name(known, name)
+    }
+
     fn of_schema(property: cim_schema::Property) -> Self {
         let class_named = |name: &str| {
             let qualifier = property.qualifier(name)?;

@@ -411,11 +411,7 @@ impl Engine {
         namespace: &NamespaceName,
         view: crate::request::InstanceView,
     ) -> Shaper {
-        Shaper {
-            namespace: namespace.clone(),
-            view,
-            trim: None,
-        }
+        Shaper::new(namespace.clone(), view)
     }
 }
 

@@ -24,11 +24,7 @@ impl Engine {
         view: InstanceView,
     ) -> Result<Instance, CimError> {
         let layout = self.normalize(namespace, &mut path)?;
-        let shaper = Shaper {
-            namespace: namespace.clone(),
-            view,
-            trim: None,
-        };
+        let shaper = Shaper::new(namespace.clone(), view);
         self.get_shaped(caller, &layout, &path, &shaper)?
             .ok_or_else(|| no_instance(&path))
     }
@@ -64,9 +60,8 @@ impl Engine {
     ) -> Result<Stream<Instance>, CimError> {
         let layout = self.require(namespace, class)?;
         let shaper = Shaper {
-            namespace: namespace.clone(),
-            view,
             trim: (depth == Depth::Shallow).then_some(layout),
+            ..Shaper::new(namespace.clone(), view)
         };
         let sources = self.sources(namespace, class);
         Ok(fused(self.shaped_stream(caller.clone(), sources, shaper)))

@@ -10,9 +10,58 @@ use cim_model::{
     CimError, CimStatus, CimType, Instance, InstancePath, KeyValue, NamespaceName, ObjectPath,
     Property, PropertyName, Scalar, Value,
 };
+use core::cell::RefCell;
 
 /// References in keys may nest: an association whose end is an association.
 const MAX_PATH_DEPTH: usize = 4;
+
+/// Where the properties of a class are in what a provider returns. Instances of one provider list the same
+/// properties in the same order, so that the plan for one serves the next, and no name has to be looked for.
+#[derive(Clone, Default)]
+pub(crate) struct Plan {
+    /// For each property of the class, its index in the given list.
+    sources: Vec<Option<usize>>,
+}
+
+impl Plan {
+    /// Makes the plan fit a list; mostly it does already.
+    fn fit(&mut self, layout: &Layout, given: &[Property]) {
+        if self.fits(layout, given) {
+            return;
+        }
+        self.sources.clear();
+        self.sources.resize(layout.properties.len(), None);
+        let mut guess = 0;
+        for (index, property) in given.iter().enumerate() {
+            // A property that the class does not have is a slip of the provider that clients need not see.
+            if let Some(position) = layout.position_from(guess, property.name.as_str()) {
+                guess = position + 1;
+                if let Some(source) = self.sources.get_mut(position) {
+                    *source = Some(index);
+                }
+            }
+        }
+    }
+
+    fn fits(&self, layout: &Layout, given: &[Property]) -> bool {
+        let mut found = 0;
+        self.sources.len() == layout.properties.len()
+            && layout
+                .properties
+                .iter()
+                .zip(&self.sources)
+                .all(|(declared, source)| match source {
+                    None => true,
+                    Some(index) => {
+                        found += 1;
+                        given
+                            .get(*index)
+                            .is_some_and(|property| declared.is_named(property.name.as_str()))
+                    }
+                })
+            && found == given.len()
+    }
+}
 
 /// How instances of one response look.
 #[derive(Clone)]
@@ -22,6 +71,20 @@ pub(crate) struct Shaper {
     pub(crate) view: InstanceView,
     /// With DeepInheritance FALSE, only properties of this class.
     pub(crate) trim: Option<Rc<Layout>>,
+    /// Kept from one instance to the next.
+    pub(crate) plan: RefCell<Plan>,
+}
+
+impl Shaper {
+    /// A shaper for a view on a namespace.
+    pub(crate) fn new(namespace: NamespaceName, view: InstanceView) -> Self {
+        Shaper {
+            namespace,
+            view,
+            trim: None,
+            plan: RefCell::default(),
+        }
+    }
 }
 
 impl Shaper {
@@ -49,23 +112,34 @@ impl Shaper {
         if path.namespace.is_none() {
             path.namespace = Some(self.namespace.clone());
         }
-        let mut given = raw.properties;
-        let mut properties = Vec::with_capacity(layout.properties.len());
-        // Providers mostly list properties in schema order, so the next one is usually the right one.
-        let mut hint = 0;
-        for declared in &layout.properties {
-            if !self.shows(declared) {
-                continue;
-            }
-            let found = take_named(&mut given, declared.name.as_str(), &mut hint);
-            properties.push(self.property(declared, found)?);
-        }
+        let properties = self.properties(layout, raw.properties)?;
         Ok(Instance {
             class: layout.class.clone(),
             path: Some(path),
             qualifiers: Vec::new(),
             properties,
         })
+    }
+
+    /// The properties of the class in its order, each with the given value or NULL.
+    fn properties(
+        &self,
+        layout: &Layout,
+        mut given: Vec<Property>,
+    ) -> Result<Vec<Property>, CimError> {
+        let mut plan = self.plan.borrow_mut();
+        plan.fit(layout, &given);
+        let mut shown = Vec::with_capacity(layout.properties.len());
+        for (declared, source) in layout.properties.iter().zip(&plan.sources) {
+            if !self.shows(declared) {
+                continue;
+            }
+            let found = source.and_then(|index| given.get_mut(index));
+            let value = found
+                .map(|found| core::mem::replace(&mut found.value, Value::null(CimType::Boolean)));
+            shown.push(self.property(declared, value)?);
+        }
+        Ok(shown)
     }
 
     fn shows(&self, property: &PropertyLayout) -> bool {
@@ -84,11 +158,11 @@ impl Shaper {
     fn property(
         &self,
         declared: &PropertyLayout,
-        found: Option<Property>,
+        found: Option<Value>,
     ) -> Result<Property, CimError> {
         let mut value = match found {
-            Some(found) if found.value.value_type() == declared.ty => found.value,
-            Some(found) => found.value.coerce(declared.ty).map_err(|fault| {
+            Some(found) if found.value_type() == declared.ty => found,
+            Some(found) => found.coerce(declared.ty).map_err(|fault| {
                 error(
                     CimStatus::Failed,
                     format_args!("The property {} is broken: {fault}.", declared.name),
@@ -126,28 +200,6 @@ impl Shaper {
             Value::Null(_) => {}
         }
     }
-}
-
-/// Takes a property out of a list, looking first where the last search ended.
-fn take_named(given: &mut [Property], name: &str, hint: &mut usize) -> Option<Property> {
-    let len = given.len();
-    let index = (0..len)
-        .map(|step| {
-            if *hint + step < len {
-                *hint + step
-            } else {
-                *hint + step - len
-            }
-        })
-        .find(|index| {
-            given
-                .get(*index)
-                .is_some_and(|property| property.name == *name)
-        })?;
-    *hint = index + 1;
-    let slot = given.get_mut(index)?;
-    let empty = Property::new(PropertyName::from_static(""), Value::null(CimType::Boolean));
-    Some(core::mem::replace(slot, empty))
 }
 
 /// The path that the key properties of an instance give.

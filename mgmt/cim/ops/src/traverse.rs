@@ -136,11 +136,7 @@ impl Engine {
                 let space = path.namespace.clone().unwrap_or_default();
                 path.host = None;
                 let layout = core.require(&space, &path.class)?;
-                let shaper = Shaper {
-                    namespace: space,
-                    view: view.clone(),
-                    trim: None,
-                };
+                let shaper = Shaper::new(space, view.clone());
                 core.get_shaped(&caller, &layout, &path, &shaper)
             });
             // A reference to an instance that is gone by now leads nowhere.

@@ -307,11 +307,7 @@ impl Engine {
 }
 
 fn plain_shaper(namespace: &NamespaceName) -> Shaper {
-    Shaper {
-        namespace: namespace.clone(),
-        view: InstanceView::default(),
-        trim: None,
-    }
+    Shaper::new(namespace.clone(), InstanceView::default())
 }
 
 fn no_property(layout: &Layout, name: &PropertyName) -> CimError {

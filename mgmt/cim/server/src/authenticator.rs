@@ -160,7 +160,7 @@ impl Accounts {
     ) -> Access {
         let user = Text::copy(&credentials.user);
         let digest = remember(&credentials.password, &user, &self.key);
-        if let Some(role) = self.is_remembered(&user, digest.as_ref(), now) {
+        if let Some(role) = self.is_remembered(&user, &digest, now) {
             return Access::Granted(role);
         }
         if let Some(wait) = self.guard.wait(peer, &user, now) {
@@ -184,26 +184,18 @@ impl Accounts {
             }
             Some(role) => {
                 self.guard.succeeded(peer, &user);
-                if let Some(digest) = digest {
-                    self.verified.retain(|known| known.name != user);
-                    self.verified.push(Verified {
-                        name: user,
-                        digest,
-                        until: now.saturating_add(settings.trust),
-                    });
-                }
+                self.verified.retain(|known| known.name != user);
+                self.verified.push(Verified {
+                    name: user,
+                    digest,
+                    until: now.saturating_add(settings.trust),
+                });
                 Access::Granted(role)
             }
         }
     }
 
-    fn is_remembered(
-        &self,
-        user: &Text,
-        digest: Option<&[u8; HASH]>,
-        now: Duration,
-    ) -> Option<Role> {
-        let digest = digest?;
+    fn is_remembered(&self, user: &Text, digest: &[u8; HASH], now: Duration) -> Option<Role> {
         let known = self
             .verified
             .iter()

@@ -311,15 +311,20 @@ impl Connection {
         }
     }
 
-    /// Makes more of a response under way when the client has taken most of what there was.
+    /// Makes more of a response under way when the client has taken nearly all there was. What is left is moved
+    /// to the front then, so it must not be much.
     fn refill(&mut self, server: &Server) {
+        if self.job.is_none() || self.out.len().saturating_sub(self.sent) >= PIECE {
+            return;
+        }
+        self.out.drain(..self.sent.min(self.out.len()));
+        self.sent = 0;
+        let mut piece = Vec::with_capacity(PIECE * 2);
         while let Some(job) = &mut self.job {
-            if self.out.len().saturating_sub(self.sent) >= server.settings.output / 2 {
+            if self.out.len() >= server.settings.output {
                 return;
             }
-            self.out.drain(..self.sent.min(self.out.len()));
-            self.sent = 0;
-            let mut piece = Vec::with_capacity(PIECE * 2);
+            piece.clear();
             let progress = job.fill(&mut piece, PIECE);
             self.http.body(&mut self.out, &piece);
             match progress {

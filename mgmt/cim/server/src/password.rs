@@ -1,7 +1,7 @@
 //! [`PasswordHash`]: a password as Argon2id keeps it.
 
-use alloc::vec::Vec;
 use argon2::{Algorithm, Argon2, Params, Version};
+use blake2::{Blake2b256, Digest};
 use subtle::ConstantTimeEq;
 
 /// Memory in KiB, passes and lanes: 7 MiB and 5 passes are as costly to an attacker as the 19 MiB and 2 passes
@@ -34,7 +34,7 @@ impl PasswordHash {
         if password.is_empty() || password.len() > MAX_PASSWORD {
             return None;
         }
-        let hash = derive(password.as_bytes(), &salt, MEMORY, PASSES, &[])?;
+        let hash = derive(password.as_bytes(), &salt, MEMORY, PASSES)?;
         Some(PasswordHash {
             memory: MEMORY,
             passes: PASSES,
@@ -58,13 +58,7 @@ impl PasswordHash {
         if password.len() > MAX_PASSWORD {
             return false;
         }
-        match derive(
-            password.as_bytes(),
-            &self.salt,
-            self.memory,
-            self.passes,
-            &[],
-        ) {
+        match derive(password.as_bytes(), &self.salt, self.memory, self.passes) {
             Some(hash) => hash.ct_eq(&self.hash).into(),
             None => false,
         }
@@ -72,30 +66,24 @@ impl PasswordHash {
 }
 
 /// A cheap keyed digest for remembering a verified password: the key is drawn at each start and never stored.
-pub(crate) fn remember(password: &str, user: &str, key: &[u8; HASH]) -> Option<[u8; HASH]> {
-    let mut salt = Vec::from(*b"remember");
-    salt.extend_from_slice(user.as_bytes());
-    derive(password.as_bytes(), &salt, Params::MIN_M_COST, 1, key)
+pub(crate) fn remember(password: &str, user: &str, key: &[u8; HASH]) -> [u8; HASH] {
+    // The length keeps "ab" + "c" apart from "a" + "bc".
+    let length = (user.len() as u64).to_le_bytes();
+    let digest = Blake2b256::new()
+        .chain_update(key)
+        .chain_update(length)
+        .chain_update(user)
+        .chain_update(password);
+    digest.finalize().into()
 }
 
-fn derive(
-    password: &[u8],
-    salt: &[u8],
-    memory: u32,
-    passes: u32,
-    key: &[u8],
-) -> Option<[u8; HASH]> {
+fn derive(password: &[u8], salt: &[u8], memory: u32, passes: u32) -> Option<[u8; HASH]> {
     let params = Params::new(memory, passes, LANES, Some(HASH)).ok()?;
     let mut hash = [0; HASH];
-    let result = if key.is_empty() {
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(password, salt, &mut hash)
-    } else {
-        Argon2::new_with_secret(key, Algorithm::Argon2id, Version::V0x13, params)
-            .ok()?
-            .hash_password_into(password, salt, &mut hash)
-    };
-    result.ok().map(|()| hash)
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(password, salt, &mut hash)
+        .ok()
+        .map(|()| hash)
 }
 
 #[cfg(test)]
@@ -121,7 +109,7 @@ mod tests {
     fn remembered_digests_depend_on_user_and_key() {
         let key = [1; HASH];
         let digest = remember("secret", "anna", &key);
-        assert!(digest.is_some());
+        assert_ne!(remember("c", "ab", &key), remember("bc", "a", &key));
         assert_ne!(digest, remember("secret", "bert", &key));
         assert_ne!(digest, remember("secret", "anna", &[2; HASH]));
         assert_ne!(digest, remember("Secret", "anna", &key));
