@@ -2,6 +2,8 @@
 //!
 //! Called by `cargo xtask test`. A new test is a row here, and most often a micro-guest in `guests/src/bin`.
 
+mod functional;
+
 use crate::backend::{Backend, Backends};
 use crate::machine::{CANNOT_RUN, CRASHED, Iommu, Machine};
 use crate::machine_test::{BootMethod, MachineTest};
@@ -16,6 +18,7 @@ pub fn machine_tests() -> Vec<MachineTest> {
     all.extend(refusals());
     all.extend(crashes());
     all.extend(first_guests());
+    all.extend(functional::rows());
     all.extend(exit_benches());
     all.extend(management());
     all

@@ -3,6 +3,10 @@
 //! A micro-guest is one binary with one idea. It names its main function with [`guest!`], prints by [`say!`], and ends by
 //! [`pass`] or [`fail`]; the runner reads `[name] PASS`, `[name] FAIL: why` and `[name] RESULT key value` on the console.
 #![no_std]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a guest that fails its own bounds reports that it failed"
+)]
 
 pub mod apic;
 pub mod console;
@@ -10,10 +14,14 @@ pub mod cpu;
 pub mod hypercall;
 pub mod idt;
 pub mod measure;
+pub mod smp;
 mod start;
+pub mod trap;
+pub mod wait;
 
 pub use bulkhead_abi as abi;
 use bulkhead_abi::hypercall::{Number, StopReason};
+use bulkhead_abi::start::StartInfo;
 
 /// Names the main function of a micro-guest: `guest!(main)` with `fn main(info: &StartInfo)`.
 #[macro_export]
@@ -53,6 +61,19 @@ macro_rules! check {
             $crate::fail(format_args!($($text)+));
         }
     };
+}
+
+/// A word of the command line of the form `key=value`.
+pub fn option(info: &'static StartInfo, key: &str) -> Option<&'static str> {
+    let bytes = &info.command_line[..info.command_line_bytes as usize];
+    let text = core::str::from_utf8(bytes).unwrap_or_default();
+    text.split_whitespace()
+        .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+}
+
+/// The same as a number.
+pub fn number(info: &'static StartInfo, key: &str) -> Option<u64> {
+    option(info, key)?.parse().ok()
 }
 
 /// Reports a figure.
