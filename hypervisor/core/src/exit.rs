@@ -53,6 +53,11 @@ pub const RESUME: Flow = ControlFlow::Continue(());
 /// Runs the vCPU until this CPU must look at something else.
 pub fn run<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, cpu: &mut V::Cpu) -> Leave {
     vcpu.hw.hold_interrupts();
+    if host.has_vectors() {
+        // It came after the run loop's look, and no exit would announce it any more.
+        vcpu.hw.release_interrupts();
+        return Leave::Interrupted;
+    }
     let leave = loop {
         if vcpu.has_work() {
             if vcpu.work == Work::EVENT && vcpu.can_go_on() {

@@ -56,6 +56,9 @@ pub trait Host {
     /// Takes the host's interrupt vectors that came since the last call.
     fn take_vectors(&mut self) -> HostVectors;
 
+    /// Whether a vector waits for [`Host::take_vectors`]. Asked with interrupts held back, so that a `false` stays true.
+    fn has_vectors(&self) -> bool;
+
     /// Sleeps until an interrupt; returns at once where a vector waits for [`Host::take_vectors`].
     fn idle(&mut self);
 

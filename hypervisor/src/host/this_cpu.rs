@@ -108,6 +108,11 @@ impl Host for ThisCpu {
         vectors
     }
 
+    #[inline]
+    fn has_vectors(&self) -> bool {
+        self.block.any_pending()
+    }
+
     fn idle(&mut self) {
         dma::report();
         registers::disable_interrupts();

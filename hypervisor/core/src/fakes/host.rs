@@ -31,6 +31,8 @@ pub struct FakeHost {
     pub asked: Vec<Instant>,
     pub kicks: RefCell<Vec<CpuId>>,
     pub vectors: HostVectors,
+    /// Interrupts that come while the console is being written, after the run loop's look.
+    pub while_flushing: Vec<Vector>,
     pub idles: u32,
     pub flushes: u32,
     /// Lines that partitions printed.
@@ -57,6 +59,7 @@ impl FakeHost {
             asked: Vec::new(),
             kicks: RefCell::default(),
             vectors: [0; 4],
+            while_flushing: Vec::new(),
             idles: 0,
             flushes: 0,
             lines: Vec::new(),
@@ -115,6 +118,10 @@ impl Host for FakeHost {
         std::mem::take(&mut self.vectors)
     }
 
+    fn has_vectors(&self) -> bool {
+        self.vectors != [0; 4]
+    }
+
     fn idle(&mut self) {
         self.idles += 1;
     }
@@ -169,6 +176,9 @@ impl Host for FakeHost {
 
     fn flush_console(&mut self) {
         self.flushes += 1;
+        for vector in std::mem::take(&mut self.while_flushing) {
+            self.raise(vector);
+        }
     }
 
     fn read_log(&mut self, from: u64, line: &mut [u8; LOG_LINE]) -> Option<(usize, u64)> {

@@ -152,6 +152,21 @@ fn a_post_between_the_last_look_and_the_sleep_is_seen_on_the_next_pass() {
 }
 
 #[test]
+fn a_timer_that_fires_between_the_look_and_the_entry_is_not_lost() {
+    let (mut world, _, mut cpu) = single();
+    arm_timer(cpu.hw(0), 5000);
+    cpu.hw(0).after(Scripted::enable_interrupts, Exit::Cpuid);
+    cpu.pass(&mut world);
+    let entries = cpu.hw(0).entries;
+    cpu.host.clock.set(cpu.host.armed.0);
+    cpu.host.while_flushing.push(TIMER_VECTOR);
+    cpu.pass(&mut world);
+    assert_eq!(cpu.hw(0).entries, entries, "entered with a vector waiting");
+    cpu.pass(&mut world);
+    assert_eq!(cpu.hw(0).interrupts(), [0x40]);
+}
+
+#[test]
 fn the_boards_timer_interrupts_a_guest_through_the_8259() {
     let (mut world, _, mut cpu) = single();
     let write = |port: u16, value: u64, vcpu: &mut Scripted| {
