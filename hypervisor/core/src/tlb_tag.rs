@@ -70,6 +70,8 @@ pub struct TagHolder {
     generation: u64,
     epoch: u64,
     flush_pending: bool,
+    /// The last answer of [`TagPool::tag_for`] demanded a flush, of which [`TagPool::entered`] has not told yet.
+    demanded: bool,
 }
 
 impl TagHolder {
@@ -80,6 +82,7 @@ impl TagHolder {
             generation: 0,
             epoch: 0,
             flush_pending: false,
+            demanded: false,
         }
     }
 
@@ -129,13 +132,21 @@ impl TagPool {
     /// last change was stored (Acquire), before the entry.
     #[inline]
     pub fn tag_for(&mut self, holder: &mut TagHolder, epoch: u64) -> (Tag, FlushKind) {
+        let tag = self.choose(holder, epoch);
+        let flush = self.pending(holder);
+        holder.demanded = flush != FlushKind::None;
+        (tag, flush)
+    }
+
+    /// The tag to enter with, with the holder's own demands noted.
+    fn choose(&mut self, holder: &mut TagHolder, epoch: u64) -> Tag {
         match holder.tag {
             Some((tag, cpu))
                 if cpu == self.cpu
                     && holder.generation == self.generation
                     && holder.epoch == epoch =>
             {
-                (tag, self.pending(holder))
+                tag
             }
             Some((tag, cpu))
                 if cpu == self.cpu
@@ -144,7 +155,7 @@ impl TagPool {
             {
                 holder.epoch = epoch;
                 holder.flush_pending = true;
-                (tag, self.pending(holder))
+                tag
             }
             _ => {
                 let tag = self.fresh();
@@ -153,17 +164,22 @@ impl TagPool {
                     generation: self.generation,
                     epoch,
                     flush_pending: false,
+                    demanded: false,
                 };
-                (tag, self.pending(holder))
+                tag
             }
         }
     }
 
-    /// States that the guest ran with what the last [`TagPool::tag_for`] for this vCPU demanded.
+    /// States that the guest ran with what the last [`TagPool::tag_for`] for this vCPU demanded. Where it demanded nothing,
+    /// nothing is met: what is pending by now was demanded of others.
     #[inline]
     pub const fn entered(&mut self, holder: &mut TagHolder) {
-        holder.flush_pending = false;
-        self.flush_all_pending = false;
+        if holder.demanded {
+            holder.demanded = false;
+            holder.flush_pending = false;
+            self.flush_all_pending = false;
+        }
     }
 
     /// The demands that no entry has met yet.

@@ -125,6 +125,21 @@ fn an_abandoned_entry_does_not_lose_the_flush() {
 }
 
 #[test]
+fn a_vcpu_that_ran_before_the_demand_does_not_meet_it() {
+    let mut cpu = Cpu::new(0, 3, FlushByTag::Supported);
+    let (mut first, mut second, mut third) = (TagHolder::new(), TagHolder::new(), TagHolder::new());
+    // A control block that was never entered asks for no flush, just as one whose flush was executed.
+    cpu.pool.entered(&mut first);
+    assert_eq!(cpu.enter(0, &mut first, 0), FlushKind::AllTags);
+    assert_eq!(cpu.enter(1, &mut second, 0), FlushKind::None);
+    // The third begins a generation, but leaves before it is entered.
+    assert_eq!(cpu.pool.tag_for(&mut third, 0).1, FlushKind::AllTags);
+    cpu.pool.entered(&mut second);
+    assert_eq!(cpu.enter(1, &mut second, 0), FlushKind::AllTags);
+    assert_eq!(cpu.enter(2, &mut third, 0), FlushKind::None);
+}
+
+#[test]
 fn a_cpu_without_tags_is_refused() {
     assert_eq!(
         TagPool::new(CpuId(0), 1, FlushByTag::Absent).err(),

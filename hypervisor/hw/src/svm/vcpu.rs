@@ -145,7 +145,7 @@ impl SvmVcpu {
         });
     }
 
-    /// Tells the pool that a demanded flush was executed, once an entry has done so.
+    /// Tells the pool that the flush it demanded of this vCPU was executed, once an entry has done so.
     fn settle_flush(&mut self, cpu: &mut SvmCpu) {
         if self.block.vmcb.tlb_control() == TlbControl::Keep {
             cpu.tags.entered(&mut self.tags);

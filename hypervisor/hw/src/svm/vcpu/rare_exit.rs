@@ -5,7 +5,7 @@ use bulkhead_core::vcpu::{Exit, Watch};
 
 use super::SvmVcpu;
 use crate::svm::exit_code as code;
-use crate::svm::vmcb::{Event, EventKind};
+use crate::svm::vmcb::{Event, EventKind, TlbControl};
 
 impl SvmVcpu {
     /// Queues the event again whose delivery the exit interrupted.
@@ -53,7 +53,11 @@ impl SvmVcpu {
             | code::MWAIT
             | code::RDPRU => Exit::Undefined,
             code::SHUTDOWN => Exit::TripleFault,
-            code::INVALID => Exit::InvalidState,
+            code::INVALID => {
+                // A refused entry flushes nothing: what was demanded stays demanded.
+                self.block.vmcb.set_tlb_control(TlbControl::All);
+                Exit::InvalidState
+            }
             _ => Exit::Unknown,
         }
     }
