@@ -51,6 +51,7 @@ pub struct Catalog {
     layouts: BTreeMap<ClassName, Rc<Layout>>,
     store: Box<dyn Store>,
     limits: CatalogLimits,
+    unusable: Vec<RecordKey>,
 }
 
 /// Where the classes of a namespace come from.
@@ -80,7 +81,7 @@ impl Catalog {
     /// A catalogue with the built-in namespaces and what the store holds.
     ///
     /// # Errors
-    /// [`CimError`] when the store cannot be read or holds classes that no longer fit the schema.
+    /// [`CimError`] when the store cannot be read.
     pub fn new(
         built_in: &[NamespaceName],
         store: Box<dyn Store>,
@@ -92,6 +93,7 @@ impl Catalog {
             layouts: BTreeMap::new(),
             store,
             limits,
+            unusable: Vec::new(),
         };
         for name in built_in {
             catalog
@@ -99,7 +101,12 @@ impl Catalog {
                 .insert(name.clone(), Namespace::new(SchemaKind::BuiltIn));
         }
         for record in records {
-            catalog.restore(record)?;
+            let key = record.key();
+            // One record that no longer fits, say because the schema has changed, must not keep the server from
+            // starting. It stays in the store.
+            if catalog.restore(record).is_err() {
+                catalog.unusable.push(key);
+            }
         }
         Ok(catalog)
     }
@@ -136,6 +143,11 @@ impl Catalog {
             }
         }
         Ok(())
+    }
+
+    /// What the store holds but no longer fits the schema.
+    pub fn unusable(&self) -> &[RecordKey] {
+        &self.unusable
     }
 
     /// The names of all namespaces, in order.

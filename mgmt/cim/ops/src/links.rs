@@ -28,6 +28,8 @@ pub(crate) struct Hit {
     pub(crate) link: Instance,
     /// The instance at the other end, normalized.
     pub(crate) far: InstancePath,
+    /// Whether the same instance may be hit again.
+    pub(crate) may_repeat: bool,
 }
 
 /// Which hits are wanted.
@@ -67,14 +69,19 @@ impl Engine {
         } else {
             Vec::new()
         };
-        let mut ways = ways.into_iter();
-        let mut current: Option<Stream<Hit>> = None;
+        let repeats = self.may_repeat(&ways, &namespace);
+        let mut ways = ways.into_iter().zip(repeats);
+        let mut current: Option<(Stream<Hit>, bool)> = None;
         Box::new(core::iter::from_fn(move || {
             loop {
-                if let Some(hit) = current.as_mut().and_then(Iterator::next) {
-                    return Some(hit);
+                if let Some((stream, may_repeat)) = &mut current
+                    && let Some(hit) = stream.next()
+                {
+                    let may_repeat = *may_repeat;
+                    return Some(hit.map(|hit| Hit { may_repeat, ..hit }));
                 }
-                let opened = match ways.next()? {
+                let (way, may_repeat) = ways.next()?;
+                let opened = match way {
                     Way::Declared(association, side) => {
                         core.walk(&caller, &association, side, &from)
                     }
@@ -83,16 +90,47 @@ impl Engine {
                     }
                 };
                 match opened {
-                    Ok(stream) => current = Some(stream),
+                    Ok(stream) => current = Some((stream, may_repeat)),
                     Err(error) => return Some(Err(error)),
                 }
             }
         }))
     }
 
-    /// How many different ways lead from a class; with one, no object can come twice.
-    pub(crate) fn has_single_way(&self, from: &InstancePath, wanted: &Wanted) -> bool {
-        matches!(self.ways(from, wanted).as_slice(), [] | [Way::Declared(..)])
+    /// For each way, whether its far instances may also be found over another way or twice over the same one.
+    fn may_repeat(&self, ways: &[Way], namespace: &NamespaceName) -> Vec<bool> {
+        let ends: Vec<Vec<(NamespaceName, ClassName)>> = ways
+            .iter()
+            .map(|way| match way {
+                Way::Declared(association, side) => {
+                    let (_, far) = association.ends_from(*side);
+                    Vec::from([(far.namespace.clone(), far.class.clone())])
+                }
+                Way::Searched(layout, _) => layout
+                    .references()
+                    .filter_map(|reference| {
+                        Some((namespace.clone(), reference.reference_class.clone()?))
+                    })
+                    .collect(),
+            })
+            .collect();
+        let related = |one: &(NamespaceName, ClassName), other: &(NamespaceName, ClassName)| {
+            one.0 == other.0
+                && (self.is_a(&one.0, &one.1, &other.1) || self.is_a(&one.0, &other.1, &one.1))
+        };
+        let overlaps = |index: usize, own: &[(NamespaceName, ClassName)]| {
+            ends.iter().enumerate().any(|(other, far)| {
+                other != index
+                    && own
+                        .iter()
+                        .any(|one| far.iter().any(|two| related(one, two)))
+            })
+        };
+        ways.iter()
+            .zip(&ends)
+            .enumerate()
+            .map(|(index, (way, own))| matches!(way, Way::Searched(..)) || overlaps(index, own))
+            .collect()
     }
 
     fn ways(&self, from: &InstancePath, wanted: &Wanted) -> Vec<Way> {
@@ -177,6 +215,7 @@ impl Engine {
                 namespace: association.namespace.clone(),
                 link: link_instance(&association, side, &near, &far, link.properties),
                 far,
+                may_repeat: false,
             })
         })))
     }
@@ -362,6 +401,7 @@ impl Engine {
                                 namespace: namespace.clone(),
                                 link: instance.clone(),
                                 far,
+                                may_repeat: true,
                             })
                         }))
                     }

@@ -34,7 +34,7 @@ impl Settings {
                 NamespaceName::from_static("root/cimv2"),
             ],
             max_enumerations: 256,
-            max_batch: 1_000,
+            max_batch: 250,
             default_timeout: Duration::from_secs(30),
             max_timeout: Duration::from_secs(600),
             max_empty_pulls: 1_000,

@@ -92,14 +92,13 @@ impl Engine {
             role: filter.role,
             far_role: filter.result_role,
         };
-        let single = self.has_single_way(&from, &wanted);
         let hits = self.hits(caller, from, wanted);
         let core = Rc::clone(self);
         let mut seen = BTreeSet::new();
         let result = filter.result;
         Ok(fused(Box::new(hits.filter_map(move |hit| {
-            let far = match hit {
-                Ok(hit) => hit.far,
+            let (far, may_repeat) = match hit {
+                Ok(hit) => (hit.far, hit.may_repeat),
                 Err(error) => return Some(Err(error)),
             };
             let space = far.namespace.as_ref()?;
@@ -109,8 +108,9 @@ impl Engine {
             {
                 return None;
             }
-            // Two associations may lead to one object, which is still one result.
-            if !single && !seen.insert(far.clone()) {
+            // Two associations may lead to one object, which is still one result. Only such objects are
+            // remembered: a system with a million devices must not fill the memory.
+            if may_repeat && !seen.insert(far.clone()) {
                 return None;
             }
             Some(Ok(far.with_host(core.settings.host.clone())))

@@ -32,7 +32,7 @@ impl Catalog {
                 full.name
             )));
         }
-        self.check_qualifiers(namespace, &full)?;
+        self.settle_qualifiers(namespace, &mut full)?;
         let parent = match &full.superclass {
             None => None,
             Some(superclass) => {

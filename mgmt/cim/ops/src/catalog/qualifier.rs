@@ -5,7 +5,8 @@ use crate::fault::{error, invalid, unsupported};
 use crate::store::{Record, RecordKey};
 use alloc::vec::Vec;
 use cim_model::{
-    CimError, CimStatus, ClassDecl, NamespaceName, Qualifier, QualifierDecl, QualifierName,
+    CimError, CimStatus, CimType, ClassDecl, ClassName, NamespaceName, Qualifier, QualifierDecl,
+    QualifierName, Scopes,
 };
 
 impl Catalog {
@@ -86,6 +87,13 @@ impl Catalog {
         {
             return Err(limit("qualifier types in this namespace"));
         }
+        if space
+            .qualifiers
+            .get(&decl.name)
+            .is_some_and(|known| known.ty != decl.ty)
+        {
+            self.check_not_used(namespace, &decl.name)?;
+        }
         let value = decl.value.clone().coerce(decl.ty).map_err(|fault| {
             invalid(format_args!(
                 "The default of qualifier type {}: {fault}.",
@@ -114,50 +122,121 @@ impl Catalog {
         if !self.namespace(namespace)?.qualifiers.contains_key(name) {
             return Err(built_in(&decl.name));
         }
+        self.check_not_used(namespace, name)?;
         self.store
             .remove(&RecordKey::Qualifier(namespace.clone(), name.clone()))?;
         self.namespace_mut(namespace)?.qualifiers.remove(name);
         Ok(())
     }
 
-    /// Every qualifier of a new class must have a type in the namespace.
-    pub(super) fn check_qualifiers(
+    /// Gives every qualifier of a class the spelling and the flavors of its type, and checks type and scope.
+    ///
+    /// # Errors
+    /// INVALID_PARAMETER for a qualifier without type, of another type, or on an element it is not meant for.
+    pub(super) fn settle_qualifiers(
         &self,
         namespace: &NamespaceName,
-        class: &ClassDecl,
+        class: &mut ClassDecl,
     ) -> Result<(), CimError> {
-        let of_class = class.qualifiers.iter();
-        let of_properties = class
-            .properties
-            .iter()
-            .flat_map(|property| &property.qualifiers);
-        let of_methods = class.methods.iter().flat_map(|method| {
-            method.qualifiers.iter().chain(
-                method
-                    .parameters
-                    .iter()
-                    .flat_map(|parameter| &parameter.qualifiers),
-            )
-        });
-        of_class
-            .chain(of_properties)
-            .chain(of_methods)
-            .try_for_each(|used| self.check_qualifier(namespace, used))
+        let scope = if class.is_association() {
+            Scopes::ASSOCIATION | Scopes::CLASS
+        } else if class.is_indication() {
+            Scopes::INDICATION | Scopes::CLASS
+        } else {
+            Scopes::CLASS
+        };
+        // Association and Indication make a class what their scopes are about.
+        self.settle(
+            namespace,
+            &mut class.qualifiers,
+            scope | Scopes::ASSOCIATION | Scopes::INDICATION,
+        )?;
+        for property in &mut class.properties {
+            let is_reference = property.ty.ty == CimType::Reference;
+            let scope = if is_reference {
+                Scopes::REFERENCE
+            } else {
+                Scopes::PROPERTY
+            };
+            self.settle(namespace, &mut property.qualifiers, scope)?;
+        }
+        for method in &mut class.methods {
+            self.settle(namespace, &mut method.qualifiers, Scopes::METHOD)?;
+            for parameter in &mut method.parameters {
+                self.settle(namespace, &mut parameter.qualifiers, Scopes::PARAMETER)?;
+            }
+        }
+        Ok(())
     }
 
-    fn check_qualifier(&self, namespace: &NamespaceName, used: &Qualifier) -> Result<(), CimError> {
-        match self.qualifier_type(namespace, &used.name) {
-            None => Err(invalid(format_args!(
-                "The class uses the qualifier {}, which has no type in this namespace.",
-                used.name
-            ))),
-            Some(decl) if decl.ty != used.value.value_type() => Err(invalid(format_args!(
-                "The qualifier {} is of type {}, not {}.",
-                used.name,
-                decl.ty,
-                used.value.value_type()
-            ))),
-            Some(_) => Ok(()),
+    fn settle(
+        &self,
+        namespace: &NamespaceName,
+        qualifiers: &mut [Qualifier],
+        scope: Scopes,
+    ) -> Result<(), CimError> {
+        for used in qualifiers {
+            let Some(decl) = self.qualifier_type(namespace, &used.name) else {
+                return Err(invalid(format_args!(
+                    "The class uses the qualifier {}, which has no type in this namespace.",
+                    used.name
+                )));
+            };
+            if decl.ty != used.value.value_type() {
+                return Err(invalid(format_args!(
+                    "The qualifier {} is of type {}, not {}.",
+                    used.name,
+                    decl.ty,
+                    used.value.value_type()
+                )));
+            }
+            if !decl.scopes.intersects(scope) {
+                return Err(invalid(format_args!(
+                    "The qualifier {} is not meant for this kind of element.",
+                    used.name
+                )));
+            }
+            used.name = decl.name;
+            used.flavors = decl.flavors;
+            used.propagated = false;
+        }
+        Ok(())
+    }
+
+    /// A client's class that uses a qualifier type.
+    fn user_of(&self, namespace: &NamespaceName, name: &QualifierName) -> Option<ClassName> {
+        let space = self.namespaces.get(namespace)?;
+        let uses = |qualifiers: &[Qualifier]| qualifiers.iter().any(|used| used.name == *name);
+        let user = space.classes.values().find(|client| {
+            let class = &client.full;
+            uses(&class.qualifiers)
+                || class
+                    .properties
+                    .iter()
+                    .any(|property| uses(&property.qualifiers))
+                || class.methods.iter().any(|method| {
+                    uses(&method.qualifiers)
+                        || method
+                            .parameters
+                            .iter()
+                            .any(|parameter| uses(&parameter.qualifiers))
+                })
+        });
+        user.map(|client| client.full.name.clone())
+    }
+
+    /// A qualifier type that classes use must stay as it is, or they could not be read again.
+    fn check_not_used(
+        &self,
+        namespace: &NamespaceName,
+        name: &QualifierName,
+    ) -> Result<(), CimError> {
+        match self.user_of(namespace, name) {
+            None => Ok(()),
+            Some(class) => Err(error(
+                CimStatus::Failed,
+                format_args!("The class {class} uses the qualifier type {name}."),
+            )),
         }
     }
 }

@@ -310,6 +310,51 @@ fn qualifier_types_can_be_set_and_deleted() {
 }
 
 #[test]
+fn qualifier_types_in_use_stay() {
+    let world = world();
+    let mark = || QualifierDecl::new("TST_Mark", CimType::String, Scopes::CLASS);
+    world.void(Operation::SetQualifier { qualifier: mark() });
+    let mut class = simple_class("TST_Thing", None);
+    class.qualifiers.push(Qualifier::new("tst_mark", "x"));
+    world.void(Operation::CreateClass {
+        class: class.clone(),
+    });
+    let delete = || Operation::DeleteQualifier {
+        name: "TST_Mark".into(),
+    };
+    assert_eq!(world.status(delete()), CimStatus::Failed);
+    let other = QualifierDecl::new("TST_Mark", CimType::Boolean, Scopes::CLASS);
+    assert_eq!(
+        world.status(Operation::SetQualifier { qualifier: other }),
+        CimStatus::Failed
+    );
+    world.void(Operation::SetQualifier { qualifier: mark() });
+    let mut misplaced = simple_class("TST_Other", None);
+    misplaced.properties[1]
+        .qualifiers
+        .push(Qualifier::new("TST_Mark", "x"));
+    assert_eq!(
+        world.status(Operation::CreateClass { class: misplaced }),
+        CimStatus::InvalidParameter
+    );
+    world.void(Operation::DeleteClass {
+        class: "TST_Thing".into(),
+    });
+    world.void(delete());
+}
+
+#[test]
+fn a_record_that_no_longer_fits_does_not_keep_the_server_from_starting() {
+    let mut store = MemoryStore::default();
+    let orphan = simple_class("TST_Orphan", Some("CIM_Gone"));
+    store
+        .save(&Record::Class("root/cimv2".into(), orphan))
+        .unwrap();
+    let builder = crate::Builder::new(crate::Settings::new("h"), Box::new(store)).unwrap();
+    assert_eq!(builder.catalog().borrow().unusable().len(), 1);
+}
+
+#[test]
 fn what_clients_made_survives_a_restart() {
     let mut store = MemoryStore::default();
     let namespace = || "root/mine".into();

@@ -77,8 +77,8 @@ fn large_pulls_are_cut_and_lazy() {
     let first = batch(world.run(open("CIM_Processor", up_to(10))));
     assert!(world.processors.made.get() <= 12);
     let context = first.context.unwrap();
-    assert_eq!(count(&batch(world.run(pull(&context, u32::MAX)))), 1_000);
-    let mut total = 1_010;
+    assert_eq!(count(&batch(world.run(pull(&context, u32::MAX)))), 250);
+    let mut total = 260;
     loop {
         let next = batch(world.run(pull(&context, 1_000)));
         total += count(&next);
