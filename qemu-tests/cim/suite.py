@@ -43,6 +43,7 @@ def main():
     parser.add_argument("--user")
     parser.add_argument("--password")
     parser.add_argument("--short", action="store_true", help="only what any server can do")
+    parser.add_argument("--leave-out", action="append", default=[], help="no tests whose name contains this")
     parser.add_argument("--filter", default="", help="run only tests whose name contains this")
     options = parser.parse_args()
     if bool(options.sim) == bool(options.url):
@@ -53,7 +54,8 @@ def main():
         for module in MODULES:
             for group in unittest.defaultTestLoader.loadTestsFromName(module):
                 for test in group:
-                    if options.filter in test.id():
+                    left_out = any(word in test.id() for word in options.leave_out)
+                    if options.filter in test.id() and not left_out:
                         suite.addTest(test)
         result = unittest.TextTestRunner(verbosity=1, stream=sys.stdout).run(suite)
     failed = len(result.failures) + len(result.errors)

@@ -12,7 +12,7 @@ mod workspace;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use verb::{bench, bridge, image, run, setup as setup_verb, sim, test};
+use verb::{bench, bridge, fuzz, image, run, setup as setup_verb, sim, test};
 use workspace::Workspace;
 
 /// Builds, boots, tests and sets up Bulkhead.
@@ -36,6 +36,7 @@ enum Verb {
     Sim(sim::Sim),
     Test(test::Test),
     Bench(bench::Bench),
+    Fuzz(fuzz::Fuzz),
 }
 
 impl Verb {
@@ -49,6 +50,7 @@ impl Verb {
             Self::Sim(verb) => verb.run(&workspace),
             Self::Test(verb) => verb.run(&workspace),
             Self::Bench(verb) => verb.run(&workspace),
+            Self::Fuzz(verb) => verb.run(&workspace),
         }
     }
 }

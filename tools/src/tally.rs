@@ -39,6 +39,15 @@ impl Tally {
             failed: count(summary, "failed") + count(summary, "timed out"),
         }
     }
+
+    /// The numbers in a line "N passed, M failed", as [`Tally`] prints it and the Python suites do.
+    pub fn of_suite(line: &str) -> Option<Self> {
+        let (passed, failed) = line.split_once(" passed, ")?;
+        Some(Self {
+            passed: passed.parse().ok()?,
+            failed: failed.strip_suffix(" failed")?.parse().ok()?,
+        })
+    }
 }
 
 /// The number before `word`.
@@ -104,6 +113,22 @@ mod tests {
             "",
         ] {
             assert_eq!(Tally::in_line(line), Tally::default());
+        }
+    }
+
+    #[test]
+    fn a_suite_s_line_is_understood_and_no_other() {
+        let expected = Tally {
+            passed: 12,
+            failed: 3,
+        };
+        assert_eq!(Tally::of_suite("12 passed, 3 failed"), Some(expected));
+        for line in [
+            "12 passed",
+            "x passed, 3 failed",
+            "1 passed, 3 failed, 4 odd",
+        ] {
+            assert_eq!(Tally::of_suite(line), None);
         }
     }
 

@@ -82,6 +82,18 @@ impl Workspace {
         })
     }
 
+    /// The compiler's name for this machine.
+    pub fn host_target(&self) -> Result<String> {
+        let output = Command::new(self.rustc())
+            .arg("-vV")
+            .output()
+            .context("cannot run rustc")?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+        host.map(str::to_owned)
+            .context("rustc does not say for which machine it is")
+    }
+
     /// Builds image `package`s and returns the folder with the results.
     pub fn build_images(&self, packages: &[&str]) -> Result<PathBuf> {
         let mut command = self.cargo();

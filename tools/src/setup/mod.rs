@@ -30,6 +30,8 @@ pub enum Purpose {
     Run,
     /// Boot in QEMU every way, ISO and UEFI included.
     MachineTests,
+    /// Test with real CIM clients.
+    Clients,
     /// All of it.
     Everything,
 }
@@ -41,12 +43,13 @@ impl Purpose {
             Self::Image => &[Group::Image],
             Self::Run => &[Group::Run],
             Self::MachineTests => &[Group::Run, Group::Image, Group::Uefi],
+            Self::Clients => &[Group::Clients],
             Self::Everything => &[Group::Run, Group::Image, Group::Uefi, Group::Clients],
         }
     }
 
     fn needs_python(self) -> bool {
-        self == Self::Everything
+        matches!(self, Self::Clients | Self::Everything)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod bridge;
+pub mod fuzz;
 pub mod image;
 pub mod run;
 pub mod setup;

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything CI runs, in parts.
 
+mod cim;
 mod lint;
 pub mod machine;
 mod unit;
@@ -13,8 +14,9 @@ use std::process::ExitCode;
 
 /// Runs the tests: all, or the parts named; ends with the line "N passed, M failed".
 ///
-/// Parts: unit (host tests of all libraries), lint (format, clippy, house rules), svm (the system in emulated
-/// machines). Other words are filters: `test svm boot` runs the machine tests with "boot" in their names.
+/// Parts: lint (format, clippy, house rules), unit (host tests of all libraries), cim (real CIM clients against the
+/// server), svm (the system in emulated machines). Other words are filters: `test svm boot` runs the machine tests with
+/// "boot" in their names.
 #[derive(Args)]
 pub struct Test {
     /// Parts to run, and filters on test names
@@ -33,6 +35,7 @@ pub struct Test {
 enum Part {
     Unit,
     Lint,
+    Cim,
     Svm,
 }
 
@@ -46,9 +49,10 @@ impl Part {
 }
 
 /// Parts by name, in the order they run: the quickest to fail first.
-const PARTS: [(&str, Part); 3] = [
+const PARTS: [(&str, Part); 4] = [
     ("lint", Part::Lint),
     ("unit", Part::Unit),
+    ("cim", Part::Cim),
     ("svm", Part::Svm),
 ];
 
@@ -79,7 +83,7 @@ impl Selection {
             .collect();
         if named.is_empty() && !filters.is_empty() {
             bail!(
-                "{:?} is no part of the tests (lint, unit, svm); name the part before a filter: test svm {0}",
+                "{:?} is no part of the tests (lint, unit, cim, svm); name the part before a filter: test svm {0}",
                 filters.join(" ")
             );
         }
@@ -99,6 +103,7 @@ impl Test {
             let tally = match part {
                 Part::Lint => lint::run(workspace, &selection.filters),
                 Part::Unit => unit::run(workspace, &selection.filters),
+                Part::Cim => cim::run(workspace, &selection.filters),
                 Part::Svm => machine::run(workspace, &selection.filters, self.qemu.as_deref()),
             };
             sum += tally.unwrap_or_else(|error| {
@@ -124,6 +129,7 @@ fn list(workspace: &Workspace, selection: &Selection) -> Result<ExitCode> {
         match part {
             Part::Lint => lint::list(),
             Part::Unit => unit::list(workspace, &selection.filters)?,
+            Part::Cim => cim::list(&selection.filters),
             Part::Svm => machine::list(&selection.filters),
         }
     }
