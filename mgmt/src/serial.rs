@@ -2,6 +2,10 @@
 //!
 //! The host's end of the port opens and closes; each opening begins a new stream. Within it, a connection that ends is
 //! followed by a new one, since the port itself cannot be shut from here.
+//!
+//! The device tells of closing and opening on one queue and hands over bytes on another, so that their order is lost
+//! where a client goes in the middle of a request and the next one comes before we have looked. Its first request is
+//! then spoilt by what the other left, and refused. Clients that wait for their answers never see this.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
