@@ -43,10 +43,11 @@ pub fn fetch<H: Host>(
     memory: &GuestMemory,
     host: &mut H,
 ) -> Result<Code, FetchError> {
-    let linear = if system.code_64 {
-        rip
+    // Outside of 64-bit mode linear addresses wrap at 4 GiB.
+    let (linear, mask) = if system.code_64 {
+        (rip, u64::MAX)
     } else {
-        system.cs_base.wrapping_add(rip) & 0xffff_ffff
+        (system.cs_base.wrapping_add(rip), 0xffff_ffff)
     };
     let mut linear_memory = LinearMemory::new(system, memory, host);
     let mut code = Code {
@@ -54,7 +55,7 @@ pub fn fetch<H: Host>(
         length: 0,
     };
     while code.length < MAX_INSTRUCTION {
-        let address = Gva::new(linear.wrapping_add(code.length as u64));
+        let address = Gva::new(linear.wrapping_add(code.length as u64) & mask);
         match fetch_page(&mut linear_memory, address, &mut code) {
             Ok(()) => {}
             Err(_) if code.length > 0 => break,

@@ -175,12 +175,7 @@ fn management_ended<H: Host>(partition: &Partition, host: &mut H, state: Partiti
 fn forget_routes<H: Host>(host: &H) {
     for id in 0..host.machine().partition_count() {
         if let Some(other) = host.machine().partition(crate::id::PartitionId(id)) {
-            let mut io = other.io.lock();
-            io.requests = None;
-            io.lifecycle = None;
-            io.events = None;
-            io.doorbells = alloc::sync::Arc::default();
-            drop(io);
+            other.io.lock().abandon();
             for vcpu in &other.vcpus {
                 vcpu.raise(Hazard::DOORBELLS | Hazard::IO_LOST);
                 let _ = wake(vcpu, host);

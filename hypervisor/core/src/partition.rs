@@ -44,6 +44,24 @@ pub struct IoRoute {
     pub events: Option<EventPage>,
     /// The doorbells; replaced as a whole.
     pub doorbells: Arc<DoorbellTable>,
+    /// Whoever served it is gone, and nobody does so yet.
+    pub orphaned: bool,
+}
+
+impl IoRoute {
+    /// Whether requests go to this page.
+    pub fn is_served_by(&self, page: SharedPage) -> bool {
+        self.requests
+            .is_some_and(|(current, _)| core::ptr::eq(current, page))
+    }
+
+    /// Whoever served the partition is gone, and what it had registered with it.
+    pub fn abandon(&mut self) {
+        *self = Self {
+            orphaned: self.orphaned || self.requests.is_some(),
+            ..Self::default()
+        };
+    }
 }
 
 /// What a partition is made of.

@@ -156,11 +156,15 @@ impl<V: Vcpu> VcpuRecord<V> {
 
     /// Nobody waits for the answer to the request any more, nor for the rest of its instruction.
     pub fn drop_request(&mut self) {
-        if let Some(pending) = self.pending_io.take()
-            && let Some(state) = pending.page.get(usize::from(self.id().0) * 8)
-        {
-            // Relaxed: a late answer is refused from now on, or finds no request.
-            state.store(u64::from(STATE_FREE), Relaxed);
+        if let Some(pending) = self.pending_io.take() {
+            // Under the lock: a page that is not registered any more may be in other use.
+            let io = self.partition.io.lock();
+            if io.is_served_by(pending.page)
+                && let Some(state) = pending.page.get(usize::from(self.id().0) * 8)
+            {
+                // Relaxed: a late answer is refused from now on, or finds no request.
+                state.store(u64::from(STATE_FREE), Relaxed);
+            }
         }
         self.io_log.clear();
     }

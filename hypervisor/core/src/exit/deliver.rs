@@ -68,6 +68,8 @@ pub fn apply<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, effect: E
         }
         Effect::IdentityChanged | Effect::ModeChanged => {
             vcpu.shared.set_identity(vcpu.apic.identity());
+            // A globally disabled APIC lets the 8259A through.
+            vcpu.work |= Work::EVENT;
         }
     }
     RESUME

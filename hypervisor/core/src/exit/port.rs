@@ -3,7 +3,7 @@
 use core::ops::ControlFlow;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use bulkhead_abi::io::{DIRECTION_READ, DIRECTION_WRITE, STATE_FREE, STATE_PENDING, Space};
+use bulkhead_abi::io::{DIRECTION_READ, DIRECTION_WRITE, STATE_PENDING, Space};
 
 use crate::exit::deliver::{self, Woken, wake};
 use crate::exit::{Flow, Leave, RESUME, emulation, string_port};
@@ -180,7 +180,9 @@ pub fn send_request<V: Vcpu, H: Host>(
     request: &Request,
     access: PendingAccess,
 ) -> Option<Flow> {
-    let (page, first_port) = vcpu.partition.io.lock().requests?;
+    // Held while the slot is filled: a page that is not registered any more may be in other use.
+    let io = vcpu.partition.io.lock();
+    let (page, first_port) = io.requests?;
     let index = vcpu.id().0;
     let event = first_port.offset(index)?;
     let slot = page.get(usize::from(index) * 8..)?;
@@ -199,6 +201,7 @@ pub fn send_request<V: Vcpu, H: Host>(
         | u64::from(direction) << 40
         | u64::from(request.size) << 48;
     state.store(head, Release);
+    drop(io);
     vcpu.pending_io = Some(PendingIo { page, access });
     // The vCPU sleeps, so the run queue is looked at in any case.
     let _ = raise_event(vcpu, host, event);
@@ -224,13 +227,9 @@ pub fn finish_request<V: Vcpu, H: Host>(
         return RESUME;
     };
     let index = usize::from(vcpu.id().0) * 8;
-    let data = match (answer, pending.page.get(index), pending.page.get(index + 2)) {
-        (Answer::Slot, Some(state), Some(data)) => {
-            // Acquire: partner of the management partition's store of the data before its hypercall.
-            let value = data.load(Acquire);
-            state.store(u64::from(STATE_FREE), Relaxed);
-            value
-        }
+    let data = match (answer, pending.page.get(index + 2)) {
+        // Acquire: partner of the management partition's store of the data before its hypercall, which freed the slot.
+        (Answer::Slot, Some(data)) => data.load(Acquire),
         _ => u64::MAX,
     };
     match pending.access {

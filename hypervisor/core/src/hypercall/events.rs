@@ -1,6 +1,7 @@
 //! Calls about events, I/O requests and doorbells.
 
 use alloc::sync::Arc;
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use bulkhead_abi::hypercall::Status;
 use bulkhead_abi::io::{STATE_PENDING, Space};
@@ -61,20 +62,32 @@ fn served<H: Host>(host: &H, number: u64) -> Result<Arc<Partition>, Status> {
 }
 
 pub fn io_page<V: Vcpu, H: Host>(
-    vcpu: &VcpuRecord<V>,
+    vcpu: &mut VcpuRecord<V>,
     host: &mut H,
     arguments: Arguments,
 ) -> Answer {
     let subject = served(host, arguments.rdi)?;
     if arguments.rsi == 0 {
         subject.io.lock().requests = None;
-        return Ok(0);
+        return ask_again(vcpu, host, &subject);
     }
     let port = event_port(arguments.rdx)?;
     let last = (subject.vcpus.len() as u16).saturating_sub(1);
     port.offset(last).ok_or(Status::BadArgument)?;
     let page = shared_page(vcpu, host, arguments.rsi)?;
-    subject.io.lock().requests = Some((page, port));
+    let mut io = subject.io.lock();
+    io.requests = Some((page, port));
+    io.orphaned = false;
+    drop(io);
+    ask_again(vcpu, host, &subject)
+}
+
+/// Requests in a page that is not registered any more will not be answered: their vCPUs look.
+fn ask_again<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &H, subject: &Partition) -> Answer {
+    for target in &subject.vcpus {
+        target.raise(Hazard::IO_LOST);
+        let _ = deliver::note(vcpu, wake(target, host));
+    }
     Ok(0)
 }
 
@@ -88,9 +101,14 @@ pub fn io_complete<V: Vcpu, H: Host>(
     let target = subject.vcpus.get(slot).ok_or(Status::NotFound)?;
     let (page, _) = subject.io.lock().requests.ok_or(Status::BadState)?;
     let state = page.get(slot * 8).ok_or(Status::NotFound)?;
-    // Acquire: partner of the release with which the request was published.
-    let pending = state.load(core::sync::atomic::Ordering::Acquire) as u32 == STATE_PENDING;
-    if !pending {
+    let head = state.load(Relaxed);
+    // Exchanged, so that a request is completed once. AcqRel: partner of the release with which the request was published,
+    // and of the vCPU's look at the data.
+    let completed = head as u32 == STATE_PENDING
+        && state
+            .compare_exchange(head, head & !0xffff_ffff, AcqRel, Relaxed)
+            .is_ok();
+    if !completed {
         return Err(Status::BadState);
     }
     target.raise(Hazard::IO_DONE);
