@@ -13,6 +13,7 @@ mod interrupts;
 mod memory;
 mod options;
 mod platform;
+mod wall_clock;
 
 use alloc::boxed::Box;
 use core::arch::asm;
@@ -250,6 +251,7 @@ fn finish(found: Found) -> Box<Platform> {
             "no clock of known rate works (HPET, ACPI timer, PIT)"
         ));
     };
+    let boot_time = wall_clock::boot_time(&found.acpi, rates.tsc);
     let frames = required(memory::frame_allocator(
         &found.boot,
         &found.acpi.srat,
@@ -287,6 +289,7 @@ fn finish(found: Found) -> Box<Platform> {
         memory_bytes,
         tsc: rates.tsc,
         apic_timer: rates.apic_timer,
+        boot_time,
     })
 }
 

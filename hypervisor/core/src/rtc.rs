@@ -10,11 +10,37 @@ mod registers;
 #[cfg(test)]
 mod tests;
 
+use core::fmt;
+
 use crate::level::Level;
 use crate::local_apic::StateError;
 use crate::time::{Hertz, Instant, Ratio};
 use calendar::Alarm;
 use registers as reg;
+
+/// A moment in seconds since 1970, shown as date and time of day: `2026-11-22 21:55:01`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Utc(pub i64);
+
+impl fmt::Display for Utc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // In digits, hexadecimal shows what the register means.
+        let digits = |index| calendar::encode(self.0, index, reg::B_24_HOURS);
+        let [century, year, month, day] =
+            [reg::CENTURY, reg::YEAR, reg::MONTH, reg::DAY].map(digits);
+        let [hours, minutes, seconds] = [reg::HOURS, reg::MINUTES, reg::SECONDS].map(digits);
+        write!(
+            f,
+            "{century:02x}{year:02x}-{month:02x}-{day:02x} {hours:02x}:{minutes:02x}:{seconds:02x}"
+        )
+    }
+}
+
+/// The time in seconds since 1970 that the registers of a clock show, where they show one. They are laid out as those of
+/// [`Rtc`], with the century at 0x32, and in the format that register B says.
+pub fn time_in(memory: &[u8; 128]) -> Option<i64> {
+    calendar::decode_legal(memory)
+}
 
 /// The ports: index and data.
 pub const PORTS: [u16; 2] = [0x70, 0x71];

@@ -19,7 +19,7 @@ use bulkhead_boot::PhysicalBytes;
 use bulkhead_core::addr::Hpa;
 use heapless::Vec;
 
-pub use fadt::{Fadt, Register, RegisterSpace, TimerWidth};
+pub use fadt::{CmosClock, Fadt, Register, RegisterSpace, TimerWidth};
 pub use hpet::Hpet;
 pub use madt::{CpuEntry, IoApicEntry, Madt, Override};
 pub use mcfg::ConfigSpace;

@@ -10,6 +10,7 @@ extern crate alloc;
 pub mod acpi;
 pub mod apic;
 pub mod clock;
+pub mod cmos_clock;
 pub mod console;
 pub mod cpuid;
 pub mod crash;

@@ -49,4 +49,6 @@ pub struct Platform {
     pub tsc: Hertz,
     /// The rate of the local APICs' timers.
     pub apic_timer: Hertz,
+    /// The time when the TSC was 0, in seconds since 1970, where it is known.
+    pub boot_time: Option<i64>,
 }

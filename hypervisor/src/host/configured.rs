@@ -170,7 +170,7 @@ fn prepare_one(
         windows,
         space,
         cpuid: shared.cpuid(config.vcpus),
-        devices: PlatformDevices::new(&shared.board, cpu.now()),
+        devices: PlatformDevices::new(&shared.board_at(cpu.now()), cpu.now()),
         vcpus,
     }));
     shared.machine.add(partition.clone())?;

@@ -15,11 +15,11 @@ use bulkhead_core::machine::{Machine, WhenDone};
 use bulkhead_core::msr::{BankConfig, DIRECT, Vendor, number};
 use bulkhead_core::paging::GigabytePages;
 use bulkhead_core::pc_board::BoardConfig;
-use bulkhead_core::time::{Hertz, Ratio};
+use bulkhead_core::time::{Hertz, Instant, Ratio};
 use bulkhead_hw::acpi::Acpi;
 use bulkhead_hw::cpuid::ThisCpu as HostCpuid;
 use bulkhead_hw::percpu::PerCpu;
-use bulkhead_hw::probe::{CpuFeatures, CpuidSource};
+use bulkhead_hw::probe::{CpuFeatures, CpuidSource, Vendor as CpuVendor};
 use bulkhead_hw::svm::{MsrAccess, PermissionMaps};
 use spin::Once;
 
@@ -47,8 +47,8 @@ pub struct Shared {
     pub lapic: LapicConfig,
     /// What all MSR banks have in common.
     pub bank: BankConfig,
-    /// What all platform devices have in common.
-    pub board: BoardConfig,
+    /// What all platform devices have in common; see [`Shared::board_at`].
+    board: BoardConfig,
     /// Which ports and MSRs guests reach themselves.
     pub guest_maps: PermissionMaps,
     /// Which the management partition does.
@@ -114,14 +114,18 @@ impl Shared {
                 features: LapicFeatures::X2APIC | LapicFeatures::TSC_DEADLINE,
             },
             bank: BankConfig {
-                vendor: Vendor::Amd,
+                vendor: match platform.identity.vendor {
+                    CpuVendor::Intel => Vendor::Intel,
+                    // Others that have SVM descend from AMD's designs.
+                    CpuVendor::Amd | CpuVendor::Other => Vendor::Amd,
+                },
                 physical_bits,
                 microcode: 0,
                 tsc: Some(platform.tsc),
             },
             board: BoardConfig {
                 tsc: platform.tsc,
-                seconds: 0,
+                seconds: platform.boot_time.unwrap_or(0),
                 extended: ExtendedDestination::On,
                 pm_timer_port: PM_TIMER_PORT,
             },
@@ -133,6 +137,10 @@ impl Shared {
                 apic_timer_hz: APIC_TIMER_HZ,
                 ecam_base: ecam.map_or(0, |space| space.base.as_u64()),
                 ecam_buses: ecam.map_or((0, 0), |space| (space.first_bus, space.last_bus)),
+                boot_time: platform
+                    .boot_time
+                    .and_then(|seconds| u64::try_from(seconds).ok())
+                    .unwrap_or(0),
                 ..StartFacts::default()
             },
             info: HostInfo {
@@ -163,6 +171,15 @@ impl Shared {
                 return shared;
             }
             core::hint::spin_loop();
+        }
+    }
+
+    /// What the platform devices of a partition that is made now are made for: their clock shows the time.
+    pub fn board_at(&self, now: Instant) -> BoardConfig {
+        let passed = now.0 / self.tsc.get();
+        BoardConfig {
+            seconds: self.board.seconds.saturating_add_unsigned(passed),
+            ..self.board
         }
     }
 

@@ -129,6 +129,16 @@ pub(super) fn decode(memory: &[u8; 128]) -> i64 {
         + field(reg::SECONDS)
 }
 
+/// The time in the registers where they hold one: all digits legal, no 30th of February.
+pub(super) fn decode_legal(memory: &[u8; 128]) -> Option<i64> {
+    let at = |index: u8| memory.get(usize::from(index)).copied().unwrap_or(0);
+    let seconds = decode(memory);
+    // The day of the week is not looked at: many firmwares do not keep it.
+    let same =
+        |&index: &u8| index == reg::DAY_OF_WEEK || encode(seconds, index, at(reg::B)) == at(index);
+    reg::TIME.iter().all(same).then_some(seconds)
+}
+
 /// The alarm: each part a number, or any.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Alarm {

@@ -58,6 +58,18 @@ pub enum TimerWidth {
     Bits32,
 }
 
+/// The real-time clock of a PC.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CmosClock {
+    /// It is there; its register of the century, where it has one.
+    Present {
+        /// Index in the CMOS memory, below 128.
+        century: Option<u8>,
+    },
+    /// There is none.
+    Absent,
+}
+
 /// What the hypervisor uses of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fadt {
@@ -75,10 +87,16 @@ pub struct Fadt {
     pub enable: Option<(u16, u8)>,
     /// The interrupt of ACPI events.
     pub sci: u16,
+    /// The real-time clock.
+    pub clock: CmosClock,
 }
 
 const FLAG_TIMER_32: u32 = 1 << 8;
 const FLAG_RESET: u32 = 1 << 10;
+/// Of the boot architecture flags (ACPI 6.5, 5.2.9.3): no real-time clock at the PC's ports.
+const BOOT_NO_CLOCK: u16 = 1 << 5;
+/// Registers of the clock below this are the time and its control.
+const CMOS_FIRST_FREE: u8 = 14;
 
 impl Fadt {
     /// What `table` says; `None` where it is damaged. Tables of ACPI 1.0 end after the flags.
@@ -95,6 +113,13 @@ impl Fadt {
             .then(|| Some((Register::read(table, 116)?, u8_at(table, 128)?)))
             .flatten();
         let enable = u8_at(table, 52)?;
+        let century = u8_at(table, 108)?;
+        let century = (CMOS_FIRST_FREE..128).contains(&century).then_some(century);
+        let clock = if u16_at(table, 109)? & BOOT_NO_CLOCK != 0 {
+            CmosClock::Absent
+        } else {
+            CmosClock::Present { century }
+        };
         Some(Fadt {
             pm_timer: extended(208).or(port(76)),
             timer_width: if flags & FLAG_TIMER_32 != 0 {
@@ -107,6 +132,7 @@ impl Fadt {
             dsdt: Hpa::new(dsdt.unwrap_or(u64::from(u32_at(table, 40)?))),
             enable: port(48).filter(|_| enable != 0).map(|port| (port, enable)),
             sci: u16_at(table, 46)?,
+            clock,
         })
     }
 }

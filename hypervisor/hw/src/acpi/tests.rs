@@ -101,6 +101,7 @@ fn fadt() -> Vec<u8> {
     put(52, &[2]);
     put(64, &0x604u32.to_le_bytes());
     put(76, &0x608u32.to_le_bytes());
+    put(108, &[0x32]);
     put(112, &(1u32 << 10).to_le_bytes());
     put(116, &[1, 8, 0, 1, 0xf9, 0x0c]);
     put(128, &[0x0f]);
@@ -171,6 +172,8 @@ fn all_tables_are_read() {
     let (register, value) = fadt.reset.unwrap();
     assert_eq!((register.port(), value), (Some(0xcf9), 0x0f));
     assert_eq!(fadt.enable, Some((0xb2, 2)));
+    let century = Some(0x32);
+    assert_eq!(fadt.clock, CmosClock::Present { century });
     assert_eq!(acpi.soft_off, Some(SoftOff { a: 1, b: 1 }));
     assert_eq!(acpi.hpet.unwrap().address, Hpa::new(0xfed0_0000));
     assert_eq!(acpi.config_spaces[0].base, Hpa::new(0xb000_0000));
@@ -281,4 +284,21 @@ fn a_root_table_that_lists_itself_does_no_harm() {
         acpi.notes.as_slice(),
         [AcpiNote::Unused(Signature(*b"XSDT"))]
     );
+}
+
+#[test]
+fn the_fadt_tells_of_the_real_time_clock() {
+    let clock = |century: u8, boot: u16| {
+        let mut table = fadt();
+        table[108] = century;
+        table[109..111].copy_from_slice(&boot.to_le_bytes());
+        Fadt::read(&table).unwrap().clock
+    };
+    let present = |century| CmosClock::Present { century };
+    assert_eq!(clock(0, 0), present(None));
+    assert_eq!(clock(0x37, 3), present(Some(0x37)));
+    // A register of the time itself, or none at all.
+    assert_eq!(clock(9, 0), present(None));
+    assert_eq!(clock(0x80, 0), present(None));
+    assert_eq!(clock(0x32, 1 << 5), CmosClock::Absent);
 }
