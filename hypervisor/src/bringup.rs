@@ -39,7 +39,7 @@ use bulkhead_hw::{console, info, log, pool, registers, space, warn};
 
 use early::EarlyMap;
 use memory::Foundation;
-pub use options::{Exit, Options};
+pub use options::{Exit, IommuChoice, Options};
 pub use platform::Platform;
 
 /// Model-specific registers of the running CPU.

@@ -25,6 +25,16 @@ pub enum ApicChoice {
     XapicOnly,
 }
 
+/// Whether the machine's IOMMU is used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum IommuChoice {
+    /// Where there is one, the management partition runs only with it.
+    #[default]
+    WherePresent,
+    /// In no case: devices reach all memory.
+    Off,
+}
+
 /// A deliberate crash, to test the crash record and the protection of memory from outside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CrashTest {
@@ -60,6 +70,8 @@ pub struct Options {
     pub console: Choice,
     /// `xapic`.
     pub apic: ApicChoice,
+    /// `iommu=off`.
+    pub iommu: IommuChoice,
     /// `exit=when-done`.
     pub exit: Exit,
     /// `crash-test=stack|write-code|run-data|unmapped|panic`.
@@ -77,6 +89,10 @@ impl Options {
                 }
                 ("xapic", None) => {
                     options.apic = ApicChoice::XapicOnly;
+                    Some(())
+                }
+                ("iommu", Some("off")) => {
+                    options.iommu = IommuChoice::Off;
                     Some(())
                 }
                 ("exit", Some("when-done")) => {

@@ -42,6 +42,7 @@ enum Refusal {
     Space,
     Start(lifecycle::StartError),
     NoSuchCpu(CpuId),
+    Iommu(dma::Refusal),
 }
 
 impl core::fmt::Display for Refusal {
@@ -51,6 +52,7 @@ impl core::fmt::Display for Refusal {
             Refusal::Resource(error) => error.fmt(f),
             Refusal::Space => f.write_str("its memory cannot be mapped"),
             Refusal::Start(error) => error.fmt(f),
+            Refusal::Iommu(refusal) => refusal.fmt(f),
             Refusal::NoSuchCpu(cpu) => write!(f, "there is no CPU {cpu} to pin a vCPU to"),
         }
     }
@@ -142,7 +144,7 @@ fn prepare_one(
     let mut facts = shared.facts;
     let windows = match config.role {
         Role::Management => {
-            let iommus = dma::description(shared);
+            let iommus = dma::description(shared).map_err(Refusal::Iommu)?;
             let hidden = iommus.iter().flat_map(dma::registers);
             let windows = devices::windows(
                 &shared.boot,
@@ -150,7 +152,8 @@ fn prepare_one(
                 shared.features.physical_bits,
                 hidden,
             );
-            facts.iommu = dma::confine(iommus, frames, id, &memory);
+            facts.iommu =
+                dma::confine(shared, iommus, frames, id, &memory).map_err(Refusal::Iommu)?;
             windows
         }
         Role::Guest => DeviceWindows::none(),

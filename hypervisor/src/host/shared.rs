@@ -24,7 +24,7 @@ use bulkhead_hw::svm::{MsrAccess, PermissionMaps};
 use spin::Once;
 
 use super::devices;
-use crate::bringup::{Exit, Platform};
+use crate::bringup::{Exit, IommuChoice, Platform};
 
 /// Rate of the virtual local APICs' timers.
 const APIC_TIMER_HZ: u64 = 1_000_000_000;
@@ -53,6 +53,8 @@ pub struct Shared {
     pub guest_maps: PermissionMaps,
     /// Which the management partition does.
     pub management_maps: PermissionMaps,
+    /// Whether the IOMMU is used.
+    pub iommu: IommuChoice,
     /// The CPU's features.
     pub features: CpuFeatures,
     /// What the boot loader said.
@@ -131,6 +133,7 @@ impl Shared {
             },
             guest_maps: guest_maps()?,
             management_maps: management_maps()?,
+            iommu: platform.options.iommu,
             features: platform.features,
             facts: StartFacts {
                 tsc_hz: platform.tsc.get(),

@@ -218,6 +218,8 @@ impl Host for ThisCpu {
                 info!("the machine ends");
                 apic::stop_others();
                 shutdown::exit_qemu(ExitCode::Clean);
+                // A real machine, or an emulator without the runner's device.
+                shutdown::power_off();
             }
             MachineEnd::Reset => {
                 info!("the machine restarts");
