@@ -65,6 +65,8 @@ pub mod first {
     pub const INTR: u32 = 1 << 0;
     /// Non-maskable interrupts.
     pub const NMI: u32 = 1 << 1;
+    /// System management interrupts; without effect where firmware has locked SMM (APM 2 15.13.3).
+    pub const SMI: u32 = 1 << 2;
     /// INIT.
     pub const INIT: u32 = 1 << 3;
     /// RDPMC.

@@ -27,12 +27,21 @@ enum Method {
     Xsave { mask: u64, bytes: usize },
 }
 
+/// Where the state is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Residence {
+    Memory,
+    Cpu,
+}
+
 /// The extended state of one vCPU.
 pub struct ExtendedState {
     area: NonNull<u8>,
     layout: Layout,
     method: Method,
     has_tsc_aux: bool,
+    /// Whether the CPU holds the state, and the area is out of date.
+    residence: Residence,
     xcr0: u64,
     tsc_aux: u64,
     debug: [u64; 4],
@@ -71,6 +80,7 @@ impl ExtendedState {
             layout,
             method,
             has_tsc_aux: __cpuid(0x8000_0001).edx & 1 << 27 != 0,
+            residence: Residence::Memory,
             xcr0: 1,
             tsc_aux: 0,
             debug: [0; 4],
@@ -79,7 +89,7 @@ impl ExtendedState {
         Ok(state)
     }
 
-    /// Brings everything to the power-up values.
+    /// Brings everything to the power-up values, in the CPU as well where it holds the state.
     pub fn reset(&mut self) {
         // SAFETY: the area has at least 512 bytes (the legacy area), owned by this value, aligned to 64.
         unsafe {
@@ -90,10 +100,15 @@ impl ExtendedState {
         self.xcr0 = 1;
         self.tsc_aux = 0;
         self.debug = [0; 4];
+        if self.residence == Residence::Cpu {
+            self.load();
+        }
     }
 
     /// Moves the guest's state into the CPU.
     pub fn load(&mut self) {
+        self.residence = Residence::Cpu;
+        forget_last_x87_instruction();
         let area = self.area.as_ptr();
         // SAFETY: the area holds an image that `reset` or `store` wrote in this method's format, with a valid MXCSR; the
         // host itself keeps nothing in these registers (soft-float, no breakpoints).
@@ -118,6 +133,7 @@ impl ExtendedState {
 
     /// Moves the guest's state out of the CPU.
     pub fn store(&mut self) {
+        self.residence = Residence::Memory;
         let area = self.area.as_ptr();
         // SAFETY: the area has the size that CPUID reports for all components of the mask.
         unsafe {
@@ -172,6 +188,16 @@ impl ExtendedState {
             // SAFETY: CPUID says that the MSR exists; bits 63:32 are zero.
             unsafe { wrmsr(TSC_AUX, self.tsc_aux) };
         }
+    }
+}
+
+/// Gives the x87's last instruction and operand pointers values of no meaning. Without a pending exception, restoring leaves
+/// them as another guest made them, unless the CPU has RstrFpErrPtrs (APM 3 E.4.7, Fn8000_0008 EBX bit 2).
+fn forget_last_x87_instruction() {
+    let operand = 0_u32;
+    // SAFETY: the host uses no x87 state, CR0.EM and CR0.TS are 0, and FNCLEX leaves no exception that could be raised.
+    unsafe {
+        asm!("fnclex", "emms", "fild dword ptr [{}]", in(reg) &operand, options(nostack));
     }
 }
 

@@ -72,6 +72,8 @@ impl SvmVcpu {
             exceptions: 1 << 1 | 1 << 17 | 1 << 18,
             first: code::first::INTR
                 | code::first::NMI
+                // Firmware's handler must find the host, whose state it is written for.
+                | code::first::SMI
                 | code::first::INIT
                 | code::first::RDPMC
                 | code::first::CPUID

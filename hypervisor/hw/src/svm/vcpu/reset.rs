@@ -3,7 +3,7 @@
 use bulkhead_core::addr::Gpa;
 use bulkhead_core::vcpu::{StartState, Watch};
 
-use super::{CR8, SvmVcpu};
+use super::{CR8, Loaded, SvmVcpu};
 use crate::svm::instructions::Registers;
 use crate::svm::vmcb::Segment;
 
@@ -104,5 +104,9 @@ impl SvmVcpu {
         }
         self.extended.reset();
         self.block.vmcb.set_dirty();
+        if self.loaded == Loaded::Guest {
+            // VMRUN does not load these, and the next VMSAVE would bring the old ones back.
+            self.load();
+        }
     }
 }
