@@ -42,6 +42,51 @@ class AccessTest(CimTest):
         namespace = pywbem.CIMInstance("CIM_Namespace", {"Name": "root/denied"})
         self.assertCimError(denied, conn.CreateInstance, namespace, namespace="interop")
 
+    def account(self, name):
+        paths = self.conn.EnumerateInstanceNames("CIM_Account", namespace="interop")
+        return next((path for path in paths if path.keybindings["Name"] == name), None)
+
+    def give_role(self, name, role, conn=None):
+        roles = self.conn.EnumerateInstanceNames("CIM_Role", namespace="interop")
+        role = next(path for path in roles if path.keybindings["Name"] == role)
+        link = pywbem.CIMInstance("CIM_MemberOfCollection", {"Collection": role, "Member": self.account(name)})
+        (conn or self.conn).CreateInstance(link, namespace="interop")
+
+    def roles_of(self, name):
+        found = self.conn.Associators(self.account(name), AssocClass="CIM_MemberOfCollection", ResultClass="CIM_Role")
+        return [item["Name"] for item in found]
+
+    def test_accounts_are_instances(self):
+        if self.account("fred"):
+            self.conn.DeleteInstance(self.account("fred"))
+        new = pywbem.CIMInstance("CIM_Account", {"Name": "fred", "UserPassword": ["first word"]})
+        path = self.conn.CreateInstance(new, namespace="interop")
+        self.assertCimError(pywbem.CIM_ERR_ALREADY_EXISTS, self.conn.CreateInstance, new, namespace="interop")
+        self.assertEqual(self.roles_of("fred"), ["read-only"])
+        self.assertIsNone(self.conn.GetInstance(path)["UserPassword"])
+        fred = target.SERVER.connect("fred", "first word")
+        self.assertTrue(fred.EnumerateClassNames())
+        denied = pywbem.CIM_ERR_ACCESS_DENIED
+        self.assertCimError(denied, fred.DeleteInstance, path)
+        self.give_role("fred", "operator")
+        self.assertEqual(self.roles_of("fred"), ["operator"])
+        # An operator changes the own password, as an octet string here, but no other account.
+        word = "second w\u00f6rd".encode()
+        octets = "0x%08x%s" % (len(word) + 4, word.hex())
+        fred.ModifyInstance(pywbem.CIMInstance("CIM_Account", {"UserPassword": [octets]}, path=path))
+        with self.assertRaises(pywbem.AuthError):
+            fred.EnumerateClassNames()
+        fred = target.SERVER.connect("fred", "second w\u00f6rd")
+        self.assertTrue(fred.EnumerateClassNames())
+        admin = self.account(target.SERVER.user)
+        change = pywbem.CIMInstance("CIM_Account", {"UserPassword": ["mine now"]}, path=admin)
+        self.assertCimError(denied, fred.ModifyInstance, change)
+        self.assertCimError(denied, self.give_role, "fred", "administrator", fred)
+        self.assertCimError(pywbem.CIM_ERR_NOT_SUPPORTED, self.conn.DeleteInstance, admin)
+        self.conn.DeleteInstance(path)
+        with self.assertRaises(pywbem.AuthError):
+            fred.EnumerateClassNames()
+
     def test_z_guessing_is_slowed_down(self):
         conn = target.SERVER.connect(user="victim", password="guess")
         statuses = []

@@ -5,11 +5,13 @@ use crate::guard::Guard;
 use crate::password::{HASH, PasswordHash, SALT, remember};
 use crate::settings::ServerSettings;
 use alloc::boxed::Box;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use cim_http::Credentials;
 use cim_model::Text;
 use cim_ops::Role;
+use core::cell::RefCell;
 use core::time::Duration;
 use subtle::ConstantTimeEq;
 
@@ -39,8 +41,11 @@ pub struct FirstAccount {
     pub password: String,
 }
 
-/// The accounts of a server.
-pub struct Accounts {
+/// The accounts of a server; clones share them.
+#[derive(Clone)]
+pub struct Accounts(Rc<RefCell<Inner>>);
+
+struct Inner {
     accounts: Vec<Account>,
     store: Box<dyn AccountStore>,
     guard: Guard,
@@ -48,6 +53,8 @@ pub struct Accounts {
     verified: Vec<Verified>,
     key: [u8; HASH],
     dummy_salt: [u8; SALT],
+    /// Salts made from the key so far.
+    salts: u64,
 }
 
 struct Verified {
@@ -75,14 +82,15 @@ impl Accounts {
         entropy(&mut dummy_salt);
         let accounts = store.load()?;
         let is_first = accounts.is_empty();
-        let mut opened = Accounts {
+        let mut opened = Accounts(Rc::new(RefCell::new(Inner {
             accounts,
             store,
             guard: Guard::default(),
             verified: Vec::new(),
             key,
             dummy_salt,
-        };
+            salts: 0,
+        })));
         if !is_first {
             return Ok((opened, None));
         }
@@ -106,6 +114,89 @@ impl Accounts {
         password: &str,
         entropy: &mut dyn FnMut(&mut [u8]),
     ) -> Result<(), AccountError> {
+        let mut salt = [0; SALT];
+        entropy(&mut salt);
+        self.0.borrow_mut().set(name, role, password, salt)
+    }
+
+    /// The same without a source of random bytes: the salt, which has to be unique but not secret, comes from the
+    /// key of this start and a counter.
+    ///
+    /// # Errors
+    /// [`AccountError`]; nothing has changed.
+    pub(crate) fn set_password(
+        &self,
+        name: Text,
+        role: Role,
+        password: &str,
+    ) -> Result<(), AccountError> {
+        let mut inner = self.0.borrow_mut();
+        inner.salts = inner.salts.wrapping_add(1);
+        let digest = remember(
+            "salt",
+            &alloc::format!("{}:{name}", inner.salts),
+            &inner.key,
+        );
+        let salt = digest.first_chunk().copied().unwrap_or_default();
+        inner.set(name, role, password, salt)
+    }
+
+    /// Gives an account another role.
+    ///
+    /// # Errors
+    /// [`AccountError`]; nothing has changed.
+    pub fn set_role(&mut self, name: &str, role: Role) -> Result<(), AccountError> {
+        self.0.borrow_mut().set_role(name, role)
+    }
+
+    /// Removes an account.
+    ///
+    /// # Errors
+    /// [`AccountError`]; nothing has changed.
+    pub fn remove(&mut self, name: &str) -> Result<(), AccountError> {
+        let mut inner = self.0.borrow_mut();
+        inner.find(name).ok_or(AccountError::Unknown)?;
+        inner.check_not_last(name)?;
+        inner.store.remove(name)?;
+        inner.forget(name);
+        Ok(())
+    }
+
+    /// The names and roles of all accounts.
+    pub fn list(&self) -> Vec<(Text, Role)> {
+        let inner = self.0.borrow();
+        inner
+            .accounts
+            .iter()
+            .map(|account| (account.name.clone(), account.role))
+            .collect()
+    }
+
+    /// The role of an account.
+    pub fn role(&self, name: &str) -> Option<Role> {
+        self.0.borrow().find(name).map(|account| account.role)
+    }
+
+    /// Checks the credentials that a peer sent.
+    pub fn check(
+        &mut self,
+        settings: &ServerSettings,
+        peer: &Text,
+        credentials: &Credentials,
+        now: Duration,
+    ) -> Access {
+        self.0.borrow_mut().check(settings, peer, credentials, now)
+    }
+}
+
+impl Inner {
+    fn set(
+        &mut self,
+        name: Text,
+        role: Role,
+        password: &str,
+        salt: [u8; SALT],
+    ) -> Result<(), AccountError> {
         let count = name.chars().count();
         if count == 0 || count > MAX_NAME || name.chars().any(|c| c == ':' || c.is_control()) {
             return Err(AccountError::Name);
@@ -117,41 +208,30 @@ impl Accounts {
         if known == Some(Role::Administrator) && role != Role::Administrator {
             self.check_not_last(&name)?;
         }
-        let mut salt = [0; SALT];
-        entropy(&mut salt);
         let password = PasswordHash::new(password, salt).ok_or(AccountError::Password)?;
-        let account = Account {
+        self.keep(Account {
             name,
             role,
             password,
-        };
+        })
+    }
+
+    fn set_role(&mut self, name: &str, role: Role) -> Result<(), AccountError> {
+        let account = self.find(name).ok_or(AccountError::Unknown)?.clone();
+        if account.role == Role::Administrator && role != Role::Administrator {
+            self.check_not_last(name)?;
+        }
+        self.keep(Account { role, ..account })
+    }
+
+    fn keep(&mut self, account: Account) -> Result<(), AccountError> {
         self.store.save(&account)?;
         self.forget(&account.name);
         self.accounts.push(account);
         Ok(())
     }
 
-    /// Removes an account.
-    ///
-    /// # Errors
-    /// [`AccountError`]; nothing has changed.
-    pub fn remove(&mut self, name: &str) -> Result<(), AccountError> {
-        self.find(name).ok_or(AccountError::Unknown)?;
-        self.check_not_last(name)?;
-        self.store.remove(name)?;
-        self.forget(name);
-        Ok(())
-    }
-
-    /// The names and roles of all accounts.
-    pub fn list(&self) -> impl Iterator<Item = (&Text, Role)> {
-        self.accounts
-            .iter()
-            .map(|account| (&account.name, account.role))
-    }
-
-    /// Checks the credentials that a peer sent.
-    pub fn check(
+    fn check(
         &mut self,
         settings: &ServerSettings,
         peer: &Text,

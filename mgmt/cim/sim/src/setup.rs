@@ -6,7 +6,9 @@ use cim_model::{CimError, Text};
 use cim_ops::indications::{self, IndicationSettings};
 use cim_ops::interop::{self, Identity};
 use cim_ops::{Builder, MemoryStore, Settings};
-use cim_server::{Accounts, FirstAccount, MemoryAccounts, Server, ServerSettings};
+use cim_server::{
+    Accounts, FirstAccount, MemoryAccounts, Server, ServerSettings, install_accounts,
+};
 use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
@@ -63,6 +65,7 @@ pub fn build(options: &Options, host: &str) -> Result<Ready, String> {
             .set(name, account.role, &account.password, &mut entropy)
             .map_err(|error| format!("the account {} cannot be made: {error}", account.name))?;
     }
+    let builder = install_accounts(builder, &identity, &accounts);
     let server = Server {
         operations: builder.build(),
         indications: Some(indications),
