@@ -13,7 +13,7 @@ use cim_model::Text;
 use cim_ops::indications::{self, IndicationSettings};
 use cim_ops::interop::{self, Identity, Profile};
 use cim_ops::{Builder, Clock, Settings};
-use cim_server::{Accounts, Export, FirstAccount, Server, ServerSettings};
+use cim_server::{Accounts, Export, FirstAccount, Server, ServerSettings, install_accounts};
 use mgmt_executor::Instant;
 
 use crate::Keeper;
@@ -100,13 +100,18 @@ impl Wbem {
         let settings = Settings::new(name.clone().to_string());
         let builder = Builder::new(settings, Box::new(records));
         let builder = builder.map_err(|error| WbemError::Operations(error.to_string()))?;
-        let (builder, profiles) = install(builder);
+        let (builder, mut profiles) = install(builder.embedded(cim_server::read_embedded));
+        profiles.push(indications::profile(
+            &identity,
+            builder.settings().interop(),
+        ));
         let builder = interop::install(builder, &identity, profiles);
         let (builder, indications) =
             indications::install(builder, &identity, IndicationSettings::default());
         let accounts = Box::new(KeptAccounts(keeper.clone()));
         let (accounts, first) = Accounts::open(accounts, None, entropy)
             .map_err(|error| WbemError::Accounts(error.to_string()))?;
+        let builder = install_accounts(builder, &identity, &accounts);
         let mut settings = ServerSettings::default();
         settings.http.body = MAX_BODY;
         let server = Server {
