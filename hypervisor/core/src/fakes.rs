@@ -10,7 +10,7 @@ mod memory;
 mod script;
 mod world;
 
-pub use bench::Bench;
+pub use bench::{Bench, fuzz_rounds};
 pub use host::{Ended, FakeHost, SLICE};
 pub use memory::Walked;
 pub use script::{FakeCpu, Lengths, Queued, Scripted};

@@ -8,6 +8,8 @@ mod events;
 mod interrupts;
 mod partitions;
 mod records;
+#[cfg(test)]
+mod tests;
 
 use core::ops::ControlFlow;
 

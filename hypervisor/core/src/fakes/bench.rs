@@ -165,3 +165,11 @@ impl Bench {
 fn page() -> SharedPage {
     Box::leak(Box::new([const { AtomicU64::new(0) }; 512]))
 }
+
+/// Rounds of a fuzz test: `usual`, or as many as the environment variable BULKHEAD_FUZZ says.
+pub fn fuzz_rounds(usual: u64) -> u64 {
+    std::env::var("BULKHEAD_FUZZ")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(usual)
+}
