@@ -12,6 +12,7 @@ installed are skipped and counted as such.
 """
 
 import argparse
+import collections
 import os
 import sys
 import unittest
@@ -24,6 +25,7 @@ MODULES = [
     "test_http",
     "test_access",
     "test_classes",
+    "test_schema",
     "test_instances",
     "test_associations",
     "test_pulls",
@@ -61,8 +63,9 @@ def main():
     failed = len(result.failures) + len(result.errors)
     skipped = len(result.skipped)
     passed = result.testsRun - failed - skipped
-    for test, reason in result.skipped:
-        print(f"skipped: {test.id()}: {reason}")
+    reasons = collections.Counter(reason for _, reason in result.skipped)
+    for reason, count in reasons.items():
+        print(f"{count} skipped: {reason}")
     if server.died:
         print("the simulator died during the tests")
         failed += 1
