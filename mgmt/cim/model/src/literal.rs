@@ -98,9 +98,10 @@ pub(crate) fn parse_integer(text: &str) -> Result<i128, LiteralError> {
     if digits.is_empty() || !digits.bytes().all(|byte| char::from(byte).is_digit(radix)) {
         return Err(LiteralError::Integer);
     }
-    // 20 decimal digits cover every CIM integer; leading zeros may be more.
+    // So many digits cover every CIM integer; leading zeros may be more.
+    let longest = if radix == 16 { 16 } else { 20 };
     let digits = digits.trim_start_matches('0');
-    if digits.len() > 20 {
+    if digits.len() > longest {
         let widest = if negative {
             CimType::Sint64
         } else {
@@ -209,6 +210,19 @@ impl fmt::Write for WithPoint<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hexadecimal_number_is_no_wider_than_what_can_be_written_in_decimal() {
+        let wide = "0xaaaaaaaaaaaaaaaaa";
+        assert_eq!(
+            parse_integer(wide),
+            Err(LiteralError::Range(CimType::Uint64))
+        );
+        assert_eq!(
+            parse_integer("0x00ffffffffffffffff"),
+            Ok(i128::from(u64::MAX))
+        );
+    }
 
     #[test]
     fn integers_are_decimal_or_hex_and_range_checked() {
