@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 const MINIMISING: Duration = Duration::from_secs(60);
 /// A worker that is stopped this often comes no further before the finding is fixed.
 const STOPS: usize = 200;
-/// How many lines of what a worker said are kept with a finding.
+/// How many lines of what a worker said are kept with a finding, and how much of each.
 const SAID_LINES: usize = 20;
+const SAID_CHARACTERS: usize = 300;
 
 /// What a campaign is to do.
 #[derive(Clone, Copy)]
@@ -123,7 +124,11 @@ impl Campaign {
         };
         let path = self.folder.join(format!("finding-{}", name(&data)));
         fs::write(&path, &data).with_context(|| format!("cannot write {}", path.display()))?;
-        let said: Vec<_> = said.lines().take(SAID_LINES).collect();
+        let said: Vec<String> = said
+            .lines()
+            .take(SAID_LINES)
+            .map(|line| line.chars().take(SAID_CHARACTERS).collect())
+            .collect();
         let text = format!("{symptom}{note}\n{}\n", said.join("\n"));
         fs::write(path.with_extension("txt"), &text)?;
         let _ = fs::remove_file(&trial);

@@ -1,17 +1,20 @@
-//! `cargo xtask bench`: what the hypervisor costs, counted in executed instructions.
+//! `cargo xtask bench`: what exits from guests cost, counted in executed instructions, and what the WBEM server costs.
 
+use crate::setup::{self, Purpose};
+use crate::verb::test::cim::partition;
 use crate::verb::test::machine;
-use crate::workspace::Workspace;
+use crate::workspace::{self, Workspace};
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use qemu_tests::backend::Backend;
 use qemu_tests::runner;
 use qemu_tests::table::exit_benches;
 use qemu_tests::verdict::Figure;
+use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 /// Measures, prints a table, and writes target/bench/NAME.json.
 #[derive(Args)]
@@ -28,6 +31,8 @@ pub struct Bench {
 enum Subject {
     /// Round trips from guest to hypervisor and back
     Exits,
+    /// The WBEM server: in process, as a host process, and in the booted partition
+    Cim,
 }
 
 impl Bench {
@@ -35,6 +40,7 @@ impl Bench {
     pub fn run(self, workspace: &Workspace) -> Result<ExitCode> {
         match self.subject {
             Subject::Exits => exits(workspace, self.qemu.as_deref()),
+            Subject::Cim => cim(workspace),
         }
     }
 }
@@ -63,6 +69,38 @@ fn exits(workspace: &Workspace, qemu: Option<&Path>) -> Result<ExitCode> {
     print!("{}", table(&rows));
     let file = workspace.output("bench")?.join("exits.json");
     fs::write(&file, json(&rows)).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The measuring is a program of its own, as it counts its heap.
+fn cim(workspace: &Workspace) -> Result<ExitCode> {
+    setup::ensure(workspace, Purpose::Run)?;
+    let bench = workspace.build_program("cim-bench")?;
+    let simulator = workspace.build_program("cim-sim")?;
+    let file = workspace.output("bench")?.join("cim.json");
+    let measure = |arguments: &[&OsStr]| {
+        let mut command = Command::new(&bench);
+        command.arg("--json").arg(&file).args(arguments);
+        workspace::succeed(&mut command, "the WBEM server cannot be measured")
+    };
+    measure(&["--sim".as_ref(), simulator.as_os_str()])?;
+    let machine = partition::boot()?;
+    let (user, password) = (machine.said("CIM user")?, machine.said("CIM password")?);
+    let url = machine.said("CIM ready")?;
+    measure(
+        &[
+            "--url",
+            url,
+            "--user",
+            user,
+            "--password",
+            password,
+            "--way",
+            "partition",
+        ]
+        .map(OsStr::new),
+    )?;
+    println!("{}", file.display());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,6 @@
-//! One file per verb of `cargo xtask`.
+//! One file per verb of `cargo xtask`, and how one verb uses another.
 
+pub mod background;
 pub mod bench;
 pub mod bridge;
 pub mod fuzz;

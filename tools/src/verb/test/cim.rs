@@ -2,7 +2,7 @@
 //!
 //! The Python programs do the testing and the counting; here is what they need, and a limit on their time.
 
-mod partition;
+pub mod partition;
 
 use super::selected;
 use crate::setup::{self, Purpose, venv};
