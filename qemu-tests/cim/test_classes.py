@@ -185,6 +185,17 @@ class ClassTest(CimTest):
         self.assertEqual(got["One"]["Name"], "<&>")
         self.assertEqual([item["EnabledState"] for item in got["Many"]], [2, 2])
         self.assertEqual(got.properties["One"].embedded_object, "instance")
+        # Old clients send MOF or XML as a plain string.
+        for number, text in enumerate(('instance of CIM_ComputerSystem { Name = "old"; EnabledState = 2; };',
+                                       '<INSTANCE CLASSNAME="CIM_ComputerSystem"><PROPERTY NAME="Name" TYPE="string">'
+                                       "<VALUE>old</VALUE></PROPERTY></INSTANCE>")):
+            new = pywbem.CIMInstance("TST_Thing", {"Id": f"old{number}", "One": text})
+            got = self.conn.GetInstance(self.conn.CreateInstance(new))
+            self.assertEqual(got["One"]["Name"], "old")
+        new = pywbem.CIMInstance("TST_Thing", {"Id": "bad", "One": "nonsense"})
+        self.assertCimError(pywbem.CIM_ERR_INVALID_PARAMETER, self.conn.CreateInstance, new)
+        new = pywbem.CIMInstance("TST_Thing", {"Id": "empty", "One": ""})
+        self.assertIsNone(self.conn.GetInstance(self.conn.CreateInstance(new))["One"])
 
     def test_qualifier_types(self):
         key_type = self.conn.GetQualifier("key")

@@ -18,6 +18,7 @@ extern crate alloc;
 mod account;
 mod authenticator;
 mod connection;
+mod embedded;
 mod exchange;
 mod export;
 mod guard;
@@ -32,17 +33,12 @@ mod translate;
 pub use account::{Account, AccountError, AccountStore, MemoryAccounts};
 pub use authenticator::{Access, Accounts, FirstAccount};
 pub use connection::Connection;
+pub use embedded::read_embedded;
 pub use export::{Export, ExportOutcome};
 pub use identity::install_accounts;
 pub use password::PasswordHash;
 pub use server::Server;
 pub use settings::ServerSettings;
-
-/// Reads an embedded object that a client has sent as a plain string: XML, escaped or not, without the attribute
-/// that says so. To be given to [`cim_ops::Builder::embedded`].
-pub fn read_embedded(text: &str) -> Option<cim_model::Scalar> {
-    cim_xml::parse_embedded(text).ok()
-}
 
 #[cfg(test)]
 mod tests;
