@@ -22,6 +22,9 @@ use crate::time::{Instant, Ticks};
 use crate::vcpu::Vcpu;
 use crate::vcpu_record::{VcpuRecord, Work};
 
+/// How many of the shortest runs make a slice: with slices of 5 ms, timers are up to 20 us late.
+const LEAST_RUNS_IN_SLICE: u64 = 256;
+
 /// Whether a vCPU can be picked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Readiness {
@@ -53,6 +56,8 @@ pub trait Maker<V> {
 pub struct CpuLoop<V: Vcpu> {
     residents: Vec<Resident<V>>,
     queue: RunQueue,
+    /// How long a vCPU runs at least before a timer may take the CPU from it.
+    least_run: Ticks,
     /// Whose extended state the CPU holds.
     active: Option<Slot>,
     cpu: V::Cpu,
@@ -64,6 +69,7 @@ impl<V: Vcpu> CpuLoop<V> {
         Self {
             residents: Vec::new(),
             queue: RunQueue::new(slice),
+            least_run: Ticks(slice.0 / LEAST_RUNS_IN_SLICE),
             active: None,
             cpu,
         }
@@ -191,7 +197,8 @@ impl<V: Vcpu> CpuLoop<V> {
         if contended {
             deadline = deadline.min(start + resident.credit.left());
         }
-        host.arm(deadline);
+        // A timer whose period is shorter than a pass would interrupt every entry of every vCPU here at once, for ever.
+        host.arm(deadline.max(start + self.least_run));
         if resident.record.shared.is_marked_at_rest() {
             resident.record.shared.set_at_rest(false);
         }

@@ -167,6 +167,39 @@ fn a_timer_that_fires_between_the_look_and_the_entry_is_not_lost() {
 }
 
 #[test]
+fn a_timer_with_a_tiny_period_does_not_starve_the_other_guests_of_its_cpu() {
+    let (mut world, _, mut cpu) = single();
+    // Periodic, vector 0x40, every second tick.
+    for (msr, value) in [
+        (0x1b, 0xfee0_0d00),
+        (0x80f, 0x1ff),
+        (0x832, 1 << 17 | 0x40),
+        (0x83e, 0),
+        (0x838, 1),
+    ] {
+        cpu.hw(0).after(
+            move |vcpu| {
+                vcpu.set(Gpr::Rcx, msr);
+                vcpu.set(Gpr::Rax, value);
+                vcpu.set(Gpr::Rdx, 0);
+            },
+            Exit::MsrWrite,
+        );
+    }
+    cpu.pass(&mut world);
+    for _ in 0..5 {
+        cpu.timer();
+        let now = cpu.host.clock.get();
+        cpu.pass(&mut world);
+        assert!(
+            cpu.host.armed.0 >= now + SLICE.0 / 256,
+            "{:?}",
+            cpu.host.armed
+        );
+    }
+}
+
+#[test]
 fn the_boards_timer_interrupts_a_guest_through_the_8259() {
     let (mut world, _, mut cpu) = single();
     let write = |port: u16, value: u64, vcpu: &mut Scripted| {
