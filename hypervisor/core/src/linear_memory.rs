@@ -88,12 +88,4 @@ impl<'a, H: Host> LinearMemory<'a, H> {
     pub fn read_physical(&mut self, at: Gpa, bytes: &mut [u8]) -> Result<(), NotRam> {
         self.physical.memory.read(self.physical.host, at, bytes)
     }
-
-    /// Writes RAM at guest-physical addresses.
-    ///
-    /// # Errors
-    /// [`NotRam`].
-    pub fn write_physical(&mut self, at: Gpa, bytes: &[u8]) -> Result<(), NotRam> {
-        self.physical.memory.write(self.physical.host, at, bytes)
-    }
 }

@@ -309,12 +309,6 @@ impl LocalApic {
         }
     }
 
-    /// The vector that the CPU takes for an interrupt that is gone when it asks.
-    #[inline]
-    pub const fn spurious_vector(&self) -> Vector {
-        Vector(self.svr as u8)
-    }
-
     /// The vector, which [`LocalApic::next_vector`] gave, is being delivered: from pending to in service.
     #[inline]
     pub fn acknowledge(&mut self, vector: Vector) {

@@ -55,11 +55,6 @@ impl RunQueue {
     pub fn pick(&mut self) -> Option<Slot> {
         self.ready.pop_front()
     }
-
-    /// Forgets a vCPU that must not run any more.
-    pub fn remove(&mut self, slot: Slot) {
-        self.ready.retain(|other| *other != slot);
-    }
 }
 
 impl Credit {

@@ -79,11 +79,6 @@ pub fn base() -> Hpa {
     Hpa::new(Msr::APIC_BASE.read() & APIC_BASE_ADDRESS)
 }
 
-/// Whether the firmware handed over in x2APIC mode.
-pub fn is_x2apic_on() -> bool {
-    Msr::APIC_BASE.read() & APIC_BASE_X2APIC != 0
-}
-
 /// Switches the running CPU's APIC on in `mode`, everything masked but NMIs.
 ///
 /// # Safety
@@ -146,11 +141,6 @@ pub fn end_of_interrupt() {
 #[inline]
 pub fn send(target: ApicId, vector: Vector) {
     command(target, u32::from(vector.0) | COMMAND_ASSERT);
-}
-
-/// Sends an NMI to a CPU.
-pub fn send_nmi(target: ApicId) {
-    command(target, COMMAND_NMI | COMMAND_ASSERT);
 }
 
 /// Resets another CPU: it waits for [`send_startup`] then.

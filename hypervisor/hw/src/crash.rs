@@ -107,7 +107,7 @@ fn end(what: fmt::Arguments<'_>, details: fmt::Arguments<'_>) -> ! {
     }
     apic::stop_others();
     let mut console = console::seize();
-    log::drain_into(&mut console);
+    log::drain_into(&mut console, u32::MAX);
     console.line(format_args!(
         "bulkhead: crash: {what}\nbulkhead:  on the CPU with APIC id {me}, TSC {}\n",
         registers::tsc().0

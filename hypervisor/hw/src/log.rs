@@ -2,8 +2,7 @@
 //!
 //! Any code that may format calls [`info!`](crate::info) and its siblings: they put a record into
 //! the ring. During bring-up ([`Delivery::AtOnce`]) the record goes on to the console as well;
-//! afterwards ([`Delivery::WhenIdle`]) an idle CPU calls [`drain`]. The exit path never formats: it
-//! leaves a [`crate::percpu::Trace`] note instead.
+//! afterwards ([`Delivery::WhenIdle`]) the run loops call [`drain_some`] on their passes.
 //!
 //! Lock order: the ring's lock and the console's are never held together.
 
@@ -30,7 +29,7 @@ static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 pub enum Delivery {
     /// Before the call that logs it returns.
     AtOnce,
-    /// At the next [`drain`].
+    /// With the next passes of a run loop.
     WhenIdle,
 }
 
@@ -51,52 +50,71 @@ pub fn record(level: Level, text: fmt::Arguments<'_>) {
     }
     let now = registers::tsc();
     RING.lock().push(now, level, text);
-    // Release: partner of the exchange in `drain_if_needed`, which then finds the record.
+    // Release: partner of the exchange in `drain_some`, which then finds the record.
     UNPRINTED.store(true, Ordering::Release);
     if AT_ONCE.load(Ordering::Relaxed) {
         drain();
     }
 }
 
-/// Whether records came since the last [`drain_if_needed`].
+/// Whether records came since the last [`drain_some`], or were left by it.
 static UNPRINTED: AtomicBool = AtomicBool::new(false);
 
-/// Like [`drain`], but a few instructions where nothing was recorded and this CPU left no note. For the run loop, which comes by
-/// on every pass.
+/// Most lines that one pass of a run loop prints.
+const LINES_A_PASS: u32 = 8;
+
+/// Whether [`drain_some`] has something to print.
 #[inline]
-pub fn drain_if_needed() {
-    let block = PerCpu::from_stack();
-    let noted = block.trace.has_notes() || block.nmis.load(Ordering::Relaxed) != 0;
-    if noted || UNPRINTED.load(Ordering::Relaxed) && UNPRINTED.swap(false, Ordering::Acquire) {
-        drain();
+pub fn has_unprinted() -> bool {
+    UNPRINTED.load(Ordering::Relaxed)
+}
+
+/// Prints a few lines of what the console has not shown yet; a few instructions where there is nothing. For the run loop, which
+/// comes by on every pass: a guest that prints without end must not keep this CPU from its own guests.
+#[inline]
+pub fn drain_some() {
+    let noted = PerCpu::from_stack().nmis.load(Ordering::Relaxed) != 0;
+    if noted || has_unprinted() && UNPRINTED.swap(false, Ordering::Acquire) {
+        drain_lines(LINES_A_PASS);
     }
 }
 
 /// Prints what the console has not shown yet. Not for exit paths: it waits for the serial port.
 pub fn drain() {
-    collect_notes();
+    drain_lines(u32::MAX);
+}
+
+#[cold]
+fn drain_lines(most: u32) {
+    PerCpu::all().for_each(report_nmis);
     // The console's lock makes one CPU the drainer; what others add meanwhile it prints too. The
     // outer loop catches a record that was added while the lock was being released.
+    let mut left = most;
     while RING.lock().read(PRINTED.load(Ordering::Relaxed)).is_some() {
         let Some(mut console) = console::try_lock() else {
             return;
         };
-        drain_into(&mut console);
+        left = drain_into(&mut console, left);
+        if left == 0 {
+            UNPRINTED.store(true, Ordering::Release);
+            return;
+        }
     }
 }
 
-/// Prints the rest of the log with a console that the caller holds; gives up where the ring's
-/// holder does not let go.
-pub(crate) fn drain_into(console: &mut console::Console) {
+/// Prints the rest of the log, or as many records, with a console that the caller holds; gives up where the ring's holder does not
+/// let go. Returns how many more might have been printed.
+pub(crate) fn drain_into(console: &mut console::Console, most: u32) -> u32 {
     /// Spins before the holder counts as stopped.
     const PATIENCE: u32 = 1_000_000;
-    loop {
+    for printed in 0..most {
+        let left = most - printed;
         let position = PRINTED.load(Ordering::Relaxed);
         let Some(ring) = (0..PATIENCE).find_map(|_| RING.try_lock()) else {
-            return;
+            return left;
         };
         let Some((sequence, record)) = ring.read(position) else {
-            return;
+            return left;
         };
         drop(ring);
         if sequence > position {
@@ -106,31 +124,10 @@ pub(crate) fn drain_into(console: &mut console::Console) {
         console.line(format_args!("{record}\n"));
         PRINTED.store(sequence + 1, Ordering::Relaxed);
     }
+    0
 }
 
-/// Moves the notes that all CPUs left into the ring.
-fn collect_notes() {
-    /// Makes the caller the one consumer of the notes.
-    static COLLECTOR: Mutex<()> = Mutex::new(());
-    let Some(_collector) = COLLECTOR.try_lock() else {
-        return;
-    };
-    PerCpu::all().for_each(collect_from);
-}
-
-fn collect_from(block: &PerCpu) {
-    while let Some(note) = block.trace.take() {
-        let [first, second] = note.values;
-        RING.lock().push(
-            note.time,
-            Level::Warn,
-            format_args!("CPU {}: {} {first:#x} {second:#x}", block.cpu, note.what),
-        );
-    }
-    let lost = block.trace.take_lost();
-    if lost > 0 {
-        warn!("CPU {}: {lost} notes lost", block.cpu);
-    }
+fn report_nmis(block: &PerCpu) {
     let nmis = block.nmis.swap(0, Ordering::Relaxed);
     if nmis > 0 {
         warn!("CPU {}: {nmis} unexpected NMIs", block.cpu);

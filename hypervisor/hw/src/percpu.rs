@@ -3,11 +3,9 @@
 //! It lies at the end of the CPU's region ([`crate::layout`]), so that it is found in two ways: through
 //! GS, and from the stack pointer, for code that runs while GS still belongs to a guest.
 
-mod trace;
-
 use core::arch::asm;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use bulkhead_core::id::{ApicId, CpuId, Vector};
 
@@ -15,7 +13,6 @@ use crate::gdt::CpuTables;
 use crate::layout::{self, CPU_REGION_BYTES, MAX_CPUS, PER_CPU_OFFSET};
 use crate::msr::Msr;
 use crate::windows::Windows;
-pub use trace::{Note, Trace};
 
 /// What one CPU keeps for itself. Other CPUs touch only the atomics.
 #[repr(C, align(4096))]
@@ -24,22 +21,14 @@ pub struct PerCpu {
     this: usize,
     /// Interrupt vectors that arrived, one bit each; set by the interrupt stubs.
     pub pending: [AtomicU64; 4],
-    /// Reasons not to enter a guest; the partition machinery defines the bits.
-    pub hazard: AtomicU32,
-    /// Non-zero while the CPU sleeps or is about to.
-    pub idle: AtomicU32,
     /// NMIs that arrived.
     pub nmis: AtomicU32,
     /// Whether the CPU has arrived in Rust code on its own stack.
     pub online: AtomicBool,
-    /// For the partition machinery: the address of its own per-CPU state, 0 before it set one.
-    pub context: AtomicUsize,
     /// The CPU's number.
     pub cpu: CpuId,
     /// The CPU's local APIC.
     pub apic: ApicId,
-    /// Notes from code that must not format.
-    pub trace: Trace,
     /// Temporary mappings.
     pub(crate) windows: Windows,
     pub(crate) tables: CpuTables,
@@ -85,14 +74,10 @@ impl PerCpu {
             block.write(PerCpu {
                 this: address,
                 pending: [const { AtomicU64::new(0) }; 4],
-                hazard: AtomicU32::new(0),
-                idle: AtomicU32::new(0),
                 nmis: AtomicU32::new(0),
                 online: AtomicBool::new(false),
-                context: AtomicUsize::new(0),
                 cpu,
                 apic,
-                trace: Trace::new(),
                 windows: Windows::new(cpu),
                 tables: CpuTables::new(cpu),
             });

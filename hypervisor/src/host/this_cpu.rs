@@ -116,7 +116,7 @@ impl Host for ThisCpu {
     fn idle(&mut self) {
         dma::report();
         registers::disable_interrupts();
-        if !self.block.any_pending() {
+        if !self.block.any_pending() && !log::has_unprinted() {
             // SAFETY: the IDT is loaded, and no lock is held.
             unsafe { registers::wait_for_interrupt() };
         }
@@ -193,7 +193,7 @@ impl Host for ThisCpu {
     }
 
     fn flush_console(&mut self) {
-        log::drain_if_needed();
+        log::drain_some();
     }
 
     fn read_log(&mut self, from: u64, line: &mut [u8; LOG_LINE]) -> Option<(usize, u64)> {

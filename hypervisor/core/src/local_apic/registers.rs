@@ -4,18 +4,12 @@
 
 /// First MSR of the x2APIC range.
 pub const X2APIC_MSR_FIRST: u32 = 0x800;
-/// Last MSR that is a register; the range reserved for the x2APIC goes up to 0x8ff.
-pub const X2APIC_MSR_LAST: u32 = 0x83f;
 /// IA32_APIC_BASE.
 pub const MSR_APIC_BASE: u32 = 0x1b;
 /// IA32_TSC_DEADLINE.
 pub const MSR_TSC_DEADLINE: u32 = 0x6e0;
 /// The MSR of the end-of-interrupt register: callers send it straight to [`super::LocalApic::eoi`].
 pub const MSR_EOI: u32 = 0x80b;
-/// The MSR of the interrupt command register.
-pub const MSR_ICR: u32 = 0x830;
-/// The MSR of the timer's initial count.
-pub const MSR_TIMER_INITIAL: u32 = 0x838;
 /// The MSR of the self-IPI register.
 pub const MSR_SELF_IPI: u32 = 0x83f;
 

@@ -128,11 +128,6 @@ impl ControlRules {
         Ok(value)
     }
 
-    /// The bits of CR4 that the guest may set.
-    pub const fn legal_cr4(&self) -> u64 {
-        self.cr4
-    }
-
     /// The task priority class that CR8 takes when `value` is written.
     ///
     /// # Errors
