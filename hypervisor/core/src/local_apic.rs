@@ -93,6 +93,8 @@ pub enum Effect {
     TimerChanged,
     /// Tell the I/O APICs that a level-triggered vector was ended.
     EoiBroadcast(Vector),
+    /// LINT0 is open, and was not in this way before: the 8259A's output may be high already.
+    Lint0Opened,
     /// The identity changed ([`LocalApic::identity`]): logical id, or destination format.
     IdentityChanged,
     /// The mode or the register page changed: MSR intercepts, MMIO page and identity follow.

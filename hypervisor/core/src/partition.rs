@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64,
+    AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, SeqCst},
 };
 
@@ -123,6 +123,8 @@ pub struct Partition {
     crash: Mutex<CrashRecord>,
     start: Mutex<Option<StartState>>,
     state: AtomicU32,
+    /// Index of the vCPU after the one that took the last lowest-priority message.
+    pub(crate) next_receiver: AtomicUsize,
     /// Counts changes of the nested tables that need a TLB flush.
     epoch: AtomicU64,
     /// vCPUs that their CPU may still enter, and one for whoever starts or ends the partition; 0 at rest.
@@ -154,6 +156,7 @@ impl Partition {
             crash: Mutex::new(CrashRecord::default()),
             start: Mutex::new(None),
             state: AtomicU32::new(PartitionState::Stopped as u32),
+            next_receiver: AtomicUsize::new(0),
             epoch: AtomicU64::new(1),
             active: AtomicU32::new(0),
             starts: AtomicU32::new(0),

@@ -6,8 +6,8 @@ use bulkhead_abi::host::PartitionState;
 
 use crate::exit::{Flow, Leave, RESUME, port};
 use crate::host::Host;
-use crate::id::Vector;
-use crate::local_apic::Drained;
+use crate::id::{VcpuId, Vector};
+use crate::local_apic::{Drained, LocalDelivery, LvtEntry};
 use crate::shared_vcpu::Hazard;
 use crate::vcpu::{StartState, Vcpu, Watch};
 use crate::vcpu_record::{Activity, VcpuRecord, Work};
@@ -61,8 +61,11 @@ fn hazards<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, hazard: Haz
         vcpu.reset();
         vcpu.enlisted = true;
     }
-    // The state decides: a stop of the partition's former life may be announced late.
-    if hazard.contains(Hazard::STOP) && vcpu.partition.state() != PartitionState::Running {
+    // The state decides: a stop of the partition's former life may be announced late, and one between the halves of a start
+    // was seen before the reset.
+    if hazard.intersects(Hazard::STOP | Hazard::RESET)
+        && vcpu.partition.state() != PartitionState::Running
+    {
         return ControlFlow::Break(Leave::Stopped);
     }
     if hazard.contains(Hazard::FLUSH) {
@@ -111,7 +114,38 @@ fn signals<V: Vcpu>(vcpu: &mut VcpuRecord<V>, drained: Drained) {
         vcpu.work |= Work::NMI;
     }
     if drained.ext_int {
-        vcpu.work |= Work::EXT_INT;
+        ext_int_rose(vcpu);
+    }
+}
+
+/// The 8259A's output rose: LINT0 says what becomes of it.
+fn ext_int_rose<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
+    // Remembered in any case: LINT0 may come to let it through as it is.
+    vcpu.work |= Work::EXT_INT | Work::EVENT;
+    match vcpu.apic.deliver_local(LvtEntry::Lint0) {
+        LocalDelivery::Nmi => vcpu.work |= Work::NMI,
+        LocalDelivery::Init => {
+            let _ = vcpu.shared.mailbox.post_init();
+            // The mailbox was looked at before.
+            vcpu.work |= Work::YIELD;
+        }
+        LocalDelivery::Ignored | LocalDelivery::Fixed(_) | LocalDelivery::ExtInt => {}
+    }
+}
+
+/// The guest opened LINT0: an output that is high already counts as rising now.
+#[cold]
+#[inline(never)]
+pub fn lint0_opened<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
+    // The 8259A is wired to the first processor.
+    if vcpu.id() != VcpuId(0) {
+        return;
+    }
+    let output = vcpu.partition.devices.lock().ext_int();
+    if output.is_high() {
+        ext_int_rose(vcpu);
+    } else {
+        vcpu.work.remove(Work::EXT_INT);
     }
 }
 

@@ -1,8 +1,10 @@
 //! Interrupts from a vCPU to others, and from devices to vCPUs.
 
+use alloc::sync::Arc;
 use core::ops::ControlFlow;
+use core::sync::atomic::Ordering::Relaxed;
 
-use crate::exit::{Flow, RESUME};
+use crate::exit::{Flow, RESUME, attend};
 use crate::host::Host;
 use crate::local_apic::{
     DeliveryMode, Effect, IpiRequest, Message, Shorthand, Trigger, lowest_priority,
@@ -66,6 +68,7 @@ pub fn apply<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, effect: E
                 vcpu.work |= Work::YIELD;
             }
         }
+        Effect::Lint0Opened => attend::lint0_opened(vcpu),
         Effect::IdentityChanged | Effect::ModeChanged => {
             vcpu.shared.set_identity(vcpu.apic.identity());
             // A globally disabled APIC lets the 8259A through.
@@ -86,21 +89,12 @@ fn send_ipi<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, request: I
         vcpu.work |= Work::EVENT;
         return;
     }
-    let mut woken = Woken::Elsewhere;
-    for target in &vcpu.partition.vcpus {
-        let reached = target
+    let reached = |target: &SharedVcpu| {
+        target
             .identity()
-            .is_some_and(|identity| request.reaches(sender, &identity));
-        if !reached {
-            continue;
-        }
-        if post(target, &message, host) == Woken::Here {
-            woken = Woken::Here;
-        }
-        if message.delivery == DeliveryMode::LowestPriority {
-            break;
-        }
-    }
+            .is_some_and(|identity| request.reaches(sender, &identity))
+    };
+    let woken = distribute(&vcpu.partition, &message, host, reached);
     if woken == Woken::Here {
         vcpu.work |= Work::YIELD;
     }
@@ -131,28 +125,47 @@ pub fn deliver_message<H: Host>(partition: &Partition, message: &Message, host: 
         vcpu.identity()
             .is_some_and(|identity| message.destination.matches(&identity))
     };
+    distribute(partition, message, host, reached)
+}
+
+/// Gives a message to all vCPUs that it reaches; one of lowest priority to a single one.
+fn distribute<H: Host>(
+    partition: &Partition,
+    message: &Message,
+    host: &H,
+    reached: impl Fn(&SharedVcpu) -> bool,
+) -> Woken {
     if message.delivery == DeliveryMode::LowestPriority {
-        let candidates = partition
-            .vcpus
-            .iter()
-            .enumerate()
-            .filter(|(_, vcpu)| reached(vcpu))
-            .map(|(index, _)| (index, 0));
-        let rotate = usize::from(message.vector.0) % partition.vcpus.len().max(1);
-        return match lowest_priority(candidates, rotate)
-            .and_then(|index| partition.vcpus.get(index))
-        {
+        return match arbitrate(partition, reached) {
             Some(target) => post(target, message, host),
             None => Woken::Elsewhere,
         };
     }
     let mut woken = Woken::Elsewhere;
     for vcpu in partition.vcpus.iter().filter(|vcpu| reached(vcpu)) {
-        if post(vcpu, message, host) == Woken::Here {
-            woken = Woken::Here;
-        }
+        woken = woken.or(post(vcpu, message, host));
     }
     woken
+}
+
+/// Who takes a lowest-priority message. The processor priorities are known to their CPUs only, so all count as equal, and
+/// the vCPUs take turns.
+fn arbitrate(
+    partition: &Partition,
+    reached: impl Fn(&SharedVcpu) -> bool,
+) -> Option<&Arc<SharedVcpu>> {
+    let candidates = partition
+        .vcpus
+        .iter()
+        .enumerate()
+        .filter(|(_, vcpu)| reached(vcpu))
+        .map(|(index, _)| (index, 0));
+    // Relaxed: two messages at a time may pick the same vCPU, which is no harm.
+    let index = lowest_priority(candidates, partition.next_receiver.load(Relaxed))?;
+    partition
+        .next_receiver
+        .store(index.wrapping_add(1), Relaxed);
+    partition.vcpus.get(index)
 }
 
 /// Notes that the run queue should be looked at.

@@ -14,6 +14,11 @@ const ICR_RESERVED: u64 = 0xfff3_2000;
 /// The bits of the ICR's low half that are kept.
 const ICR_KEPT: u32 = 0x000c_cfff;
 
+/// Whether a pin is open that was masked before, or of another delivery mode.
+const fn lint_opened(before: u32, after: u32) -> bool {
+    after & reg::LVT_MASKED == 0 && (before ^ after) & (reg::LVT_MASKED | 0x700) != 0
+}
+
 impl LocalApic {
     /// Reads APIC_BASE (0x1b), TSC_DEADLINE (0x6e0) or a register of the x2APIC (0x800 to 0x8ff).
     ///
@@ -226,9 +231,13 @@ impl LocalApic {
             reg::ESR => self.esr = core::mem::take(&mut self.errors),
             reg::LVT_FIRST..=reg::LVT_LAST => {
                 let entry = LvtEntry::from_index(register.wrapping_sub(reg::LVT_FIRST))?;
+                let before = self.lvt(entry);
                 self.write_lvt(entry, value, now);
                 if entry == LvtEntry::Timer {
                     return Some(Effect::TimerChanged);
+                }
+                if entry == LvtEntry::Lint0 && lint_opened(before, self.lvt(entry)) {
+                    return Some(Effect::Lint0Opened);
                 }
             }
             reg::TIMER_DIVIDE => {

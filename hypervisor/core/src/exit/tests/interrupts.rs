@@ -234,6 +234,69 @@ fn a_masked_lint0_costs_nothing_and_delivers_when_it_is_opened() {
 }
 
 #[test]
+fn a_fixed_lint0_delivers_its_own_vector_when_the_8259_asks() {
+    use crate::level::Level::High;
+    let mut bench = with_pic();
+    bench.enable_x2apic();
+    let _ = bench.wrmsr(0x835, 0x55);
+    line(&mut bench, 4, High);
+    bench.run();
+    assert_eq!(bench.vcpu.hw.interrupts(), [0x55]);
+    let _ = bench.wrmsr(0x80b, 0);
+    bench.run();
+    assert_eq!(
+        bench.vcpu.hw.interrupts(),
+        [0x55],
+        "an edge is one interrupt"
+    );
+    // Nobody has acknowledged it: the output falls by the mask only.
+    write_port(&mut bench, 0x21, 0xff);
+    write_port(&mut bench, 0x21, 0);
+    bench.run();
+    assert_eq!(bench.vcpu.hw.interrupts(), [0x55, 0x55]);
+}
+
+#[test]
+fn lint0_is_asked_when_it_is_opened() {
+    use crate::level::Level::{High, Low};
+    let mut bench = with_pic();
+    bench.enable_x2apic();
+    line(&mut bench, 4, High);
+    bench.run();
+    assert!(bench.vcpu.hw.interrupts().is_empty(), "masked");
+    let _ = bench.wrmsr(0x835, 0x55);
+    assert_eq!(bench.vcpu.hw.interrupts(), [0x55]);
+    let _ = bench.wrmsr(0x80b, 0);
+    // The same again is no news; another mode is.
+    let _ = bench.wrmsr(0x835, 0x55);
+    assert_eq!(bench.vcpu.hw.interrupts(), [0x55]);
+    let _ = bench.wrmsr(0x835, 0x700);
+    assert_eq!(bench.vcpu.hw.interrupts(), [0x55, 0x24]);
+    // An output that fell meanwhile is forgotten.
+    write_port(&mut bench, 0x20, 0x20);
+    line(&mut bench, 4, Low);
+    let _ = bench.wrmsr(0x835, 0x1_0000);
+    line(&mut bench, 3, High);
+    bench.run();
+    assert!(bench.vcpu.work.contains(Work::EXT_INT));
+    write_port(&mut bench, 0x21, 0xff);
+    let _ = bench.wrmsr(0x835, 0x56);
+    assert_eq!(bench.vcpu.hw.interrupts(), [0x55, 0x24]);
+    assert!(!bench.vcpu.work.contains(Work::EXT_INT));
+}
+
+#[test]
+fn lint0_can_be_an_nmi() {
+    use crate::level::Level::High;
+    let mut bench = with_pic();
+    bench.enable_x2apic();
+    let _ = bench.wrmsr(0x835, 0x400);
+    line(&mut bench, 4, High);
+    bench.run();
+    assert!(bench.vcpu.hw.delivered.contains(&Queued::Nmi));
+}
+
+#[test]
 fn an_interrupt_of_the_apic_follows_one_of_the_8259() {
     use crate::level::Level::High;
     let mut bench = with_pic();

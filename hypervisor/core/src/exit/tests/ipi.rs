@@ -1,9 +1,11 @@
 //! Interrupts from vCPU to vCPU.
 
-use crate::exit::Leave;
+use crate::exit::{Leave, deliver_message};
 use crate::fakes::Bench;
-use crate::id::CpuId;
-use crate::local_apic::{Identity, IdentityMode, LocalApic};
+use crate::id::{CpuId, Vector};
+use crate::local_apic::{
+    DeliveryMode, Destination, DestinationMode, Identity, IdentityMode, LocalApic, Message, Trigger,
+};
 use crate::shared_vcpu::SharedVcpu;
 
 /// A guest with vCPUs on CPUs 0, 0, 1 and 2, all in x2APIC mode; vCPU 0 runs.
@@ -70,6 +72,31 @@ fn a_lowest_priority_ipi_reaches_one() {
     // Logical, cluster 0, ids 2 and 3.
     assert_eq!(send(&mut bench, 0b1100, 0x951), Leave::Interrupted);
     assert_eq!(posted(&bench).iter().filter(|posted| **posted).count(), 1);
+}
+
+#[test]
+fn lowest_priority_messages_go_around() {
+    let mut bench = bench();
+    let mut receivers = Vec::new();
+    for round in 0..4 {
+        if round % 2 == 0 {
+            // Logical, cluster 0, ids 1 to 3.
+            let _ = send(&mut bench, 0b1110, 0x951);
+        } else {
+            let message = Message {
+                destination: Destination::wide(0b1110, DestinationMode::Logical),
+                delivery: DeliveryMode::LowestPriority,
+                vector: Vector(0x52),
+                trigger: Trigger::Edge,
+            };
+            let _ = deliver_message(&bench.partition, &message, &bench.host);
+        }
+        receivers.extend(posted(&bench).iter().position(|posted| *posted));
+        for vcpu in &bench.partition.vcpus {
+            vcpu.mailbox.clear();
+        }
+    }
+    assert_eq!(receivers, [1, 2, 3, 1]);
 }
 
 #[test]
