@@ -25,6 +25,13 @@ pub fn set(vector: u8, handler: u64) {
     unsafe { (*TABLE.0.get())[usize::from(vector)] = [low, handler >> 32] };
 }
 
+/// The same on an interrupt stack of the task segment (0: none).
+pub fn set_with_stack(vector: u8, handler: u64, stack: u8) {
+    set(vector, handler);
+    // SAFETY: see `Table`.
+    unsafe { (*TABLE.0.get())[usize::from(vector)][0] |= u64::from(stack & 7) << 32 };
+}
+
 /// Loads the table.
 pub fn load() {
     #[repr(C, packed)]

@@ -14,6 +14,7 @@ pub mod cpu;
 pub mod hypercall;
 pub mod idt;
 pub mod measure;
+pub mod outside;
 pub mod smp;
 mod start;
 pub mod trap;

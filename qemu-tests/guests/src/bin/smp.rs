@@ -56,9 +56,9 @@ fn main(info: &'static StartInfo) {
     });
     trap::hook(PING, ping);
     smp::prepare(other);
-    for id in 1..vcpus {
+    for (id, starts) in STARTS.iter().enumerate().take(vcpus).skip(1) {
         smp::start(id as u32);
-        wait::until("the start of a vCPU", LONG, || STARTS[id].load(SeqCst) == 1);
+        wait::until("the start of a vCPU", LONG, || starts.load(SeqCst) == 1);
     }
     shorthands(vcpus);
     destinations(vcpus);

@@ -184,10 +184,11 @@ fn deadline(clock: &Clock) {
     for round in 0..5 {
         let due = cpu::rdtsc() + clock.tsc(300_000);
         cpu::wrmsr(TSC_DEADLINE, due);
+        // On a busy machine it may have passed already, and reads as zero.
+        let read = cpu::rdmsr(TSC_DEADLINE);
         check!(
-            cpu::rdmsr(TSC_DEADLINE) == due,
-            "the deadline reads as {:#x}",
-            cpu::rdmsr(TSC_DEADLINE)
+            read == due || read == 0 && cpu::rdtsc() >= due,
+            "the deadline reads as {read:#x}"
         );
         check!(apic::read(CURRENT) == 0, "the count runs in deadline mode");
         sleep_until(before + round + 1);
