@@ -3,6 +3,7 @@
 //! Called by `cargo xtask test`. A new test is a row here, and most often a micro-guest in `guests/src/bin`.
 
 mod functional;
+mod hostile;
 
 use crate::backend::{Backend, Backends};
 use crate::machine::{CANNOT_RUN, CRASHED, Iommu, Machine};
@@ -19,6 +20,7 @@ pub fn machine_tests() -> Vec<MachineTest> {
     all.extend(crashes());
     all.extend(first_guests());
     all.extend(functional::rows());
+    all.extend(hostile::rows());
     all.extend(exit_benches());
     all.extend(management());
     all
