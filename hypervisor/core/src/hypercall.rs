@@ -2,7 +2,7 @@
 //!
 //! Called by the exit loop with RIP behind the instruction already. Every argument is checked here or in the function;
 //! no answer depends on anything but the caller's own rights and the partition it names. Nothing loops longer than
-//! one page or one partition's vCPUs take.
+//! one page or one partition's vCPUs take, but for the start of a partition, which clears its RAM.
 
 mod events;
 mod interrupts;

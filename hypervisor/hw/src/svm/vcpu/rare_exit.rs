@@ -32,7 +32,7 @@ impl SvmVcpu {
                 Exit::Window
             }
             code::CR_WRITE_0..=code::CR_WRITE_15 => Exit::ControlWrite,
-            // #MC: the handler of the host sees the banks; the guest's state is not to be trusted.
+            // #MC: intercepted, so the host's own handler does not run. The guest's state is not to be trusted.
             0x52 => Exit::MachineCheck,
             code::EXCEPTION_0..=code::EXCEPTION_31 => {
                 let vector = (exit_code - code::EXCEPTION_0) as u8;
