@@ -117,12 +117,30 @@ pub enum Firmware {
 /// The devices the management partition drives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManagementDevices {
-    /// Port of 127.0.0.1 that leads to the partition's port 5988.
-    pub cim_port: u16,
+    /// What its network card is connected to.
+    pub network: Network,
     /// Unix socket of the virtio-serial port [`SERIAL_PORT`].
     pub serial_socket: PathBuf,
     /// Raw disk image of the configuration store.
     pub store: PathBuf,
+}
+
+/// What the network card of the management partition is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// QEMU's own network with its DHCP server; this port of 127.0.0.1 leads to the partition's port 5988.
+    Forwarded(u16),
+    /// The runner, which speaks Ethernet itself.
+    Frames(FramePorts),
+}
+
+/// UDP ports of 127.0.0.1 for Ethernet frames, one in each datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FramePorts {
+    /// The machine's.
+    pub machine: u16,
+    /// The runner's.
+    pub runner: u16,
 }
 
 /// Name of the virtio-serial port that carries the CIM byte stream.
@@ -199,11 +217,15 @@ impl Machine {
             Iommu::Absent => "disable-legacy=on",
             Iommu::Amd => "disable-legacy=on,iommu_platform=on",
         };
-        let port = devices.cim_port;
-        line.pair(
-            "-netdev",
-            &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{CIM_HTTP}"),
-        );
+        let network = match devices.network {
+            Network::Forwarded(port) => {
+                format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{CIM_HTTP}")
+            }
+            Network::Frames(FramePorts { machine, runner }) => {
+                format!("socket,id=net,udp=127.0.0.1:{runner},localaddr=127.0.0.1:{machine}")
+            }
+        };
+        line.pair("-netdev", &network);
         // No boot ROM: nothing boots from the network, and the ROM would be one more package.
         line.pair(
             "-device",
@@ -346,7 +368,7 @@ mod tests {
     #[test]
     fn management_devices_sit_behind_the_iommu_when_there_is_one() {
         let devices = ManagementDevices {
-            cim_port: 4321,
+            network: Network::Forwarded(4321),
             serial_socket: "cim.sock".into(),
             store: "store.raw".into(),
         };
@@ -361,6 +383,22 @@ mod tests {
         assert!(!line.contains("iommu"), "{line}");
         assert!(line.contains("hostfwd=tcp:127.0.0.1:4321-:5988"), "{line}");
         assert!(line.contains("name=org.bulkhead.cim"), "{line}");
+    }
+
+    #[test]
+    fn frames_go_between_two_ports_instead_of_a_network() {
+        let devices = ManagementDevices {
+            network: Network::Frames(FramePorts {
+                machine: 11,
+                runner: 22,
+            }),
+            serial_socket: "cim.sock".into(),
+            store: "store.raw".into(),
+        };
+        let line = text(&Machine::default().arguments(&direct(), Some(&devices), None));
+        let network = "-netdev socket,id=net,udp=127.0.0.1:22,localaddr=127.0.0.1:11 ";
+        assert!(line.contains(network), "{line}");
+        assert!(!line.contains("hostfwd"), "{line}");
     }
 
     #[test]

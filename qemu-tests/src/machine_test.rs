@@ -59,6 +59,8 @@ pub enum Devices {
     None,
     /// Network, serial channel and disk of the management partition.
     Management,
+    /// The same, with the runner at the other end of the network's wire.
+    ManagementByFrames,
 }
 
 /// A look at the machine from outside.
@@ -120,6 +122,15 @@ impl MachineTest {
     pub fn managed(mut self) -> Self {
         self.devices = Devices::Management;
         self.partitions.push(Partition::product_management());
+        self
+    }
+
+    /// With the product's management partition, these arguments for it, and the runner at the other end of its network's wire.
+    #[must_use]
+    pub fn managed_by_frames(mut self, arguments: &str) -> Self {
+        self.devices = Devices::ManagementByFrames;
+        let partition = Partition::product_management().arguments(arguments);
+        self.partitions.push(partition);
         self
     }
 

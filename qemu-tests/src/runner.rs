@@ -5,7 +5,7 @@
 
 use crate::emulator::{Console, Emulator};
 use crate::iso;
-use crate::machine::{Firmware, ManagementDevices, Media};
+use crate::machine::{Firmware, ManagementDevices, Media, Network};
 use crate::machine_test::{BootMethod, Devices, MachineTest};
 use crate::partition::{FILE_NAME, configuration};
 use crate::socket_folder::SocketFolder;
@@ -114,7 +114,14 @@ fn attempt(
     let sockets = SocketFolder::new(test.name)?;
     let devices = match test.devices {
         Devices::None => None,
-        Devices::Management => Some(management_devices(&folder, sockets.path())?),
+        Devices::Management => {
+            let network = Network::Forwarded(view::free_port()?);
+            Some(management_devices(network, &folder, sockets.path())?)
+        }
+        Devices::ManagementByFrames => {
+            let network = Network::Frames(view::free_frame_ports()?);
+            Some(management_devices(network, &folder, sockets.path())?)
+        }
     };
     let view = View::new(sockets.path().join("monitor"), devices);
     let monitor = test.probe.as_ref().map(|_| view.monitor_socket());
@@ -214,13 +221,17 @@ impl Boot<'_> {
     }
 }
 
-/// A free port, and an empty disk in `folder`.
-fn management_devices(folder: &Path, sockets: &Path) -> Result<ManagementDevices> {
+/// This network, and an empty disk in `folder`.
+fn management_devices(
+    network: Network,
+    folder: &Path,
+    sockets: &Path,
+) -> Result<ManagementDevices> {
     let store = folder.join("store.raw");
     let made = File::create(&store).and_then(|file| file.set_len(STORE_BYTES));
     made.with_context(|| format!("cannot write {}", store.display()))?;
     Ok(ManagementDevices {
-        cim_port: view::free_port()?,
+        network,
         serial_socket: sockets.join("cim"),
         store,
     })

@@ -2,11 +2,11 @@
 //!
 //! Given to the probes of machine tests; `cargo xtask run` asks the server the same way.
 
-use crate::machine::ManagementDevices;
+use crate::machine::{FramePorts, ManagementDevices, Network};
 use crate::monitor::Monitor;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,8 +50,26 @@ impl View {
     /// # Errors
     /// The machine has no devices for management.
     pub fn cim_server(&self) -> Result<SocketAddr> {
+        match self.network()? {
+            Network::Forwarded(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+            Network::Frames(_) => bail!("the runner's network has no TCP"),
+        }
+    }
+
+    /// The ports for Ethernet frames.
+    ///
+    /// # Errors
+    /// The machine has no network that takes frames.
+    pub fn frame_ports(&self) -> Result<FramePorts> {
+        match self.network()? {
+            Network::Frames(ports) => Ok(ports),
+            Network::Forwarded(_) => bail!("QEMU's own network takes no frames"),
+        }
+    }
+
+    fn network(&self) -> Result<Network> {
         let devices = self.devices().context("this machine has no network")?;
-        Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, devices.cim_port)))
+        Ok(devices.network)
     }
 }
 
@@ -62,6 +80,21 @@ impl View {
 pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free TCP port")?;
     Ok(listener.local_addr()?.port())
+}
+
+/// Two UDP ports of 127.0.0.1 that nobody uses now.
+///
+/// # Errors
+/// All are in use.
+pub fn free_frame_ports() -> Result<FramePorts> {
+    let [machine, runner] = [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)));
+    let port = |socket: io::Result<UdpSocket>| -> Result<u16> {
+        Ok(socket.context("no free UDP port")?.local_addr()?.port())
+    };
+    Ok(FramePorts {
+        machine: port(machine)?,
+        runner: port(runner)?,
+    })
 }
 
 /// Whether an HTTP server answers at `server`, be it with an error status.

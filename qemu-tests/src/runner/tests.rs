@@ -113,7 +113,7 @@ fn a_test_with_management_gets_its_devices() {
     let bed = Bed::new("managed", script);
     let test = test().managed().keeps_running().probed("^ready$", |view| {
         let devices = view.devices().context("no devices")?;
-        anyhow::ensure!(devices.cim_port != 0 && devices.store.is_file());
+        anyhow::ensure!(view.cim_server()?.port() != 0 && devices.store.is_file());
         Ok(())
     });
     bed.run(&test).verdict.unwrap();

@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use qemu_tests::emulator::{Console, Emulator, find_program};
 use qemu_tests::machine::{
-    Accelerator, CLEAN_END, Clock, Firmware, Iommu, Machine, ManagementDevices, Media, SVM_CPU,
+    Accelerator, CLEAN_END, Clock, Firmware, Iommu, Machine, ManagementDevices, Media, Network,
+    SVM_CPU,
 };
 use qemu_tests::socket_folder::SocketFolder;
 use qemu_tests::view::free_port;
@@ -133,7 +134,7 @@ impl Run {
         let store = Store::open(self.store.as_deref(), private.path())?;
         let port = self.port()?;
         let devices = ManagementDevices {
-            cim_port: port,
+            network: Network::Forwarded(port),
             serial_socket: self
                 .serial_socket
                 .clone()
