@@ -75,7 +75,7 @@ fn exits(workspace: &Workspace, qemu: Option<&Path>) -> Result<ExitCode> {
 /// The measuring is a program of its own, as it counts its heap.
 fn cim(workspace: &Workspace) -> Result<ExitCode> {
     setup::ensure(workspace, Purpose::Run)?;
-    let bench = workspace.build_program("cim-bench")?;
+    let bench = workspace.build_program("cim-speed")?;
     let simulator = workspace.build_program("cim-sim")?;
     let file = workspace.output("bench")?.join("cim.json");
     let measure = |arguments: &[&OsStr]| {

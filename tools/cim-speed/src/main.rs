@@ -24,7 +24,7 @@ static HEAP: heap::CountingHeap = heap::CountingHeap;
 
 /// Measures the WBEM server.
 #[derive(Parser)]
-#[command(name = "cim-bench", bin_name = "cargo xtask bench cim")]
+#[command(name = "cim-speed", bin_name = "cargo xtask bench cim")]
 struct Arguments {
     /// The host process to start and measure over loopback
     #[arg(long, value_name = "PROGRAM")]
@@ -41,7 +41,7 @@ struct Arguments {
     /// What to call the way to that server
     #[arg(long, value_name = "WORD", default_value = "remote")]
     way: String,
-    /// Rows measured before, to be shown and written with the new ones
+    /// Where the rows are written; those of another way stay, if only one way is measured
     #[arg(long, value_name = "FILE")]
     json: PathBuf,
 }
