@@ -118,7 +118,10 @@ impl Enumerations {
                 result_class: None,
             });
         }
-        if self.open.len() >= settings.max_enumerations {
+        let own = self.open.values().filter(|open| open.user == caller.user);
+        if self.open.len() >= settings.max_enumerations
+            || own.count() >= settings.max_enumerations_of_one
+        {
             return Err(error(
                 CimStatus::ServerLimitsExceeded,
                 "The server has too many open enumerations; close some or try again later.",

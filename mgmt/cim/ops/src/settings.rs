@@ -12,6 +12,8 @@ pub struct Settings {
     pub namespaces: alloc::vec::Vec<NamespaceName>,
     /// Open enumerations at once, over all clients.
     pub max_enumerations: usize,
+    /// Open enumerations at once of one account, so that none can keep the others out.
+    pub max_enumerations_of_one: usize,
     /// The most objects in one Pull response; more are asked for, fewer are returned.
     pub max_batch: usize,
     /// The OperationTimeout of an Open without one.
@@ -34,6 +36,7 @@ impl Settings {
                 NamespaceName::from_static("root/cimv2"),
             ],
             max_enumerations: 256,
+            max_enumerations_of_one: 128,
             max_batch: 250,
             default_timeout: Duration::from_secs(30),
             max_timeout: Duration::from_secs(600),

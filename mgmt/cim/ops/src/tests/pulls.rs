@@ -155,13 +155,23 @@ fn enumerations_can_be_closed_and_are_limited() {
     assert_eq!(world.status(again), CimStatus::InvalidEnumerationContext);
     let count = Operation::EnumerationCount { context };
     assert_eq!(world.status(count), CimStatus::InvalidEnumerationContext);
-    for _ in 0..256 {
+    for _ in 0..128 {
         batch(world.run(open("CIM_ComputerSystem", up_to(0))));
     }
     assert_eq!(
         world.status(open("CIM_ComputerSystem", up_to(0))),
         CimStatus::ServerLimitsExceeded
     );
+    // Another account still has room.
+    let other = crate::Caller {
+        user: "other".into(),
+        ..world.caller()
+    };
+    let request = crate::Request {
+        namespace: super::world::cimv2(),
+        operation: open("CIM_ComputerSystem", up_to(0)),
+    };
+    assert!(world.operations.execute(&other, request).is_ok());
     world.now.set(1_000);
     assert!(world.run(open("CIM_ComputerSystem", up_to(0))).is_ok());
 }
