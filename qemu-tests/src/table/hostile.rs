@@ -101,7 +101,7 @@ fn survivors() -> Vec<MachineTest> {
         MachineTest::new("no-memory-of-others-is-readable")
             .keeps_running()
             .passing(Partition::new("prober", "prober").management())
-            .with(Partition::new("escape", "escape").memory_mib(4))
+            .with(Partition::new("escape", "escape").memory_mib(2))
             .passing(witness(100))
             .shows(
                 "^bulkhead: partition escape crashed on vCPU 0: access to guest-physical memory",
