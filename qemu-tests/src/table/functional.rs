@@ -9,6 +9,9 @@ pub fn rows() -> Vec<MachineTest> {
     let mut all = processors();
     all.extend(interrupts());
     all.extend(multiprocessors());
+    all.extend(sharing());
+    all.extend(memory());
+    all.extend(restarts());
     all
 }
 
@@ -25,6 +28,8 @@ fn processors() -> Vec<MachineTest> {
         MachineTest::new("policy-of-cpuid-msrs-and-control-registers")
             .passing(Partition::new("policy", "policy"))
             .passing(Partition::new("several", "policy").cpus(4)),
+        MachineTest::new("prefixed-instructions-without-next-rip")
+            .passing(Partition::new("prefixes", "prefixes")),
     ]
 }
 
@@ -62,5 +67,65 @@ fn multiprocessors() -> Vec<MachineTest> {
             .passing(smp(8))
             .passing(smp(4).pinned([0, 0, 1, 1]))
             .passing(smp(2)),
+    ]
+}
+
+/// Partitions that share a CPU.
+fn sharing() -> Vec<MachineTest> {
+    let state =
+        |name: &str, seed: u32| Partition::new(name, "state").arguments(format!("seed={seed}"));
+    let busy = |name: &str| {
+        Partition::new(name, "storm")
+            .cpus(2)
+            .arguments("way=late-deadlines")
+    };
+    vec![
+        MachineTest::new("registers-are-kept-apart")
+            .passing(state("odd", 1))
+            .passing(state("even", 2))
+            .passing(state("third", 3)),
+        // Each of the busy ones checks that it gets on, the sleeper that its timer wakes it.
+        MachineTest::new("two-busy-partitions-and-a-sleeper-share-a-cpu")
+            .passing(busy("first"))
+            .passing(busy("second"))
+            .passing(Partition::new("sleeper", "witness").arguments("ticks=30")),
+    ]
+}
+
+/// RAM of several sizes, so that pages of 2 MiB and 1 GiB are used.
+fn memory() -> Vec<MachineTest> {
+    vec![
+        MachineTest::new("memory-of-2-and-16-mib")
+            .passing(Partition::new("small", "memory").memory_mib(2))
+            .passing(Partition::new("plain", "memory")),
+        MachineTest::new("memory-above-1-gib")
+            .machine(Machine {
+                memory_mib: 1536,
+                ..Machine::default()
+            })
+            .passing(Partition::new("large", "memory").memory_mib(1100)),
+    ]
+}
+
+/// Guests that are started again, by their own wish or after a crash.
+fn restarts() -> Vec<MachineTest> {
+    let reborn = |name, way: &str| {
+        MachineTest::new(name)
+            .passing(Partition::new("reborn", "reborn").arguments(format!("way={way}")))
+            .shows(r"^bulkhead: partition reborn is started again \(restart 1\)$")
+    };
+    vec![
+        reborn("restart-by-reset-port", "cf9"),
+        reborn("restart-by-keyboard-controller", "keyboard"),
+        reborn("restart-by-hypercall", "hypercall"),
+        MachineTest::new("management-crashes-and-comes-back")
+            .passing(
+                Partition::new("mgmt", "reborn")
+                    .management()
+                    .arguments("way=triple-fault"),
+            )
+            .passing(Partition::new("witness", "witness").arguments("ticks=100"))
+            .shows("^bulkhead: partition mgmt crashed on vCPU 0: triple fault")
+            .shows(r"^bulkhead: partition mgmt is started again \(restart 1\)$"),
     ]
 }
