@@ -316,3 +316,19 @@ fn a_crash_report_holds_the_registers_and_the_code() {
     assert_eq!(record.code_bytes, 15);
     assert_eq!(record.tsc, world.clock.get());
 }
+
+#[test]
+fn a_stop_between_the_halves_of_a_start_is_not_lost() {
+    let (mut world, partition, mut cpu) = single();
+    assert!(partition.stop(PartitionState::Stopped));
+    cpu.settle(&mut world);
+    let entries = cpu.hw(0).entries;
+    life::prepare(&partition, &mut cpu.host).unwrap();
+    assert!(partition.stop(PartitionState::Stopped));
+    cpu.settle(&mut world);
+    assert!(partition.is_active(), "the start goes on");
+    let _ = life::release(&partition, &cpu.host);
+    cpu.settle(&mut world);
+    assert_eq!(cpu.hw(0).entries, entries);
+    assert!(!partition.is_active());
+}
