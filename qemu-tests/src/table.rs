@@ -2,6 +2,7 @@
 //!
 //! Called by `cargo xtask test`. A new test is a row here, and most often a micro-guest in `guests/src/bin`.
 
+mod devices;
 mod functional;
 mod hostile;
 
@@ -23,6 +24,7 @@ pub fn machine_tests() -> Vec<MachineTest> {
     all.extend(hostile::rows());
     all.extend(exit_benches());
     all.extend(management());
+    all.extend(devices::rows());
     all
 }
 
@@ -183,15 +185,6 @@ fn management() -> Vec<MachineTest> {
             cpus: 4,
             ..Machine::default()
         }),
-        served("management-answers-behind-an-iommu")
-            .on(Backends::Only(
-                Backend::Svm,
-                "AMD's IOMMU exists only beside AMD's CPUs",
-            ))
-            .machine(Machine {
-                iommu: Iommu::Amd,
-                ..Machine::default()
-            }),
         served("management-answers-from-uefi").boot(BootMethod::IsoUefi),
     ]
 }
