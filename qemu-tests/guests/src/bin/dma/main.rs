@@ -22,7 +22,7 @@ guest!(main);
 /// Bytes of one DMA.
 const BYTES: usize = 256;
 /// What is written outside, again and again; the runner looks for it.
-const MARK: [u8; 8] = *b"trespass";
+const MARK: u64 = u64::from_le_bytes(*b"trespass");
 /// What is in a buffer before a DMA.
 const BEFORE: u8 = 0xa5;
 /// The vector that is bound.
@@ -121,7 +121,7 @@ fn read_outside(edu: &Edu, bounds: Bounds, address: u64) {
 }
 
 fn write_outside(edu: &Edu, info: &'static StartInfo) {
-    SOURCE.fill(|index| MARK[index % MARK.len()]);
+    SOURCE.fill(|index| MARK.to_le_bytes().get(index % 8).copied().unwrap_or(0));
     edu.fetch(SOURCE.address(), BYTES);
     for word in option(info, "writes").unwrap_or("").split(',') {
         let Ok(address) = word.parse::<u64>() else {
