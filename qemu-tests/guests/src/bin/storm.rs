@@ -2,16 +2,18 @@
 #![no_std]
 #![no_main]
 
-use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use micro_guests::abi::start::StartInfo;
 use micro_guests::trap::{self, Hooked};
-use micro_guests::{apic, check, cpu, fail, guest, option, result, smp};
+use micro_guests::{apic, check, cpu, fail, guest, option, result, smp, wait};
 
 guest!(main);
 
 const VECTOR: u8 = 0x70;
 
+/// The neighbour has come up.
+static UP: AtomicBool = AtomicBool::new(false);
 /// TSC at which handlers stop asking for more.
 static END: AtomicU64 = AtomicU64::new(0);
 
@@ -91,9 +93,12 @@ fn main(info: &'static StartInfo) {
 fn start_neighbour() {
     smp::prepare(neighbour);
     smp::start(1);
+    // An NMI before it has its IDT would end the guest.
+    wait::until("the neighbour's start", 5000, || UP.load(SeqCst));
 }
 
 fn neighbour(_: u32) -> ! {
+    UP.store(true, SeqCst);
     loop {
         cpu::sti_hlt();
     }
