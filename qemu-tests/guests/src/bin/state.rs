@@ -33,7 +33,7 @@ fn main(info: &'static StartInfo) {
         }
     }
     // Another XCR0 for each.
-    let xcr0 = if seed % 2 == 0 { 1u32 } else { 3 };
+    let xcr0 = if seed.is_multiple_of(2) { 1u32 } else { 3 };
     if xsave {
         // SAFETY: OSXSAVE is on, and the value legal.
         unsafe { asm!("xsetbv", in("ecx") 0, in("eax") xcr0, in("edx") 0) };
