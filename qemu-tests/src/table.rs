@@ -235,7 +235,7 @@ const EXIT_LIMITS: [(&str, u64); 10] = [
     ("rdmsr", 220),
     ("wrmsr", 310),
     ("out", 180),
-    ("in", 280),
+    ("in", 450),
     ("x2apic_timer", 500),
     ("x2apic_eoi", 220),
     ("self_ipi", 690),

@@ -10,8 +10,10 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Relaxed;
 
+use bulkhead_abi::crash::CrashRecord;
+
 use crate::exit::{self, Leave};
-use crate::fault::ResourceError;
+use crate::fault::{ResourceError, StopCause};
 use crate::host::{DEVICE_VECTORS, Host, TIMER_VECTOR};
 use crate::id::{VcpuId, Vector};
 use crate::lifecycle;
@@ -156,6 +158,18 @@ impl<V: Vcpu> CpuLoop<V> {
                     "partition {}: vCPU {}: {error}",
                     partition.name, adoption.vcpu
                 ));
+                // The partition counts on this vCPU, which will never run: it ends instead of waiting for ever.
+                let record = CrashRecord {
+                    cause: StopCause::OutOfMemory as u32,
+                    vcpu: u32::from(adoption.vcpu.0),
+                    gpa: u64::MAX,
+                    ..CrashRecord::default()
+                };
+                partition.crash(record);
+                let _ = lifecycle::wake_all(partition, host);
+                if partition.retire_vcpu() {
+                    lifecycle::ended(partition, host);
+                }
             }
         }
     }

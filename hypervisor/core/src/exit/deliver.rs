@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use crate::exit::{Flow, RESUME, attend};
 use crate::host::Host;
 use crate::local_apic::{
-    DeliveryMode, Effect, IpiRequest, Message, Shorthand, Trigger, lowest_priority,
+    DeliveryMode, Effect, IpiRequest, Message, Shorthand, Trigger, WasEmpty, lowest_priority,
 };
 use crate::partition::Partition;
 use crate::shared_vcpu::SharedVcpu;
@@ -103,9 +103,7 @@ fn send_ipi<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, request: I
 /// Puts a message into one vCPU's mailbox and wakes its owner.
 fn post<H: Host>(target: &SharedVcpu, message: &Message, host: &H) -> Woken {
     let mailbox = &target.mailbox;
-    // Whoever posts into a mailbox that holds something already need not wake anybody, but a vCPU that waits
-    // on this CPU is cheap to look at: wake always.
-    let _ = match message.delivery {
+    let before = match message.delivery {
         DeliveryMode::Fixed | DeliveryMode::LowestPriority => {
             mailbox.post(message.vector, message.trigger)
         }
@@ -116,7 +114,12 @@ fn post<H: Host>(target: &SharedVcpu, message: &Message, host: &H) -> Woken {
         // No partition has system management mode.
         DeliveryMode::Smi => return Woken::Elsewhere,
     };
-    wake(target, host)
+    match before {
+        WasEmpty::Yes => wake(target, host),
+        // Whoever filled it wakes the owner: a storm of posts is one interrupt for each look of the receiver.
+        WasEmpty::No if target.owner() == host.cpu() => Woken::Here,
+        WasEmpty::No => Woken::Elsewhere,
+    }
 }
 
 /// Delivers a device's message (MSI, I/O APIC) to the partition.

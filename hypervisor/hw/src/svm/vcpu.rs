@@ -40,6 +40,8 @@ pub struct SvmVcpu {
     /// Between `hold_interrupts` and `release_interrupts` always the guest's.
     loaded: Loaded,
     host_vmcb: u64,
+    /// An interrupt whose delivery an exception interrupted; injected at the next interrupt window.
+    deferred: Option<Event>,
     tags: TagHolder,
     extended: ExtendedState,
 }
@@ -64,6 +66,7 @@ impl SvmVcpu {
             physical,
             loaded: Loaded::Host,
             host_vmcb: 0,
+            deferred: None,
             tags: TagHolder::new(),
             extended: ExtendedState::new()?,
         };
@@ -370,6 +373,12 @@ impl Vcpu for SvmVcpu {
                     Combined::DoubleFault => Event::exception(8, Some(0)),
                     Combined::TripleFault => return false,
                 }
+            }
+            Some(first) if first.kind() == EventKind::Interrupt => {
+                // Acknowledged already, so it must not get lost: it comes when the exception's handler is through.
+                self.deferred = Some(first);
+                self.request_window();
+                Event::exception(exception.vector, exception.error_code)
             }
             _ => Event::exception(exception.vector, exception.error_code),
         };

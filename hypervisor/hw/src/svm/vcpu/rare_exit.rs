@@ -5,6 +5,7 @@ use bulkhead_core::vcpu::{Exit, Watch};
 
 use super::SvmVcpu;
 use crate::svm::exit_code as code;
+use crate::svm::instructions;
 use crate::svm::vmcb::{Event, EventKind, TlbControl};
 
 impl SvmVcpu {
@@ -29,11 +30,19 @@ impl SvmVcpu {
         match exit_code {
             code::VINTR => {
                 self.block.vmcb.set_window(Watch::Off);
+                if let Some(event) = self.deferred.take() {
+                    self.block.vmcb.set_injection(Some(event));
+                }
                 Exit::Window
             }
             code::CR_WRITE_0..=code::CR_WRITE_15 => Exit::ControlWrite,
-            // #MC: intercepted, so the host's own handler does not run. The guest's state is not to be trusted.
-            0x52 => Exit::MachineCheck,
+            // #MC: the intercept came before any handler. The machine, not the guest, has failed.
+            0x52 => {
+                self.park();
+                // SAFETY: `park` has restored the host's segments.
+                unsafe { instructions::raise_machine_check() };
+                Exit::MachineCheck
+            }
             code::EXCEPTION_0..=code::EXCEPTION_31 => {
                 let vector = (exit_code - code::EXCEPTION_0) as u8;
                 let error_code = match vector {

@@ -26,6 +26,7 @@ impl SvmVcpu {
     pub(super) fn power_up(&mut self, start: StartState) {
         self.block.registers = Registers::default();
         self.block.lengths.clear();
+        self.deferred = None;
         self.tags.invalidate();
         let vmcb = &mut self.block.vmcb;
         vmcb.set_injection(None);
