@@ -230,21 +230,21 @@ pub fn exit_benches() -> Vec<MachineTest> {
 
 /// Instructions for exits that the hypervisor handles alone.
 const EXIT_LIMITS: [(&str, u64); 10] = [
-    ("cpuid", 230),
-    ("hypercall", 190),
-    ("rdmsr", 220),
-    ("wrmsr", 310),
-    ("out", 180),
+    ("cpuid", 200),
+    ("hypercall", 160),
+    ("rdmsr", 200),
+    ("wrmsr", 200),
+    ("out", 150),
     ("in", 450),
-    ("x2apic_timer", 500),
-    ("x2apic_eoi", 220),
-    ("self_ipi", 690),
-    ("hlt_timer", 740),
+    ("x2apic_timer", 450),
+    ("x2apic_eoi", 200),
+    ("self_ipi", 400),
+    ("hlt_timer", 650),
 ];
 /// Instructions for what another partition answers.
 const REQUEST_LIMITS: [(&str, u64); 3] = [
-    ("io_request", 3700),
-    ("doorbell", 390),
+    ("io_request", 3300),
+    ("doorbell", 420),
     ("first_touch", 2500),
 ];
 

@@ -63,7 +63,7 @@ pub fn run<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, cpu: &mut V
             if vcpu.work == Work::EVENT && vcpu.can_go_on() {
                 // An interrupt of the vCPU's own making: nothing else needs a look.
                 vcpu.work = Work::empty();
-                attend::deliver(vcpu);
+                attend::deliver(vcpu, host);
             } else if let ControlFlow::Break(leave) = attend::attend(vcpu, host, cpu) {
                 break leave;
             }

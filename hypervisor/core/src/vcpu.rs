@@ -309,6 +309,9 @@ pub trait Vcpu: Send {
     /// Whether an interrupt can be injected now: IF set, no shadow, nothing else queued for injection.
     fn can_take_interrupt(&self) -> bool;
 
+    /// Whether the last instruction was an STI or MOV SS that holds interrupts back for one instruction more.
+    fn in_shadow(&self) -> bool;
+
     /// Queues an external interrupt for the next entry; [`Vcpu::can_take_interrupt`] must hold.
     fn inject_interrupt(&mut self, vector: Vector);
 

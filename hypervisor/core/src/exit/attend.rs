@@ -7,6 +7,7 @@ use bulkhead_abi::host::PartitionState;
 use crate::exit::{Flow, Leave, RESUME, port};
 use crate::host::Host;
 use crate::id::{VcpuId, Vector};
+use crate::instruction_fetch;
 use crate::local_apic::{Drained, LocalDelivery, LvtEntry};
 use crate::shared_vcpu::Hazard;
 use crate::vcpu::{StartState, Vcpu, Watch};
@@ -38,7 +39,7 @@ pub fn attend<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, cpu: &mu
     }
     if vcpu.work.contains(Work::EVENT) {
         vcpu.work.remove(Work::EVENT);
-        deliver(vcpu);
+        deliver(vcpu, host);
     }
     if vcpu.activity == Activity::Halted {
         return ControlFlow::Break(Leave::Halted);
@@ -151,8 +152,8 @@ pub fn lint0_opened<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
 
 /// Injects the most urgent event that the guest can take, or asks to be told when it can.
 #[inline(always)]
-pub fn deliver<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
-    if vcpu.work.intersects(Work::NMI | Work::EXT_INT) && deliver_rare(vcpu) {
+pub fn deliver<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
+    if vcpu.work.intersects(Work::NMI | Work::EXT_INT) && deliver_rare(vcpu, host) {
         return;
     }
     // The guest may have written CR8 without an exit.
@@ -166,7 +167,7 @@ pub fn deliver<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
             vcpu.apic.acknowledge(vector);
             vcpu.activity = Activity::Running;
         }
-        Some(_) => ask_for_window(vcpu),
+        Some(_) => ask_for_window(vcpu, host),
         None => {
             // A vector that only the task priority holds back needs an exit when CR8 falls.
             let held_back = match vcpu.apic.highest_pending() {
@@ -181,17 +182,43 @@ pub fn deliver<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
 
 #[cold]
 #[inline(never)]
-fn ask_for_window<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
+fn ask_for_window<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
     // A halted vCPU with interrupts off stays so: no instruction of its own can turn them on.
-    if vcpu.activity == Activity::Running {
-        vcpu.hw.request_window();
+    if vcpu.activity != Activity::Running {
+        return;
     }
+    if vcpu.hw.in_shadow() && at_halt(vcpu, host) {
+        // Some emulators forget the shadow of STI at entry. Taken before the HLT, the interrupt would not end it, and its
+        // handler's news would wait for the next one: the HLT begins and ends here.
+        let next = vcpu.hw.rip().wrapping_add(1);
+        vcpu.hw.complete(next);
+        if vcpu.hw.can_take_interrupt()
+            && let Some(vector) = vcpu.apic.next_vector()
+        {
+            vcpu.hw.inject_interrupt(vector);
+            vcpu.apic.acknowledge(vector);
+            return;
+        }
+    }
+    vcpu.hw.request_window();
+}
+
+/// Whether interrupts are on and the next instruction is HLT.
+fn at_halt<V: Vcpu, H: Host>(vcpu: &VcpuRecord<V>, host: &mut H) -> bool {
+    const RFLAGS_IF: u64 = 1 << 9;
+    const HLT: u8 = 0xf4;
+    let system = vcpu.hw.system();
+    // At CPL 3 HLT raises #GP instead.
+    system.rflags & RFLAGS_IF != 0
+        && system.cpl == 0
+        && instruction_fetch::fetch(&system, vcpu.hw.rip(), &vcpu.partition.memory, host)
+            .is_ok_and(|code| code.bytes().first() == Some(&HLT))
 }
 
 /// NMI and ExtINT; `true` where something was injected.
 #[cold]
 #[inline(never)]
-fn deliver_rare<V: Vcpu>(vcpu: &mut VcpuRecord<V>) -> bool {
+fn deliver_rare<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> bool {
     if vcpu.work.contains(Work::NMI) {
         if vcpu.hw.inject_nmi() {
             vcpu.work.remove(Work::NMI);
@@ -206,7 +233,7 @@ fn deliver_rare<V: Vcpu>(vcpu: &mut VcpuRecord<V>) -> bool {
     }
     if vcpu.work.contains(Work::EXT_INT) && vcpu.apic.passes_ext_int() {
         if !vcpu.hw.can_take_interrupt() {
-            ask_for_window(vcpu);
+            ask_for_window(vcpu, host);
             return false;
         }
         let mut devices = vcpu.partition.devices.lock();

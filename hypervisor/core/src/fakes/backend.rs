@@ -88,6 +88,10 @@ impl Vcpu for Scripted {
         self.system.rflags & IF != 0 && !self.shadow && self.queued.is_none()
     }
 
+    fn in_shadow(&self) -> bool {
+        self.shadow
+    }
+
     fn inject_interrupt(&mut self, vector: Vector) {
         assert!(
             self.can_take_interrupt(),

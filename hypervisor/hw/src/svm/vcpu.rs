@@ -358,6 +358,10 @@ impl Vcpu for SvmVcpu {
             && self.block.vmcb.injection().is_none()
     }
 
+    fn in_shadow(&self) -> bool {
+        self.block.vmcb.in_shadow()
+    }
+
     #[inline]
     fn inject_interrupt(&mut self, vector: Vector) {
         self.block

@@ -50,6 +50,17 @@ fn no_interrupt_comes_in_a_shadow() {
 }
 
 #[test]
+fn an_interrupt_between_sti_and_hlt_does_not_leave_the_guest_asleep() {
+    let mut bench = ready();
+    bench.code(0x1000, &[0xf4, 0x90]);
+    bench.vcpu.hw.shadow = true;
+    post(&bench, 0x61);
+    bench.run();
+    assert_eq!(bench.vcpu.hw.interrupts(), [0x61]);
+    assert_eq!(bench.vcpu.hw.rip, 0x1001, "the HLT is over");
+}
+
+#[test]
 fn the_higher_vector_comes_first_and_the_lower_after_its_end() {
     let mut bench = ready();
     post(&bench, 0x41);
