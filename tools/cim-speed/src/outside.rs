@@ -81,8 +81,9 @@ impl Drop for Simulator {
     }
 }
 
-/// A connection to a server.
+/// A connection to a server, made anew when the server has ended it.
 pub struct Remote {
+    host: String,
     stream: TcpStream,
     reader: ResponseReader,
     composer: Composer,
@@ -99,17 +100,10 @@ impl Remote {
             .url
             .strip_prefix("http://")
             .context("the URL is not http://HOST:PORT")?;
-        let stream =
-            TcpStream::connect(host).with_context(|| format!("cannot connect to {host}"))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let limits = Limits {
-            body: u64::MAX,
-            ..Limits::default()
-        };
         Ok(Self {
-            stream,
-            reader: ResponseReader::new(limits),
+            stream: connect(host)?,
+            host: host.to_owned(),
+            reader: reader(),
             composer: Composer::new(host, &login.user, &login.password),
             piece: vec![0; 64 * 1024],
         })
@@ -122,10 +116,7 @@ impl Remote {
         loop {
             match self.reader.poll()? {
                 Some(ClientEvent::Body(bytes)) => body.extend_from_slice(bytes),
-                Some(ClientEvent::End(_)) => {
-                    self.reader.next_response();
-                    return Ok(());
-                }
+                Some(ClientEvent::End(_)) => break,
                 Some(_) => {}
                 None => {
                     let count = self.stream.read(&mut self.piece)?;
@@ -135,6 +126,14 @@ impl Remote {
                 }
             }
         }
+        // The server ends a connection after some thousand requests.
+        if self.reader.keeps_alive() {
+            self.reader.next_response();
+        } else {
+            self.stream = connect(&self.host)?;
+            self.reader = reader();
+        }
+        Ok(())
     }
 
     /// Asks once, and the answer must be a good one.
@@ -163,6 +162,20 @@ impl Remote {
         row.bytes = Some(body.len() as f64);
         Ok(row)
     }
+}
+
+fn connect(host: &str) -> Result<TcpStream> {
+    let stream = TcpStream::connect(host).with_context(|| format!("cannot connect to {host}"))?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+fn reader() -> ResponseReader {
+    ResponseReader::new(Limits {
+        body: u64::MAX,
+        ..Limits::default()
+    })
 }
 
 /// All rows of this way.
