@@ -10,11 +10,11 @@ use bulkhead_abi::host::PartitionState;
 use crate::boot_image::{self, BootError};
 use crate::config::Role;
 use crate::crash_report::CrashReport;
-use crate::exit::deliver::{Woken, wake};
+use crate::exit::deliver::{self, Woken, wake};
 use crate::exit::{Flow, Leave, crash};
 use crate::fault::StopCause;
 use crate::host::{Host, MachineEnd};
-use crate::local_apic::{Identity, IdentityMode, Trigger};
+use crate::local_apic::{Identity, IdentityMode};
 use crate::machine::WhenDone;
 use crate::partition::Partition;
 use crate::shared_vcpu::Hazard;
@@ -209,13 +209,7 @@ fn tell_management<H: Host>(partition: &Partition, host: &H) {
     let Some(port) = partition.io.lock().lifecycle else {
         return;
     };
-    if let Some(manager) = host.machine().management()
-        && let Some(vector) = manager.io.lock().events.and_then(|page| page.raise(port))
-        && let Some(target) = manager.vcpus.first()
-    {
-        let _ = target.mailbox.post(vector, Trigger::Edge);
-        let _ = wake(target, host);
-    }
+    let _ = deliver::raise_event(port, host);
 }
 
 /// Ends the machine where it was asked to live as long as its guests.

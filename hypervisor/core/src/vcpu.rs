@@ -229,6 +229,13 @@ pub struct SystemState {
     pub code_32: bool,
 }
 
+impl SystemState {
+    /// Whether RFLAGS.IF lets interrupts come.
+    pub const fn takes_interrupts(&self) -> bool {
+        self.rflags & 1 << 9 != 0
+    }
+}
+
 /// Where a vCPU starts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StartState {

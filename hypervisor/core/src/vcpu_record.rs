@@ -47,9 +47,6 @@ pub enum Activity {
     WaitForStartUp,
 }
 
-/// RFLAGS.IF.
-const RFLAGS_IF: u64 = 1 << 9;
-
 /// A request that the management partition has not answered yet.
 #[derive(Clone, Copy, Debug)]
 pub struct PendingIo {
@@ -204,7 +201,7 @@ impl<V: Vcpu> VcpuRecord<V> {
             Activity::Running => false,
             Activity::WaitForStartUp => true,
             Activity::Halted => {
-                self.hw.system().rflags & RFLAGS_IF == 0 && !self.work.contains(Work::NMI)
+                !self.hw.system().takes_interrupts() && !self.work.contains(Work::NMI)
             }
         }
     }

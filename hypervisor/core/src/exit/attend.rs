@@ -205,11 +205,10 @@ fn ask_for_window<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
 
 /// Whether interrupts are on and the next instruction is HLT.
 fn at_halt<V: Vcpu, H: Host>(vcpu: &VcpuRecord<V>, host: &mut H) -> bool {
-    const RFLAGS_IF: u64 = 1 << 9;
     const HLT: u8 = 0xf4;
     let system = vcpu.hw.system();
     // At CPL 3 HLT raises #GP instead.
-    system.rflags & RFLAGS_IF != 0
+    system.takes_interrupts()
         && system.cpl == 0
         && instruction_fetch::fetch(&system, vcpu.hw.rip(), &vcpu.partition.memory, host)
             .is_ok_and(|code| code.bytes().first() == Some(&HLT))

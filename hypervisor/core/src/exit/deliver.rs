@@ -1,9 +1,9 @@
 //! Interrupts from a vCPU to others, and from devices to vCPUs.
 
 use alloc::sync::Arc;
-use core::ops::ControlFlow;
 use core::sync::atomic::Ordering::Relaxed;
 
+use crate::event_page::EventPort;
 use crate::exit::{Flow, RESUME, attend};
 use crate::host::Host;
 use crate::local_apic::{
@@ -59,14 +59,11 @@ pub fn apply<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, effect: E
         Effect::Ipi(request) => send_ipi(vcpu, host, request),
         Effect::EoiBroadcast(vector) => {
             let partition = vcpu.partition.clone();
-            if partition
+            let woken = partition
                 .devices
                 .lock()
-                .end_of_interrupt(vector, &partition, host)
-                == Woken::Here
-            {
-                vcpu.work |= Work::YIELD;
-            }
+                .end_of_interrupt(vector, &partition, host);
+            note(vcpu, woken);
         }
         Effect::Lint0Opened => attend::lint0_opened(vcpu),
         Effect::IdentityChanged | Effect::ModeChanged => {
@@ -95,9 +92,7 @@ fn send_ipi<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, request: I
             .is_some_and(|identity| request.reaches(sender, &identity))
     };
     let woken = distribute(&vcpu.partition, &message, host, reached);
-    if woken == Woken::Here {
-        vcpu.work |= Work::YIELD;
-    }
+    note(vcpu, woken);
 }
 
 /// Puts a message into one vCPU's mailbox and wakes its owner.
@@ -171,10 +166,21 @@ fn arbitrate(
     partition.vcpus.get(index)
 }
 
+/// Raises an event of the management partition.
+pub fn raise_event<H: Host>(event: EventPort, host: &H) -> Woken {
+    if let Some(manager) = host.machine().management()
+        && let Some(vector) = manager.io.lock().events.and_then(|page| page.raise(event))
+        && let Some(target) = manager.vcpus.first()
+    {
+        let _ = target.mailbox.post(vector, Trigger::Edge);
+        return wake(target, host);
+    }
+    Woken::Elsewhere
+}
+
 /// Notes that the run queue should be looked at.
-pub fn note<V>(vcpu: &mut VcpuRecord<V>, woken: Woken) -> Flow {
+pub fn note<V>(vcpu: &mut VcpuRecord<V>, woken: Woken) {
     if woken == Woken::Here {
         vcpu.work |= Work::YIELD;
     }
-    ControlFlow::Continue(())
 }

@@ -238,7 +238,7 @@ impl<V: Vcpu, H: Host> Emulation<'_, V, H> {
                 &partition,
                 self.host,
             );
-            let _ = deliver::note(self.vcpu, woken);
+            deliver::note(self.vcpu, woken);
             return Ok(u64::from(value));
         }
         if direction == Direction::Write
@@ -247,7 +247,7 @@ impl<V: Vcpu, H: Host> Emulation<'_, V, H> {
                 .doorbells
                 .ring(Space::Memory, gpa.as_u64(), size, data)
         {
-            let _ = port::raise_event(self.vcpu, self.host, event);
+            deliver::note(self.vcpu, deliver::raise_event(event, self.host));
             return Ok(0);
         }
         let request = Request {

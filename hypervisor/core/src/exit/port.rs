@@ -5,13 +5,11 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use bulkhead_abi::io::{DIRECTION_READ, DIRECTION_WRITE, STATE_PENDING, Space};
 
-use crate::exit::deliver::{self, Woken, wake};
+use crate::exit::deliver;
 use crate::exit::{Flow, Leave, RESUME, emulation, string_port};
 use crate::host::Host;
 use crate::line::Line;
-use crate::local_apic::Trigger;
 use crate::platform_devices::PortAnswer;
-use crate::shared_vcpu::SharedVcpu;
 use crate::vcpu::{Direction, Gpr, PortAccess, PortForm, Vcpu};
 use crate::vcpu_record::{PendingAccess, PendingIo, VcpuRecord, Work};
 
@@ -100,7 +98,7 @@ pub(super) fn reach<V: Vcpu, H: Host>(
         .port(access, value, &partition, host);
     match answer {
         PortAnswer::Done { value, woken } => {
-            let _ = deliver::note(vcpu, woken);
+            deliver::note(vcpu, woken);
             return Reached::Answered(value);
         }
         PortAnswer::Reset => return Reached::Reset,
@@ -114,7 +112,7 @@ pub(super) fn reach<V: Vcpu, H: Host>(
             u64::from(value),
         );
         if let Some(event) = bell {
-            let _ = raise_event(vcpu, host, event);
+            deliver::note(vcpu, deliver::raise_event(event, host));
             return Reached::Answered(0);
         }
     }
@@ -204,7 +202,7 @@ pub fn send_request<V: Vcpu, H: Host>(
     drop(io);
     vcpu.pending_io = Some(PendingIo { page, access });
     // The vCPU sleeps, so the run queue is looked at in any case.
-    let _ = raise_event(vcpu, host, event);
+    deliver::note(vcpu, deliver::raise_event(event, host));
     Some(ControlFlow::Break(Leave::WaitIo))
 }
 
@@ -240,28 +238,4 @@ pub fn finish_request<V: Vcpu, H: Host>(
         PendingAccess::Emulated(cause) => return emulation::go_on(vcpu, host, cause, data),
     }
     RESUME
-}
-
-/// Raises an event of the management partition.
-pub fn raise_event<V: Vcpu, H: Host>(
-    vcpu: &mut VcpuRecord<V>,
-    host: &H,
-    event: crate::event_page::EventPort,
-) -> Flow {
-    let woken = host
-        .machine()
-        .management()
-        .map_or(Woken::Elsewhere, |manager| {
-            let Some(vector) = manager.io.lock().events.and_then(|page| page.raise(event)) else {
-                return Woken::Elsewhere;
-            };
-            manager.vcpus.first().map_or(
-                Woken::Elsewhere,
-                |target: &alloc::sync::Arc<SharedVcpu>| {
-                    let _ = target.mailbox.post(vector, Trigger::Edge);
-                    wake(target, host)
-                },
-            )
-        });
-    deliver::note(vcpu, woken)
 }

@@ -86,7 +86,7 @@ pub fn io_page<V: Vcpu, H: Host>(
 fn ask_again<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &H, subject: &Partition) -> Answer {
     for target in &subject.vcpus {
         target.raise(Hazard::IO_LOST);
-        let _ = deliver::note(vcpu, wake(target, host));
+        deliver::note(vcpu, wake(target, host));
     }
     Ok(0)
 }
@@ -112,7 +112,7 @@ pub fn io_complete<V: Vcpu, H: Host>(
         return Err(Status::BadState);
     }
     target.raise(Hazard::IO_DONE);
-    let _ = deliver::note(vcpu, wake(target, host));
+    deliver::note(vcpu, wake(target, host));
     Ok(0)
 }
 
@@ -166,7 +166,7 @@ fn replace_doorbells<V: Vcpu, H: Host>(
     }
     for target in &subject.vcpus {
         target.raise(Hazard::DOORBELLS);
-        let _ = deliver::note(vcpu, wake(target, host));
+        deliver::note(vcpu, wake(target, host));
     }
     Ok(0)
 }

@@ -66,7 +66,7 @@ pub fn message_send<V: Vcpu, H: Host>(
     let data = u32::try_from(arguments.rdx).map_err(|_| Status::BadArgument)?;
     let message = Message::from_msi(arguments.rsi, data, ExtendedDestination::On)
         .ok_or(Status::BadArgument)?;
-    let _ = deliver::note(vcpu, deliver_message(&subject, &message, host));
+    deliver::note(vcpu, deliver_message(&subject, &message, host));
     Ok(0)
 }
 
@@ -89,6 +89,6 @@ pub fn line_set<V: Vcpu, H: Host>(
         .lock()
         .set_line(gsi, level, &subject, host)
         .ok_or(Status::NotFound)?;
-    let _ = deliver::note(vcpu, woken);
+    deliver::note(vcpu, woken);
     Ok(0)
 }

@@ -24,7 +24,7 @@ pub fn control<V: Vcpu, H: Host>(
         if !subject.stop(PartitionState::Stopped) {
             return Err(Status::BadState);
         }
-        let _ = deliver::note(vcpu, lifecycle::wake_all(&subject, host));
+        deliver::note(vcpu, lifecycle::wake_all(&subject, host));
         return Ok(0);
     }
     if arguments.rsi != PartitionAction::Start as u64 {
@@ -32,7 +32,7 @@ pub fn control<V: Vcpu, H: Host>(
     }
     match lifecycle::start(&subject, host) {
         Ok(woken) => {
-            let _ = deliver::note(vcpu, woken);
+            deliver::note(vcpu, woken);
             Ok(0)
         }
         Err(StartError::Busy) => Err(Status::BadState),
