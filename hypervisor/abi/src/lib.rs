@@ -6,11 +6,13 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod console;
 pub mod crash;
 pub mod event;
 pub mod host;
 pub mod hypercall;
 pub mod io;
+pub mod partition;
 pub mod start;
 
 /// Version of the contract; [`hypercall::Number::Version`] returns it.

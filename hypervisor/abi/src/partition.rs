@@ -1,0 +1,80 @@
+//! Partitions that management makes: what it asks for, and the state their first vCPU starts in.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Where the guest-physical hole of PCs begins in every partition that management makes: RAM lies below it, and goes on at
+/// 4 GiB.
+pub const HOLE_START: u64 = 3 << 30;
+/// Where it ends.
+pub const HOLE_END: u64 = 4 << 30;
+
+/// Most vCPUs of a partition.
+pub const MAX_VCPUS: u32 = 64;
+
+/// What `hypercall::Number::PartitionCreate` makes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct PartitionRequest {
+    /// Its name for the console and the log, UTF-8, zero-padded; need not be unique.
+    pub name: [u8; 64],
+    /// Bytes of RAM, a multiple of 2 MiB.
+    pub memory_bytes: u64,
+    /// Number of vCPUs, at most [`MAX_VCPUS`]. Their APIC ids are 0, 1, 2 and so on.
+    pub vcpus: u32,
+    /// How CPUID shows them: threads of a core.
+    pub threads_per_core: u16,
+    /// Cores of a socket. `vcpus` is a multiple of `threads_per_core * cores_per_socket`.
+    pub cores_per_socket: u16,
+    /// The physical CPUs that may run the vCPUs, a bit each; all zero: any.
+    pub cpus: [u64; 4],
+    /// Zero.
+    pub reserved: [u64; 8],
+}
+
+/// A segment register (APM 2 4.5.3: attributes as the descriptor has them, bits 47:40 and 55:52 packed to 12 bits).
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct BootSegment {
+    /// Base address.
+    pub base: u64,
+    /// Limit in bytes.
+    pub limit: u32,
+    /// Selector.
+    pub selector: u16,
+    /// Bits 7:0 type, S, DPL, P; bits 11:8 AVL, L, D/B, G.
+    pub attributes: u16,
+}
+
+/// The state that vCPU 0 starts in (`hypercall::Number::BootState`). What is not named here is as after INIT;
+/// interrupts are off.
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, KnownLayout, Immutable,
+)]
+#[repr(C)]
+pub struct BootState {
+    /// RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15.
+    pub registers: [u64; 16],
+    /// RIP.
+    pub rip: u64,
+    /// CR0; PE and PG choose the mode.
+    pub cr0: u64,
+    /// CR3.
+    pub cr3: u64,
+    /// CR4.
+    pub cr4: u64,
+    /// EFER; LMA follows from LME and PG.
+    pub efer: u64,
+    /// CS.
+    pub cs: BootSegment,
+    /// DS, ES, FS, GS and SS.
+    pub data: BootSegment,
+    /// GDTR base.
+    pub gdt_base: u64,
+    /// GDTR limit.
+    pub gdt_limit: u64,
+}
+
+const _: () = assert!(size_of::<PartitionRequest>() == 64 + 16 + 32 + 64);
+const _: () = assert!(size_of::<BootState>() == 16 * 8 + 5 * 8 + 2 * 16 + 16);
