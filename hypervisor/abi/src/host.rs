@@ -30,6 +30,8 @@ pub struct HostInfo {
     pub iommu: u32,
     /// The hypervisor's version, UTF-8, zero-padded.
     pub hypervisor_version: [u8; 32],
+    /// Bytes that the hypervisor keeps for itself and does not use now: heap and frames for tables.
+    pub hypervisor_free_bytes: u64,
 }
 
 /// A partition, as [`crate::hypercall::Number::PartitionInfo`] gives it.
@@ -52,6 +54,22 @@ pub struct PartitionInfo {
     pub run_ticks: u64,
     /// Its name, UTF-8, zero-padded.
     pub name: [u8; 64],
+    /// What management gave in [`crate::partition::PartitionRequest`], so that it knows its systems again.
+    pub cookie: [u8; 16],
+    /// [`PartitionOrigin`].
+    pub origin: u32,
+    /// Zero.
+    pub pad: u32,
+}
+
+/// Who made a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum PartitionOrigin {
+    /// The boot configuration; it is there as long as the machine runs.
+    Configuration = 0,
+    /// [`crate::hypercall::Number::PartitionCreate`].
+    Management = 1,
 }
 
 /// State of a partition.
@@ -64,4 +82,8 @@ pub enum PartitionState {
     Stopped = 2,
     /// Stopped by the hypervisor; there is a crash record.
     Crashed = 3,
+    /// Management took its vCPUs out of guest mode; it goes on where it was.
+    Paused = 4,
+    /// Stopped because it asked for a reset.
+    Reset = 5,
 }

@@ -63,7 +63,8 @@ hypercalls! {
     InterruptBind = 5, Management;
     /// Releases the interrupt with message (address, data) RDI as [`Number::InterruptBind`] returned it.
     InterruptRelease = 6, Management;
-    /// Number of partitions in RDX (running or not).
+    /// One more than the largest id of a partition, in RDX. Ids may have gaps: [`Number::PartitionInfo`] answers
+    /// [`Status::NotFound`] there.
     PartitionCount = 7, Management;
     /// Fills the page at GPA RSI with the [`crate::host::PartitionInfo`] of partition RDI.
     PartitionInfo = 8, Management;
@@ -87,12 +88,36 @@ hypercalls! {
     /// Copies the oldest log line with a number of at least RDI into the 256 bytes at GPA RSI. Returns in RDX its length in
     /// bytes (bits 15:0; 0: there is none yet) and the number to ask for next (bits 63:16).
     LogRead = 16, Management;
-    /// Starts (RSI = [`PartitionAction`]) or stops partition RDI.
+    /// Does RSI = [`PartitionAction`] to partition RDI. Done when it returns, but for [`PartitionAction::Stop`] and
+    /// [`PartitionAction::Pause`]: there the life-cycle port says when all vCPUs have left guest mode.
     PartitionControl = 17, Management;
     /// Ends the machine or restarts it: RDI = [`MachineAction`].
     Machine = 18, Management;
     /// Registers the event port RSI for life-cycle changes of partition RDI.
     LifecyclePort = 19, Management;
+    /// Makes the partition that the [`crate::partition::PartitionRequest`] in the page at GPA RDI describes. Returns its id in RDX:
+    /// the lowest that is free. It is stopped and its RAM is not cleared yet ([`Number::MemoryClear`]).
+    /// [`Status::NoResource`] leaves nothing behind.
+    PartitionCreate = 20, Management;
+    /// Ends partition RDI, which does not run, and gives back everything that it has: RAM, tables, doorbells, pages, windows.
+    /// [`Status::Busy`] while a CPU still holds a part of it: try again soon (an action that was refused so has begun, and the
+    /// partition cannot be started again). [`Status::BadArgument`] for a partition of the boot configuration.
+    PartitionDestroy = 21, Management;
+    /// Maps the RAM of partition RDI into the caller's guest-physical space. Returns the base in RDX: the partition's address g
+    /// is at base + g; where it has no RAM nothing is mapped. [`Status::BadState`] before all RAM was cleared.
+    /// Calling again returns the same base. Devices do not reach windows. It ends with the partition.
+    MemoryWindow = 22, Management;
+    /// Clears RAM of partition RDI, which does not run, from GPA RSI on: a piece that takes less than a few milliseconds.
+    /// Returns in RDX where to go on, 0 after the last. A new partition must be cleared whole, from 0 on, before it can be started.
+    MemoryClear = 23, Management;
+    /// Takes the [`crate::partition::BootState`] in the page at GPA RSI as what vCPU 0 of partition RDI, made by
+    /// [`Number::PartitionCreate`], starts in each time. [`Status::BadArgument`] for a state that no CPU can be in.
+    BootState = 24, Management;
+    /// Registers the page at GPA RSI as the console page ([`crate::console`]) of partition RDI and RDX as its event port.
+    /// RSI = 0 unregisters.
+    ConsolePage = 25, Management;
+    /// Tells partition RDI that input was added to its console page.
+    ConsoleInput = 26, Management;
 }
 
 /// What RAX returns.
@@ -153,10 +178,15 @@ pub enum StopReason {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u64)]
 pub enum PartitionAction {
-    /// Load the boot image again and start, from stopped or crashed.
+    /// Start, from stopped, reset or crashed. A partition of the boot configuration is loaded again before; one made by
+    /// [`Number::PartitionCreate`] starts in its boot state with the memory that it has.
     Start = 0,
-    /// Stop at once.
+    /// Stop at once, from running or paused.
     Stop = 1,
+    /// Take the vCPUs out of guest mode until [`PartitionAction::Resume`]. Virtual time goes on.
+    Pause = 2,
+    /// Let the vCPUs of a paused partition run again.
+    Resume = 3,
 }
 
 /// What to do with the machine.

@@ -27,8 +27,10 @@ pub struct PartitionRequest {
     pub cores_per_socket: u16,
     /// The physical CPUs that may run the vCPUs, a bit each; all zero: any.
     pub cpus: [u64; 4],
+    /// Whatever management knows it by, for instance a UUID; `crate::host::PartitionInfo` gives it back.
+    pub cookie: [u8; 16],
     /// Zero.
-    pub reserved: [u64; 8],
+    pub reserved: [u64; 6],
 }
 
 /// A segment register (APM 2 4.5.3: attributes as the descriptor has them, bits 47:40 and 55:52 packed to 12 bits).

@@ -107,6 +107,13 @@ fn perform<V: Vcpu, H: Host>(
         Number::PartitionControl => partitions::control(vcpu, host, arguments),
         Number::Machine => machine(host, arguments),
         Number::LifecyclePort => events::lifecycle_port(host, arguments),
+        Number::PartitionCreate
+        | Number::PartitionDestroy
+        | Number::MemoryWindow
+        | Number::MemoryClear
+        | Number::BootState
+        | Number::ConsolePage
+        | Number::ConsoleInput => Err(Status::NoSuchCall),
     }
 }
 

@@ -159,6 +159,7 @@ impl Shared {
                 nodes: platform.nodes.count() as u32,
                 iommu: 0,
                 hypervisor_version: version,
+                hypervisor_free_bytes: 0,
             },
             cpus,
             boot: platform.boot,

@@ -155,7 +155,7 @@ impl<T: Trap> Hypervisor<T> {
         })
     }
 
-    /// Number of partitions, the caller included.
+    /// One more than the largest id of a partition; `partition_info` answers `NotFound` where an id is not in use.
     ///
     /// # Errors
     /// See [`Hypervisor::version`].
@@ -234,7 +234,7 @@ impl<T: Trap> Hypervisor<T> {
         Ok(())
     }
 
-    /// Starts, stops, pauses or resumes a partition.
+    /// Starts, stops, pauses or resumes a partition. After a stop or a pause the life-cycle port says when it is done.
     ///
     /// # Errors
     /// See [`Hypervisor::version`].
@@ -245,6 +245,89 @@ impl<T: Trap> Hypervisor<T> {
     ) -> Result<(), Refusal> {
         let arguments = [partition.0.into(), action as u64, 0, 0, 0];
         self.call(Number::PartitionControl, arguments)?;
+        Ok(())
+    }
+
+    /// Makes the partition that the `PartitionRequest` in the page describes; nobody holds the page afterwards. Its RAM must be
+    /// cleared by [`Hypervisor::memory_clear`] before it can be reached or started.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`]; nothing is left behind.
+    pub fn partition_create(&self, page: u64) -> Result<PartitionId, Refusal> {
+        let id = self.call(Number::PartitionCreate, [page, 0, 0, 0, 0])?;
+        Ok(PartitionId(id as u32))
+    }
+
+    /// Ends a partition that does not run and gives back all that it has.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`]; after [`Status::Busy`] the call must be made again soon.
+    pub fn partition_destroy(&self, partition: PartitionId) -> Result<(), Refusal> {
+        self.call(Number::PartitionDestroy, [partition.0.into(), 0, 0, 0, 0])?;
+        Ok(())
+    }
+
+    /// Maps the RAM of a partition, cleared before, into the caller's guest-physical space and returns the base: the partition's
+    /// address g is at base + g. Again and again the same base, until the partition is destroyed.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn memory_window(&self, partition: PartitionId) -> Result<u64, Refusal> {
+        self.call(Number::MemoryWindow, [partition.0.into(), 0, 0, 0, 0])
+    }
+
+    /// Clears a piece of the RAM of a partition that does not run, from address `from` on. Returns where to go on; `None` after
+    /// the last piece.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn memory_clear(&self, partition: PartitionId, from: u64) -> Result<Option<u64>, Refusal> {
+        let arguments = [partition.0.into(), from, 0, 0, 0];
+        let next = self.call(Number::MemoryClear, arguments)?;
+        Ok((next != 0).then_some(next))
+    }
+
+    /// Takes the `BootState` in the page as what vCPU 0 of the partition starts in from now on; nobody holds the page afterwards.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`]; [`Status::BadArgument`] for a state that no CPU can be in.
+    pub fn boot_state(&self, partition: PartitionId, page: u64) -> Result<(), Refusal> {
+        let arguments = [partition.0.into(), page, 0, 0, 0];
+        self.call(Number::BootState, arguments)?;
+        Ok(())
+    }
+
+    /// Makes the page the console page of the partition, and `port` its event. The page belongs to the hypervisor until
+    /// [`Hypervisor::console_page_remove`] or the partition's end.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn console_page(
+        &self,
+        partition: PartitionId,
+        page: u64,
+        port: EventPort,
+    ) -> Result<(), Refusal> {
+        let arguments = [partition.0.into(), page, port.number().into(), 0, 0];
+        self.call(Number::ConsolePage, arguments)?;
+        Ok(())
+    }
+
+    /// Takes the console page back; the partition's output is dropped from now on.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn console_page_remove(&self, partition: PartitionId) -> Result<(), Refusal> {
+        self.call(Number::ConsolePage, [partition.0.into(), 0, 0, 0, 0])?;
+        Ok(())
+    }
+
+    /// Says that input was added to the partition's console page.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn console_input(&self, partition: PartitionId) -> Result<(), Refusal> {
+        self.call(Number::ConsoleInput, [partition.0.into(), 0, 0, 0, 0])?;
         Ok(())
     }
 }
@@ -302,6 +385,20 @@ mod tests {
             .unwrap();
         let flags = 100 | 4 << 16 | 1 << 24 | 1 << 32;
         assert_eq!(*fake.calls.borrow(), [(12, [2, 0xb10, flags, 9, 0])]);
+    }
+
+    #[test]
+    fn memory_is_cleared_until_the_hypervisor_says_zero() {
+        let fake = fake((0, 0x40_0000));
+        let hypervisor = Hypervisor::new(&fake);
+        assert_eq!(
+            hypervisor.memory_clear(PartitionId(3), 0),
+            Ok(Some(0x40_0000))
+        );
+        assert_eq!(*fake.calls.borrow(), [(23, [3, 0, 0, 0, 0])]);
+        let fake = self::fake((0, 0));
+        let last = Hypervisor::new(&fake).memory_clear(PartitionId(3), 0x40_0000);
+        assert_eq!(last, Ok(None));
     }
 
     #[test]

@@ -18,10 +18,14 @@ pub fn state_name(state: u32) -> &'static str {
     const RUNNING: u32 = PartitionState::Running as u32;
     const STOPPED: u32 = PartitionState::Stopped as u32;
     const CRASHED: u32 = PartitionState::Crashed as u32;
+    const PAUSED: u32 = PartitionState::Paused as u32;
+    const RESET: u32 = PartitionState::Reset as u32;
     match state {
         RUNNING => "running",
         STOPPED => "stopped",
         CRASHED => "crashed",
+        PAUSED => "paused",
+        RESET => "reset",
         _ => "in a state that this image does not know",
     }
 }
