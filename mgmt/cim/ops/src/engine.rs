@@ -84,10 +84,7 @@ impl Engine {
             }
         }
         for association in self.registry.associations() {
-            let known = found.iter().any(|(name, source)| {
-                *name == association.class && matches!(source, Source::Provider(_))
-            });
-            if association.namespace == *namespace && !known && fits(&association.class) {
+            if association.namespace == *namespace && fits(&association.class) {
                 found.push((
                     association.class.clone(),
                     Source::Association(Rc::clone(association)),
@@ -180,7 +177,11 @@ impl Engine {
         };
         match self.source(namespace, &path.class) {
             None => Ok(None),
-            Some(Source::Provider(provider)) => provider.get(&context, path),
+            Some(Source::Provider(provider)) => match provider.get(&context, path)? {
+                Some(found) => Ok(Some(found)),
+                // Links of the class may be declared besides those that the provider holds.
+                None => self.find_declared_link(caller, namespace, path),
+            },
             Some(Source::Association(_)) => self.find_declared_link(caller, namespace, path),
             Some(Source::Stored) => {
                 let found = self.catalog.borrow().stored(namespace, &path.to_local());

@@ -5,25 +5,31 @@
 //! [`Delivery`]s. The queue is sans-I/O: its owner sends what [`Indications::next_delivery`] gives and reports
 //! the outcome with [`Indications::delivered`].
 
+mod capabilities;
 mod delivery;
 mod destination;
 mod filter;
 mod kept;
 mod matching;
+mod relations;
 mod service;
+mod settings;
+mod static_filter;
 mod subscription;
 
 pub use delivery::{Delivery, DeliveryId};
+pub use settings::{IndicationSettings, ListenerHosts, RemovalAction};
+pub use static_filter::StaticFilter;
 
-use crate::association::{Association, End, Link};
 use crate::builder::Builder;
 use crate::interop::{Central, Identity, Profile};
 use crate::operations::Operations;
+use crate::provider::Provider;
 use crate::store::StoreError;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use cim_model::{ClassName, InstancePath, NamespaceName, Text};
+use cim_model::{ClassName, NamespaceName, Text, Value};
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use delivery::Queue;
@@ -32,40 +38,21 @@ use kept::Kept;
 pub(crate) const FILTER: &str = "CIM_IndicationFilter";
 pub(crate) const DESTINATION: &str = "CIM_ListenerDestinationCIMXML";
 pub(crate) const SUBSCRIPTION: &str = "CIM_IndicationSubscription";
-
-/// What the owner of the server decides about indications.
-#[derive(Clone, Copy, Debug)]
-pub struct IndicationSettings {
-    /// DeliveryRetryAttempts: tries after the first.
-    pub retry_attempts: u16,
-    /// DeliveryRetryInterval.
-    pub retry_interval: Duration,
-    /// SubscriptionRemovalTimeInterval: how long a destination may fail before its subscriptions are removed.
-    pub removal_interval: Duration,
-    /// Filters, destinations and subscriptions, each.
-    pub max_instances: usize,
-    /// Indications that may wait for one destination; more are dropped and leave a gap in the sequence.
-    pub max_waiting: usize,
-}
-
-impl Default for IndicationSettings {
-    fn default() -> Self {
-        IndicationSettings {
-            retry_attempts: 3,
-            retry_interval: Duration::from_secs(30),
-            removal_interval: Duration::from_secs(30 * 86_400),
-            max_instances: 256,
-            max_waiting: 256,
-        }
-    }
-}
+pub(crate) const COLLECTION: &str = "CIM_FilterCollection";
+pub(crate) const COLLECTION_SUBSCRIPTION: &str = "CIM_FilterCollectionSubscription";
 
 /// What filters, destinations, subscriptions and the queue share.
 pub(crate) struct Shared {
     pub(crate) interop: NamespaceName,
     pub(crate) identity: Identity,
-    pub(crate) settings: IndicationSettings,
+    /// What the owner of the server has decided.
+    pub(crate) defaults: IndicationSettings,
+    /// The same with what clients have changed.
+    pub(crate) settings: Cell<IndicationSettings>,
+    /// The namespaces whose events the static filters see.
+    pub(crate) sources: Vec<NamespaceName>,
     pub(crate) kept: Kept,
+    queue: RefCell<Queue>,
     /// Set when a filter, destination or subscription changes: the matcher must read them again.
     pub(crate) changed: Cell<bool>,
 }
@@ -74,7 +61,6 @@ pub(crate) struct Shared {
 pub struct Indications {
     shared: Rc<Shared>,
     matcher: RefCell<matching::Matcher>,
-    queue: RefCell<Queue>,
 }
 
 /// The Indications profile, for [`crate::interop::install`]. Clients look for exactly this version.
@@ -100,101 +86,107 @@ pub fn install(
     settings: IndicationSettings,
 ) -> (Builder, Indications) {
     let interop = builder.settings().interop();
+    let namespaces = builder.settings().namespaces.iter();
+    let kept = Kept::new(builder.catalog(), interop.clone());
+    let mut current = settings;
+    if let Some(stored) = kept.get(&service::path(identity)) {
+        current.restore(&stored);
+    }
     let shared = Rc::new(Shared {
-        kept: Kept::new(builder.catalog(), interop.clone()),
+        kept,
+        sources: namespaces
+            .filter(|name| **name != interop)
+            .cloned()
+            .collect(),
         interop: interop.clone(),
         identity: identity.clone(),
-        settings,
+        defaults: settings,
+        settings: Cell::new(current),
         changed: Cell::new(true),
+        queue: RefCell::new(Queue::new()),
     });
-    let queue = Queue::new(settings);
-    let builder = builder
-        .provider(
-            interop.clone(),
-            "CIM_IndicationService",
+    let mut builder = builder;
+    let providers: [(&'static str, Rc<dyn Provider>); 8] = [
+        (
+            service::CLASS,
             Rc::new(service::Service(Rc::clone(&shared))),
-        )
-        .provider(
-            interop.clone(),
+        ),
+        (
+            capabilities::CLASS,
+            Rc::new(capabilities::Capabilities(Rc::clone(&shared))),
+        ),
+        (
+            capabilities::SETTING,
+            Rc::new(capabilities::Setting(Rc::clone(&shared))),
+        ),
+        (
             FILTER,
             Rc::new(filter::Filters {
                 shared: Rc::clone(&shared),
-                catalog: builder_catalog(&shared),
+                catalog: shared.kept.catalog(),
             }),
-        )
-        .provider(
-            interop.clone(),
+        ),
+        (
+            COLLECTION,
+            Rc::new(static_filter::Collection(Rc::clone(&shared))),
+        ),
+        (
             DESTINATION,
             Rc::new(destination::Destinations(Rc::clone(&shared))),
-        )
-        .provider(
-            interop.clone(),
+        ),
+        (
             SUBSCRIPTION,
-            Rc::new(subscription::Subscriptions(Rc::clone(&shared))),
-        )
-        .association(affects(&shared, FILTER))
-        .association(affects(&shared, DESTINATION));
+            Rc::new(subscription::Subscriptions {
+                shared: Rc::clone(&shared),
+                to: subscription::To::Filter,
+            }),
+        ),
+        (
+            COLLECTION_SUBSCRIPTION,
+            Rc::new(subscription::Subscriptions {
+                shared: Rc::clone(&shared),
+                to: subscription::To::Collection,
+            }),
+        ),
+    ];
+    for (class, provider) in providers {
+        builder = builder.provider(interop.clone(), class, provider);
+    }
+    for association in relations::all(&shared) {
+        builder = builder.association(association);
+    }
     (
         builder,
         Indications {
             shared,
             matcher: RefCell::default(),
-            queue: RefCell::new(queue),
         },
     )
-}
-
-/// CIM_ServiceAffectsElement from the service to everything of a class that it works with.
-fn affects(shared: &Rc<Shared>, class: &'static str) -> Association {
-    let service = service::path(&shared.identity);
-    let kept = Rc::clone(shared);
-    let end = |role: &'static str, class: &'static str| End {
-        role: role.into(),
-        class: ClassName::from_static(class),
-        namespace: shared.interop.clone(),
-    };
-    Association {
-        namespace: shared.interop.clone(),
-        class: ClassName::from_static("CIM_ServiceAffectsElement"),
-        ends: [
-            end("AffectingElement", service::CLASS),
-            end("AffectedElement", class),
-        ],
-        forward: Box::new(move |_, _| {
-            let instances = kept.kept.stream(class);
-            Ok(Box::new(instances.filter_map(|instance| match instance {
-                Ok(instance) => instance.path.map(|path| Ok(Link::from(path))),
-                Err(error) => Some(Err(error)),
-            })))
-        }),
-        backward: Some(Box::new(move |_, _| {
-            Ok(Box::new(core::iter::once(Ok(Link::from(service.clone())))))
-        })),
-        sources: None,
-    }
-}
-
-fn builder_catalog(shared: &Shared) -> Rc<RefCell<crate::catalog::Catalog>> {
-    shared.kept.catalog()
 }
 
 impl Indications {
     /// Turns the waiting events into deliveries. Called after each request and after each change of the domain
     /// model.
     pub fn pump(&self, operations: &Operations, now: crate::Clock) {
+        let shared = &self.shared;
         let mut matcher = self.matcher.borrow_mut();
-        if self.shared.changed.replace(false) {
-            matcher.reload(&self.shared);
+        if matcher.has_expired(now) {
+            shared.remove_expired(now);
+            shared.changed.set(true);
+        }
+        if shared.changed.replace(false) {
+            matcher.reload(shared);
             operations.events().set_wanted(!matcher.is_empty());
-            self.queue
-                .borrow_mut()
-                .retain(|destination| matcher.has_destination(destination));
+            shared.queue.borrow_mut().retain(
+                |destination| shared.kept.get(destination).is_some(),
+                |destination| matcher.has_destination(destination),
+            );
         }
         while let Some(event) = operations.events().take() {
             for matched in matcher.matches(operations.core(), &event, now) {
-                self.queue
-                    .borrow_mut()
-                    .push(matched, &self.shared.identity, now);
+                let limit = shared.defaults.max_waiting;
+                let mut queue = shared.queue.borrow_mut();
+                queue.push(matched, &shared.identity, now, limit);
             }
         }
     }
@@ -202,12 +194,12 @@ impl Indications {
     /// The next indication to send, if one is due. Each destination has at most one under way, so that the
     /// sequence stays in order.
     pub fn next_delivery(&self, now: Duration) -> Option<Delivery> {
-        self.queue.borrow_mut().next(now)
+        self.shared.queue.borrow_mut().next(now)
     }
 
     /// When the next delivery becomes due; `None` when nothing waits or all wait for an outcome.
     pub fn deadline(&self) -> Option<Duration> {
-        self.queue.borrow().deadline()
+        self.shared.queue.borrow().deadline()
     }
 
     /// The outcome of a delivery: whether the listener has confirmed it.
@@ -220,7 +212,10 @@ impl Indications {
         confirmed: bool,
         now: Duration,
     ) -> Result<(), StoreError> {
-        let given_up = self.queue.borrow_mut().outcome(id, confirmed, now);
+        let settings = self.shared.settings.get();
+        let mut queue = self.shared.queue.borrow_mut();
+        let given_up = queue.outcome(id, confirmed, now, &settings);
+        drop(queue);
         match given_up {
             None => Ok(()),
             Some(failure) => self.apply_policies(&failure),
@@ -229,38 +224,38 @@ impl Indications {
 
     /// How many indications wait.
     pub fn waiting(&self) -> usize {
-        self.queue.borrow().len()
+        self.shared.queue.borrow().len()
     }
 
-    /// OnFatalErrorPolicy of the subscription whose indication was given up, and removal of all subscriptions
-    /// of a destination that has failed for the removal interval.
+    /// OnFatalErrorPolicy of the subscription whose indication was given up, and the removal action for all
+    /// subscriptions of a destination that has failed for the removal interval.
     fn apply_policies(&self, failure: &delivery::Failure) -> Result<(), StoreError> {
-        let kept = &self.shared.kept;
-        let subscriptions: Vec<InstancePath> = kept
-            .all(SUBSCRIPTION)
-            .into_iter()
-            .filter_map(|subscription| {
-                let handler = subscription.get("Handler")?.as_instance_path()?;
-                let hit = if failure.hopeless {
-                    handler.same_object(&failure.destination)
-                } else {
-                    subscription.path.as_ref() == Some(&failure.subscription)
-                };
-                hit.then(|| subscription.path.clone()).flatten()
-            })
-            .collect();
-        for path in subscriptions {
-            let policy = if failure.hopeless {
-                subscription::Policy::Remove
-            } else {
-                subscription::policy(kept, &path)
+        let shared = &self.shared;
+        let settings = shared.settings.get();
+        let hopeless = failure.failing_for >= settings.removal_interval;
+        for subscription in shared.subscriptions() {
+            let Some(path) = &subscription.path else {
+                continue;
             };
-            self.shared.changed.set(true);
+            let goes_there = subscription
+                .get("Handler")
+                .and_then(Value::as_instance_path)
+                .is_some_and(|handler| handler.same_object(&failure.destination));
+            let policy = if hopeless && goes_there {
+                subscription::Policy::from(settings.removal_action)
+            } else if *path == failure.subscription {
+                subscription::policy(&subscription, failure.failing_for)
+            } else {
+                continue;
+            };
+            shared.changed.set(true);
             match policy {
                 subscription::Policy::Ignore => {}
-                subscription::Policy::Disable => subscription::disable(kept, &path)?,
+                subscription::Policy::Disable => {
+                    subscription::disable(&shared.kept, &subscription)?
+                }
                 subscription::Policy::Remove => {
-                    kept.remove(&path).map_err(|_| StoreError::Failed)?
+                    shared.kept.remove(path).map_err(|_| StoreError::Failed)?;
                 }
             }
         }

@@ -1,10 +1,12 @@
 //! The Interop namespace: what the server says about itself (DSP1033, and the classes that clients of the
 //! legacy Object Manager model read).
 
+mod hosting;
 mod manager;
 mod namespaces;
 mod profiles;
 
+pub(crate) use hosting::hosted;
 pub use profiles::{Central, Elements, Profile};
 
 use crate::association::{Association, End, Link, Walk};
@@ -63,6 +65,20 @@ pub fn install(builder: Builder, identity: &Identity, profiles: Vec<Profile>) ->
         max_timeout: builder.settings().max_timeout,
     };
     let mechanism_path = mechanism.path();
+    let manager_host = hosted(
+        identity,
+        &interop,
+        "CIM_HostedService",
+        "CIM_ObjectManager",
+        identity.manager_path(&interop),
+    );
+    let mechanism_host = hosted(
+        identity,
+        &interop,
+        "CIM_HostedAccessPoint",
+        "CIM_CIMXMLCommunicationMechanism",
+        mechanism_path.clone(),
+    );
     let in_manager = {
         let namespaces = Rc::clone(&namespaces);
         Box::new(move |_: &crate::Context<'_>, _: &InstancePath| namespaces.paths())
@@ -83,6 +99,13 @@ pub fn install(builder: Builder, identity: &Identity, profiles: Vec<Profile>) ->
             "CIM_CIMXMLCommunicationMechanism",
             Rc::new(mechanism),
         )
+        .provider(
+            interop.clone(),
+            hosting::CLASS,
+            Rc::new(hosting::HostingSystem(identity.clone())),
+        )
+        .association(manager_host)
+        .association(mechanism_host)
         .association(of_manager(
             &interop,
             identity,

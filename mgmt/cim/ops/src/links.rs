@@ -143,13 +143,7 @@ impl Engine {
                 .association
                 .as_ref()
                 .is_none_or(|class| self.is_a(&association.namespace, &association.class, class));
-            // A provider of the same class holds the instances itself.
-            if !fits
-                || self
-                    .registry
-                    .provider(&association.namespace, &association.class)
-                    .is_some()
-            {
+            if !fits {
                 continue;
             }
             for side in Side::BOTH {

@@ -2,6 +2,7 @@
 
 mod associations;
 mod classes;
+mod indication_service;
 mod indications;
 mod instances;
 mod interop;

@@ -1,6 +1,7 @@
 //! [`Connection`]: one byte stream from a client, be it TCP or a serial line.
 
 use crate::authenticator::Access;
+use crate::discovery;
 use crate::exchange::{Exchange, cim_headers};
 use crate::job::{self, Job, Progress};
 use crate::server::Server;
@@ -176,7 +177,12 @@ impl Connection {
         if matches!(&*head.method, "GET" | "HEAD") {
             return self.greet(&head, server);
         }
-        if !matches!(head.path(), "/cimom" | "/") {
+        let asks_options = &*head.method == "OPTIONS";
+        let is_served = match head.path() {
+            "/cimom" | "/" => true,
+            path => asks_options && path == "*",
+        };
+        if !is_served {
             return self.text(
                 ResponseHead::new(404),
                 "There is nothing here; CIM-XML is served at /cimom.\n",
@@ -195,6 +201,12 @@ impl Connection {
                 );
             }
         };
+        if asks_options {
+            let response = discovery::capabilities(server.settings.http.methods);
+            let framing = Framing::Length(0);
+            self.http.start_response(&mut self.out, &response, framing);
+            return self.http.finish(&mut self.out, &[]);
+        }
         let checked = cim_headers(&head, &prefix).check_head();
         if let Err(refusal) = checked {
             return self.refuse(&head, &prefix, &refusal);

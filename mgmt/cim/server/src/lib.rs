@@ -18,6 +18,7 @@ extern crate alloc;
 mod account;
 mod authenticator;
 mod connection;
+mod discovery;
 mod embedded;
 mod exchange;
 mod export;

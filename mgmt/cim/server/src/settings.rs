@@ -26,8 +26,8 @@ impl Default for ServerSettings {
     fn default() -> Self {
         ServerSettings {
             http: Limits {
-                // GET and HEAD are served only as a greeting for people.
-                methods: &["POST", "M-POST", "GET", "HEAD"],
+                // GET and HEAD are served only as a greeting for people, OPTIONS to tell what there is.
+                methods: &["POST", "M-POST", "GET", "HEAD", "OPTIONS"],
                 idle_time: Millis(60_000),
                 ..Limits::default()
             },

@@ -3,7 +3,7 @@
 use crate::demo;
 use crate::options::Options;
 use cim_model::{CimError, Text};
-use cim_ops::indications::{self, IndicationSettings};
+use cim_ops::indications::{self, IndicationSettings, ListenerHosts};
 use cim_ops::interop::{self, Identity};
 use cim_ops::{Builder, MemoryStore, Settings};
 use cim_server::{
@@ -48,6 +48,7 @@ pub fn build(options: &Options, host: &str) -> Result<Ready, String> {
     // The simulator is for tests, which should not wait half a minute for a second attempt.
     let quick = IndicationSettings {
         retry_interval: Duration::from_secs(1),
+        hosts: ListenerHosts::Names,
         ..IndicationSettings::default()
     };
     let (builder, indications) = indications::install(builder, &identity, quick);

@@ -29,8 +29,8 @@ pub struct Delivery {
 pub(super) struct Failure {
     pub(super) subscription: InstancePath,
     pub(super) destination: InstancePath,
-    /// The destination has failed for the whole removal interval.
-    pub(super) hopeless: bool,
+    /// How long the destination has failed.
+    pub(super) failing_for: Duration,
 }
 
 struct Waiting {
@@ -53,15 +53,13 @@ struct Line {
 
 /// The lines to all destinations.
 pub(super) struct Queue {
-    settings: IndicationSettings,
     lines: Vec<Line>,
     last_id: u64,
 }
 
 impl Queue {
-    pub(super) const fn new(settings: IndicationSettings) -> Self {
+    pub(super) const fn new() -> Self {
         Queue {
-            settings,
             lines: Vec::new(),
             last_id: 0,
         }
@@ -69,7 +67,7 @@ impl Queue {
 
     /// Queues an indication and gives it its place in the sequence. When the line is full the indication is
     /// lost, and the listener sees the gap in the numbers.
-    pub(super) fn push(&mut self, matched: Matched, identity: &Identity, now: Clock) {
+    pub(super) fn push(&mut self, matched: Matched, identity: &Identity, now: Clock, limit: usize) {
         let index = match self
             .lines
             .iter()
@@ -88,7 +86,7 @@ impl Queue {
         let number = line.next_number;
         // DSP1054 7.10: the number wraps to zero behind the largest sint64.
         line.next_number = number.checked_add(1).unwrap_or(0);
-        if line.waiting.len() >= self.settings.max_waiting {
+        if line.waiting.len() >= limit {
             return;
         }
         let indication = matched
@@ -132,6 +130,7 @@ impl Queue {
         id: DeliveryId,
         confirmed: bool,
         now: Duration,
+        settings: &IndicationSettings,
     ) -> Option<Failure> {
         let line = self
             .lines
@@ -147,27 +146,39 @@ impl Queue {
         }
         let since = *line.failing_since.get_or_insert(now);
         line.attempts = line.attempts.saturating_add(1);
-        line.due = now.saturating_add(self.settings.retry_interval);
-        if line.attempts <= self.settings.retry_attempts {
+        line.due = now.saturating_add(settings.retry_interval);
+        if line.attempts <= settings.retry_attempts {
             return None;
         }
         line.attempts = 0;
         let lost = line.waiting.pop_front()?;
-        let hopeless = now.saturating_sub(since) >= self.settings.removal_interval;
         Some(Failure {
             subscription: lost.subscription,
             destination: line.destination.clone(),
-            hopeless,
+            failing_for: now.saturating_sub(since),
         })
     }
 
-    /// Drops the lines to destinations that have no subscription any more.
-    pub(super) fn retain(&mut self, wanted: impl Fn(&InstancePath) -> bool) {
+    /// Forgets the lines to destinations that are gone, and what waits for those without subscription. The
+    /// sequence of a destination goes on when it is subscribed to again.
+    pub(super) fn retain(
+        &mut self,
+        exists: impl Fn(&InstancePath) -> bool,
+        is_wanted: impl Fn(&InstancePath) -> bool,
+    ) {
+        self.lines.retain(|line| exists(&line.destination));
         for line in &mut self.lines {
-            if !wanted(&line.destination) {
+            if !is_wanted(&line.destination) {
                 line.waiting.clear();
             }
         }
+    }
+
+    /// Whether the last attempt to reach a destination has failed.
+    pub(super) fn is_failing(&self, destination: &InstancePath) -> bool {
+        self.lines
+            .iter()
+            .any(|line| line.failing_since.is_some() && line.destination.same_object(destination))
     }
 
     pub(super) fn len(&self) -> usize {

@@ -2,9 +2,10 @@
 
 use super::{FILTER, Shared};
 use crate::catalog::{Catalog, NamespaceOracle};
-use crate::fault::{error, invalid};
+use crate::fault::{error, invalid, unsupported};
 use crate::provider::{Context, Provider};
 use crate::response::Stream;
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use cim_model::{CimError, CimStatus, Instance, InstancePath, NamespaceName, Value};
@@ -86,13 +87,25 @@ impl Filters {
     }
 }
 
+impl Filters {
+    fn check_made_by_client(&self, path: &InstancePath) -> Result<(), CimError> {
+        match self.shared.static_filter(path) {
+            None => Ok(()),
+            Some(_) => Err(unsupported(
+                "Static filters can be neither modified nor deleted.",
+            )),
+        }
+    }
+}
+
 impl Provider for Filters {
     fn enumerate(&self, _: &Context<'_>) -> Result<Stream<Instance>, CimError> {
-        Ok(self.shared.kept.stream(FILTER))
+        let fixed = self.shared.static_filters().into_iter().map(Ok);
+        Ok(Box::new(fixed.chain(self.shared.kept.stream(FILTER))))
     }
 
     fn get(&self, _: &Context<'_>, path: &InstancePath) -> Result<Option<Instance>, CimError> {
-        Ok(self.shared.kept.get(path))
+        Ok(self.shared.filter(path))
     }
 
     fn create(
@@ -111,6 +124,12 @@ impl Provider for Filters {
             instance.set("IndividualSubscriptionSupported", true);
         }
         let path = self.shared.four_key_path(FILTER, &instance);
+        if self.shared.static_filter(&path).is_some() {
+            return Err(error(
+                CimStatus::AlreadyExists,
+                "A static filter has this name.",
+            ));
+        }
         instance.path = Some(path.clone());
         self.shared.kept.add(instance)?;
         Ok(path)
@@ -122,6 +141,7 @@ impl Provider for Filters {
         path: &InstancePath,
         change: Instance,
     ) -> Result<(), CimError> {
+        self.check_made_by_client(path)?;
         let Some(mut filter) = self.shared.kept.get(path) else {
             return Err(crate::fault::no_instance(path));
         };
@@ -134,6 +154,7 @@ impl Provider for Filters {
     }
 
     fn delete(&self, _: &Context<'_>, path: &InstancePath) -> Result<(), CimError> {
+        self.check_made_by_client(path)?;
         if self.shared.is_referred_to("Filter", path) {
             return Err(error(
                 CimStatus::Failed,

@@ -127,20 +127,24 @@ impl super::Shared {
 
     /// Whether a subscription refers to a filter or destination.
     pub(super) fn is_referred_to(&self, role: &str, path: &InstancePath) -> bool {
-        self.kept
-            .all(super::SUBSCRIPTION)
-            .iter()
-            .any(|subscription| {
-                subscription
-                    .get(role)
-                    .and_then(cim_model::Value::as_instance_path)
-                    .is_some_and(|target| target.same_object(path))
-            })
+        self.subscriptions().iter().any(|subscription| {
+            subscription
+                .get(role)
+                .and_then(cim_model::Value::as_instance_path)
+                .is_some_and(|target| target.same_object(path))
+        })
+    }
+
+    /// All subscriptions, to filters and to collections.
+    pub(super) fn subscriptions(&self) -> Vec<Instance> {
+        let mut all = self.kept.all(super::SUBSCRIPTION);
+        all.extend(self.kept.stream(super::COLLECTION_SUBSCRIPTION).flatten());
+        all
     }
 
     /// Refuses to go over the limit.
     pub(super) fn check_room(&self, class: &'static str) -> Result<(), CimError> {
-        if self.kept.count(class) >= self.settings.max_instances {
+        if self.kept.count(class) >= self.defaults.max_instances {
             return Err(crate::catalog::limit(class));
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! [`Matcher`]: life-cycle events against the queries of the enabled subscriptions.
 
-use super::subscription::is_enabled;
-use super::{DESTINATION, FILTER, SUBSCRIPTION, Shared, filter};
+use super::subscription::{expiry, is_enabled};
+use super::{COLLECTION, Shared, filter};
 use crate::Clock;
 use crate::catalog::NamespaceOracle;
 use crate::engine::Engine;
@@ -18,6 +18,8 @@ use cim_query::{ClassOracle, Row, SelectQuery};
 pub(super) struct Matcher {
     subscriptions: Vec<Compiled>,
     made: u64,
+    /// When the next subscription expires, in microseconds since 1970.
+    next_expiry: Option<i64>,
 }
 
 struct Compiled {
@@ -27,6 +29,8 @@ struct Compiled {
     filter_name: Text,
     namespaces: Vec<NamespaceName>,
     query: SelectQuery,
+    /// When the subscription expires.
+    until: Option<i64>,
 }
 
 /// An indication for one subscription.
@@ -37,36 +41,52 @@ pub(super) struct Matched {
     pub(super) indication: Instance,
 }
 
+impl Compiled {
+    fn new(shared: &Shared, subscription: &Instance, filter: &Instance) -> Option<Self> {
+        let destination = subscription.get("Handler")?.as_instance_path()?;
+        let handler = shared.kept.get(destination)?;
+        Some(Compiled {
+            path: subscription.path.clone()?,
+            destination: destination.clone(),
+            url: Text::copy(handler.get("Destination")?.as_str()?),
+            filter_name: Text::copy(filter.get("Name")?.as_str()?),
+            namespaces: filter::source_namespaces(shared, filter),
+            query: filter::query_of(filter).ok()?,
+            until: expiry(subscription),
+        })
+    }
+}
+
+/// The filters of a subscription: one, or all of its collection.
+fn filters_of(shared: &Shared, subscription: &Instance) -> Vec<Instance> {
+    let filter = subscription.get("Filter").and_then(Value::as_instance_path);
+    match filter {
+        Some(path) if path.class == *COLLECTION => shared.static_filters(),
+        Some(path) => shared.filter(path).into_iter().collect(),
+        None => Vec::new(),
+    }
+}
+
 impl Matcher {
     /// Reads filters, destinations and subscriptions again. One that does not fit any more, say because a
     /// class of its query was deleted, sends nothing.
     pub(super) fn reload(&mut self, shared: &Shared) {
-        let kept = &shared.kept;
-        self.subscriptions = kept
-            .all(SUBSCRIPTION)
-            .into_iter()
-            .filter(is_enabled)
-            .filter_map(|subscription| {
-                let target = |role: &str, class: &str| {
-                    let path = subscription.get(role)?.as_instance_path()?;
-                    if path.class == *class {
-                        Some((path.clone(), kept.get(path)?))
-                    } else {
-                        None
-                    }
-                };
-                let (_, filter) = target("Filter", FILTER)?;
-                let (destination, handler) = target("Handler", DESTINATION)?;
-                Some(Compiled {
-                    path: subscription.path.clone()?,
-                    destination,
-                    url: Text::copy(handler.get("Destination")?.as_str()?),
-                    filter_name: Text::copy(filter.get("Name")?.as_str()?),
-                    namespaces: filter::source_namespaces(shared, &filter),
-                    query: filter::query_of(&filter).ok()?,
-                })
-            })
-            .collect();
+        let subscriptions = shared.subscriptions();
+        self.next_expiry = subscriptions.iter().filter_map(expiry).min();
+        self.subscriptions.clear();
+        for subscription in subscriptions.iter().filter(|found| is_enabled(found)) {
+            let filters = filters_of(shared, subscription);
+            self.subscriptions.extend(
+                filters
+                    .iter()
+                    .filter_map(|filter| Compiled::new(shared, subscription, filter)),
+            );
+        }
+    }
+
+    /// Whether the time of a subscription is over.
+    pub(super) fn has_expired(&self, now: Clock) -> bool {
+        self.next_expiry.is_some_and(|time| time <= now.unix_micros)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -100,6 +120,12 @@ impl Matcher {
             format!("{}-{}", now.unix_micros, self.made),
         );
         let mut found = Vec::new();
+        if self.has_expired(now) {
+            // The store could not forget the subscription; nothing may be sent for it all the same.
+            self.subscriptions.retain(|subscription| {
+                subscription.until.is_none_or(|time| time > now.unix_micros)
+            });
+        }
         for subscription in &self.subscriptions {
             let row = now
                 .datetime()

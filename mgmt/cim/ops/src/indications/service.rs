@@ -12,8 +12,6 @@ pub(super) struct Service(pub(super) Rc<Shared>);
 
 /// EnabledState: enabled.
 const ENABLED: u16 = 2;
-/// SubscriptionRemovalAction: remove.
-const REMOVE: u16 = 2;
 
 /// The class of the service.
 pub(super) const CLASS: &str = "CIM_IndicationService";
@@ -24,11 +22,8 @@ pub(super) fn path(identity: &Identity) -> InstancePath {
     identity.service_path(CLASS, &NAME)
 }
 
-impl Provider for Service {
-    fn enumerate(&self, _: &Context<'_>) -> Result<Stream<Instance>, CimError> {
-        let settings = &self.0.settings;
-        let seconds =
-            |time: core::time::Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+impl Service {
+    fn instance(&self) -> Instance {
         let instance = Instance::new(CLASS)
             .with("SystemCreationClassName", SYSTEM_CLASS)
             .with("SystemName", self.0.identity.system.clone())
@@ -36,15 +31,35 @@ impl Provider for Service {
             .with("Name", NAME)
             .with("ElementName", "Indication service")
             .with("EnabledState", ENABLED)
-            .with("Started", true)
-            .with("FilterCreationEnabled", true)
-            .with("DeliveryRetryAttempts", settings.retry_attempts)
-            .with("DeliveryRetryInterval", seconds(settings.retry_interval))
-            .with("SubscriptionRemovalAction", REMOVE)
-            .with(
-                "SubscriptionRemovalTimeInterval",
-                seconds(settings.removal_interval),
-            );
-        Ok(Box::new(core::iter::once(Ok(instance))))
+            .with("Started", true);
+        self.0.settings.get().shown_in(instance)
+    }
+}
+
+impl Provider for Service {
+    fn enumerate(&self, _: &Context<'_>) -> Result<Stream<Instance>, CimError> {
+        Ok(Box::new(core::iter::once(Ok(self.instance()))))
+    }
+
+    fn modify(
+        &self,
+        _: &Context<'_>,
+        path: &InstancePath,
+        change: Instance,
+    ) -> Result<(), CimError> {
+        let mut settings = self.0.settings.get();
+        settings.change(&change)?;
+        // What was set before stays set.
+        let mut stored = self
+            .0
+            .kept
+            .get(path)
+            .unwrap_or_else(|| Instance::new(CLASS).with_path(path.clone()));
+        for property in change.properties {
+            stored.set(property.name, property.value);
+        }
+        self.0.kept.replace(stored)?;
+        self.0.settings.set(settings);
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::{Depth, InstanceView, Operation, Response};
 use cim_model::{CimStatus, Instance, InstancePath, Value};
 use std::time::Duration;
 
-fn create(world: &World, instance: Instance) -> Result<InstancePath, CimStatus> {
+pub(super) fn create(world: &World, instance: Instance) -> Result<InstancePath, CimStatus> {
     match world.run_in("interop", Operation::CreateInstance { instance }) {
         Ok(Response::InstanceName(path)) => Ok(*path),
         Ok(_) => panic!("not a path"),
@@ -14,7 +14,7 @@ fn create(world: &World, instance: Instance) -> Result<InstancePath, CimStatus> 
     }
 }
 
-fn filter(query: &'static str) -> Instance {
+pub(super) fn filter(query: &'static str) -> Instance {
     Instance::new("CIM_IndicationFilter")
         .with("Name", "f")
         .with("Query", query)
@@ -22,14 +22,14 @@ fn filter(query: &'static str) -> Instance {
         .with("SourceNamespaces", vec!["root/cimv2"])
 }
 
-fn destination(url: &'static str) -> Instance {
+pub(super) fn destination(url: &'static str) -> Instance {
     Instance::new("CIM_ListenerDestinationCIMXML")
         .with("Name", "d")
         .with("Destination", url)
 }
 
 /// A world with one subscription.
-fn subscribed(query: &'static str, policy: u16) -> (World, InstancePath) {
+pub(super) fn subscribed(query: &'static str, policy: u16) -> (World, InstancePath) {
     let world = interop_world();
     let filter = create(&world, filter(query)).unwrap();
     let handler = create(&world, destination("http://127.0.0.1:5990/x")).unwrap();
@@ -42,7 +42,7 @@ fn subscribed(query: &'static str, policy: u16) -> (World, InstancePath) {
     (world, path)
 }
 
-fn set_state(world: &World, name: &str, state: u16) {
+pub(super) fn set_state(world: &World, name: &str, state: u16) {
     world.void(Operation::ModifyInstance {
         instance: Instance::new("CIM_ComputerSystem")
             .with("EnabledState", state)
@@ -52,7 +52,7 @@ fn set_state(world: &World, name: &str, state: u16) {
     world.pump();
 }
 
-fn due(world: &World) -> Option<Delivery> {
+pub(super) fn due(world: &World) -> Option<Delivery> {
     world
         .indications
         .as_ref()
@@ -60,7 +60,7 @@ fn due(world: &World) -> Option<Delivery> {
         .next_delivery(Duration::from_secs(world.now.get()))
 }
 
-fn report(world: &World, delivery: &Delivery, confirmed: bool) {
+pub(super) fn report(world: &World, delivery: &Delivery, confirmed: bool) {
     let now = Duration::from_secs(world.now.get());
     world
         .indications
@@ -71,7 +71,7 @@ fn report(world: &World, delivery: &Delivery, confirmed: bool) {
     world.pump();
 }
 
-const CHANGES: &str = "SELECT * FROM CIM_InstModification WHERE SourceInstance ISA CIM_ComputerSystem AND \
+pub(super) const CHANGES: &str = "SELECT * FROM CIM_InstModification WHERE SourceInstance ISA CIM_ComputerSystem AND \
                        SourceInstance.CIM_ComputerSystem::EnabledState <> \
                        PreviousInstance.CIM_ComputerSystem::EnabledState";
 
@@ -244,7 +244,7 @@ fn bad_filters_and_destinations_are_refused() {
     }
     assert!(create(&world, destination("http://[::1]:5990/")).is_ok());
     assert_eq!(
-        create(&world, destination("http://h/")),
+        create(&world, destination("http://127.0.0.1/")),
         Err(CimStatus::AlreadyExists)
     );
 }

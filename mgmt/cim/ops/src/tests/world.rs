@@ -321,7 +321,7 @@ impl World {
             peer: "test".into(),
             clock: Clock {
                 monotonic: Duration::from_secs(self.now.get()),
-                unix_micros: 1_800_000_000_000_000,
+                unix_micros: 1_800_000_000_000_000 + self.now.get() as i64 * 1_000_000,
             },
         }
     }

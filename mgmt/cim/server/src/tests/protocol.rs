@@ -140,3 +140,30 @@ fn connection_ends_after_the_last_answer() {
     );
     assert!(lab.connection.is_finished());
 }
+
+#[test]
+fn options_tell_what_the_server_can_do_to_those_who_may_ask() {
+    let ask = |target: &str, authorization: &str| {
+        let text = format!("OPTIONS {target} HTTP/1.1\r\nHost: h\r\n{authorization}\r\n");
+        lab(1, false).send(text.as_bytes())
+    };
+    let known = "Authorization: Basic YWRtaW46c2VjcmV0\r\n";
+    for target in ["*", "/cimom", "/"] {
+        let answer = ask(target, known);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        for field in [
+            "Opt: http://www.dmtf.org/cim/mapping/http/v1.0 ; ns=73\r\n",
+            "73-CIMProtocolVersion: 1.4\r\n",
+            "73-CIMSupportedQueryLanguages: WQL, DMTF:CQL\r\n",
+            "73-CIMValidation: validating\r\n",
+            "association-traversal",
+            "Allow: POST, M-POST",
+            "Content-Length: 0\r\n",
+        ] {
+            assert!(answer.contains(field), "{field}: {answer}");
+        }
+        assert!(!answer.contains("CIMSupportsMultipleOperations"));
+        assert!(ask(target, "").starts_with("HTTP/1.1 401 "));
+    }
+    assert!(ask("/elsewhere", known).starts_with("HTTP/1.1 404 "));
+}
