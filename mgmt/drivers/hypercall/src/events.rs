@@ -32,22 +32,65 @@ impl EventPort {
     }
 }
 
-/// Hands out ports; they are never given back, since partitions come only with the machine's start.
-pub struct PortAllocator(u16);
+/// Hands out ports, and takes them back.
+pub struct PortAllocator {
+    /// A bit for each port in use.
+    used: [u64; PORTS as usize / 64],
+}
 
 impl Default for PortAllocator {
     fn default() -> Self {
-        PortAllocator(FIRST_PORT)
+        PortAllocator {
+            used: [0; PORTS as usize / 64],
+        }
     }
 }
 
 impl PortAllocator {
-    /// `count` ports in a row, the first of which is returned; `None` when there are not as many left.
+    fn word(&mut self, port: u16) -> Option<(&mut u64, u64)> {
+        let word = self.used.get_mut(usize::from(port / 64))?;
+        Some((word, 1 << (port % 64)))
+    }
+
+    fn is_used(&self, port: u16) -> bool {
+        self.used
+            .get(usize::from(port / 64))
+            .is_none_or(|word| word >> (port % 64) & 1 != 0)
+    }
+
+    /// `count` ports in a row, the lowest that are free; returns the first. `None` when there are not as many left.
     pub fn take(&mut self, count: u16) -> Option<EventPort> {
-        let first = EventPort::new(self.0)?;
-        let end = self.0.checked_add(count).filter(|&end| end <= PORTS)?;
-        self.0 = end;
-        Some(first)
+        let mut first = FIRST_PORT;
+        let mut port = FIRST_PORT;
+        while port.checked_sub(first)? < count {
+            if port >= PORTS {
+                return None;
+            }
+            if self.is_used(port) {
+                first = port + 1;
+            }
+            port += 1;
+        }
+        self.mark(first, count, |word, bit| *word |= bit);
+        EventPort::new(first)
+    }
+
+    /// Takes back `count` ports from `first` on, which nobody raises any more.
+    pub fn give_back(&mut self, first: EventPort, count: u16) {
+        self.mark(first.number(), count, |word, bit| *word &= !bit);
+    }
+
+    /// How many ports are in use.
+    pub fn in_use(&self) -> u32 {
+        self.used.iter().map(|word| word.count_ones()).sum()
+    }
+
+    fn mark(&mut self, first: u16, count: u16, change: impl Fn(&mut u64, u64)) {
+        for port in first..first.saturating_add(count) {
+            if let Some((word, bit)) = self.word(port) {
+                change(word, bit);
+            }
+        }
     }
 }
 
@@ -118,5 +161,19 @@ mod tests {
         assert_eq!(ports.take(33), None);
         assert_eq!(ports.take(32).unwrap().number(), 4064);
         assert_eq!(ports.take(1), None);
+        assert_eq!(ports.in_use(), 4032);
+    }
+
+    #[test]
+    fn ports_that_come_back_are_given_again() {
+        let mut ports = PortAllocator::default();
+        let [a, b, c] = [3, 70, 2].map(|count| ports.take(count).unwrap());
+        ports.give_back(b, 70);
+        assert_eq!(ports.in_use(), 5);
+        // What does not fit into the gap comes behind.
+        assert_eq!(ports.take(71).unwrap().number(), c.number() + 2);
+        assert_eq!(ports.take(70), Some(b));
+        ports.give_back(a, 3);
+        assert_eq!(ports.take(1), Some(a));
     }
 }

@@ -8,12 +8,14 @@
 
 extern crate alloc;
 
+mod console;
 mod events;
 mod hypervisor;
 mod request;
 mod scratch;
 mod text;
 
+pub use console::{ConsoleMemory, ConsolePage};
 pub use events::{EventPage, EventPort, EventWords, PortAllocator};
 pub use hypervisor::{Doorbell, Hypervisor, Message, PartitionId, Refusal, Trap};
 pub use request::{Direction, Place, PortDevice, PortDevices, Request};
