@@ -35,6 +35,8 @@ struct Lane<M> {
     buffers: M,
     stride: usize,
     free: Vec<u16>,
+    /// Buffers that the device had when its client went, and may have lost.
+    suspects: Vec<u16>,
 }
 
 impl<M: Memory> Lane<M> {
@@ -52,6 +54,7 @@ impl<M: Memory> Lane<M> {
             buffers,
             stride,
             free: (0..count).collect(),
+            suspects: Vec::new(),
         })
     }
 
@@ -91,10 +94,30 @@ impl<M: Memory> Lane<M> {
     }
 
     /// Takes back what the device has read.
+    ///
+    /// QEMU 7.2 forgets the buffer that it was in the middle of when its client goes: it never comes back, and in
+    /// the end there is none left to send with. A stream's buffers are used in their order, so a buffer from before the
+    /// end is lost as soon as one from after it has come back.
     fn reclaim(&mut self) -> Result<(), VirtioError> {
         while let Some(used) = self.queue.take()? {
             self.free.push(used.cookie);
+            let known = self.suspects.len();
+            self.suspects.retain(|suspect| *suspect != used.cookie);
+            if known == self.suspects.len() {
+                for lost in self.suspects.drain(..) {
+                    self.queue.abandon(lost);
+                    self.free.push(lost);
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// The client that these buffers were for has gone.
+    fn suspect(&mut self) -> Result<(), VirtioError> {
+        self.reclaim()?;
+        let (size, free) = (self.queue.size(), &self.free);
+        self.suspects = (0..size).filter(|buffer| !free.contains(buffer)).collect();
         Ok(())
     }
 
@@ -243,6 +266,9 @@ impl<P: Platform> Console<P> {
             Event::PortOpen => {
                 if let Some(port) = self.port.as_mut().filter(ours) {
                     let open = message.value != 0;
+                    if !open {
+                        port.transmit.suspect()?;
+                    }
                     if core::mem::replace(&mut port.open, open) != open {
                         return Ok(Some(match open {
                             true => PortEvent::Opened,
@@ -285,7 +311,9 @@ impl<P: Platform> Console<P> {
         self.port.as_ref().is_some_and(|port| port.open)
     }
 
-    /// Sends bytes; returns how many were taken. Fewer than all means that an interrupt comes when there is room.
+    /// Sends bytes; returns how many were taken. Fewer than all means that an interrupt comes when there is room, or
+    /// that the device has news, which [`Console::poll`] must see first: what is meant for a client that has gone must
+    /// not reach the next one.
     ///
     /// # Errors
     /// The device breaks its rules and must not be used any more.
@@ -293,6 +321,9 @@ impl<P: Platform> Console<P> {
         let Some(port) = self.port.as_mut().filter(|port| port.open) else {
             return Ok(0);
         };
+        if self.control_receive.queue.has_used() {
+            return Ok(0);
+        }
         let sent = port.transmit.send(bytes)?;
         self.transport.publish(&mut port.transmit.queue);
         Ok(sent)

@@ -207,10 +207,10 @@ impl<M: Memory> Queue<M> {
     /// # Errors
     /// [`VirtioError::BadUsed`] where the device returns what it does not have; the queue is of no use then.
     pub fn take(&mut self) -> Result<Option<Used>, VirtioError> {
-        let used = Self::used_offset(self.size);
-        if self.memory.load16(used + 2) == self.next_used {
+        if !self.has_used() {
             return Ok(None);
         }
+        let used = Self::used_offset(self.size);
         let slot = usize::from(self.next_used % self.size);
         let (mut id, mut written) = ([0; 4], [0; 4]);
         self.memory.read(used + 4 + 8 * slot, &mut id);
@@ -223,16 +223,38 @@ impl<M: Memory> Queue<M> {
             .and_then(|link| link.cookie.take())
             .ok_or(VirtioError::BadUsed(id))?;
         self.next_used = self.next_used.wrapping_add(1);
+        self.release(head);
+        Ok(Some(Used {
+            cookie,
+            written: u32::from_le_bytes(written),
+        }))
+    }
+
+    /// Whether the device is done with a buffer that was not taken yet.
+    pub fn has_used(&self) -> bool {
+        self.memory.load16(Self::used_offset(self.size) + 2) != self.next_used
+    }
+
+    /// Takes a buffer back that the device has lost and will never return, so that its descriptors can be used again.
+    pub fn abandon(&mut self, cookie: u16) {
+        let has_it = |link: &Link| link.cookie == Some(cookie);
+        let Some(head) = self.links.iter().position(has_it) else {
+            return;
+        };
+        if let Some(link) = self.links.get_mut(head) {
+            link.cookie = None;
+        }
+        self.release(head as u16);
+    }
+
+    /// Frees the descriptors of a chain.
+    fn release(&mut self, head: u16) {
         let mut next = Some(head);
         while let Some(index) = next {
             self.free.push(index);
             let link = self.links.get_mut(usize::from(index));
             next = link.and_then(|link| link.next.take());
         }
-        Ok(Some(Used {
-            cookie,
-            written: u32::from_le_bytes(written),
-        }))
     }
 
     /// Asks for an interrupt at the next used buffer. Returns whether one is there already, which then raises no
@@ -244,8 +266,7 @@ impl<M: Memory> Queue<M> {
             // Partner of the device's fence between its used index and its read of this event.
             self.memory.fence();
         }
-        let used = Self::used_offset(self.size);
-        self.memory.load16(used + 2) != self.next_used
+        self.has_used()
     }
 }
 

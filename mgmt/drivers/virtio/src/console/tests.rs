@@ -106,3 +106,61 @@ fn a_client_that_does_not_read_fills_the_queue_and_no_more() {
     assert_eq!(device.interrupts(TRANSMIT), before + 1);
     assert_eq!(console.send(&bytes), Ok(DATA_STRIDE));
 }
+
+#[test]
+fn nothing_is_sent_past_news_of_the_client() {
+    let (device, mut console) = opened();
+    let platform = device.platform();
+    say(&device, 1, Event::PortOpen, 0, "");
+    say(&device, 1, Event::PortOpen, 1, "");
+    assert_eq!(console.send(b"for the one who has gone"), Ok(0));
+    assert!(device.pop(TRANSMIT).is_none());
+    assert_eq!(console.poll(&platform), Ok(Some(PortEvent::Closed)));
+    assert_eq!(console.send(b"and so is this"), Ok(0));
+    assert_eq!(console.poll(&platform), Ok(Some(PortEvent::Opened)));
+    assert_eq!(console.send(b"news"), Ok(4));
+    let chain = device.pop(TRANSMIT).unwrap();
+    assert_eq!(device.read(&chain), b"news");
+}
+
+#[test]
+fn buffers_that_the_device_forgets_at_a_close_are_used_again() {
+    let (device, mut console) = opened();
+    let platform = device.platform();
+    for round in 0..100 {
+        // One is sent, one is in the middle of being sent and forgotten, one is discarded and returned.
+        assert_eq!(console.send(&[round; 3 * DATA_STRIDE]), Ok(3 * DATA_STRIDE));
+        let sent = device.pop(TRANSMIT).unwrap();
+        device.push(TRANSMIT, sent, 0);
+        let forgotten = device.pop(TRANSMIT).unwrap();
+        drop(forgotten);
+        let discarded = device.pop(TRANSMIT).unwrap();
+        device.push(TRANSMIT, discarded, 0);
+        say(&device, 1, Event::PortOpen, 0, "");
+        say(&device, 1, Event::PortOpen, 1, "");
+        assert_eq!(console.poll(&platform), Ok(Some(PortEvent::Closed)));
+        assert_eq!(console.poll(&platform), Ok(Some(PortEvent::Opened)));
+        assert_eq!(console.send(&[round]), Ok(1), "round {round}");
+        let chain = device.pop(TRANSMIT).unwrap();
+        assert_eq!(device.read(&chain), [round]);
+        device.push(TRANSMIT, chain, 0);
+    }
+    let all = DATA_STRIDE * usize::from(DATA_BUFFERS);
+    assert_eq!(console.send(&vec![1; all]), Ok(all));
+}
+
+#[test]
+fn buffers_that_the_device_still_returns_after_a_close_are_not_taken_for_lost() {
+    let (device, mut console) = opened();
+    let platform = device.platform();
+    assert_eq!(console.send(b"slow"), Ok(4));
+    let slow = device.pop(TRANSMIT).unwrap();
+    say(&device, 1, Event::PortOpen, 0, "");
+    say(&device, 1, Event::PortOpen, 1, "");
+    assert_eq!(console.poll(&platform), Ok(Some(PortEvent::Closed)));
+    assert_eq!(console.poll(&platform), Ok(Some(PortEvent::Opened)));
+    device.push(TRANSMIT, slow, 0);
+    let all = DATA_STRIDE * usize::from(DATA_BUFFERS);
+    assert_eq!(console.send(&vec![1; all]), Ok(all));
+    assert_eq!(console.send(b"full"), Ok(0));
+}
