@@ -11,6 +11,7 @@
 //! | 0 | superblock: magic, version, geometry, checksum; written once |
 //! | 2048 ... | slot A: a header sector (generation, length, checksums), then the content |
 //! | after it | slot B, the same |
+//! | from the next mebibyte to the end | the data area ([`Store::data_start`]): others keep their contents there |
 //!
 //! The slot with the highest generation whose checksums are right is current.
 #![cfg_attr(not(test), no_std)]

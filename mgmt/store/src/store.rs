@@ -132,6 +132,12 @@ impl Store {
         self.durable = commit.changes;
     }
 
+    /// The first sector behind the store's slots: the data area, which belongs to others, reaches from there to the disk's
+    /// end. It begins at a whole mebibyte.
+    pub fn data_start(&self) -> u64 {
+        self.superblock.data_start()
+    }
+
     /// How many commits the store has seen.
     pub fn generation(&self) -> u64 {
         self.generation

@@ -8,6 +8,8 @@ const VERSION: u32 = 1;
 const FIRST_SLOT: u64 = 2048;
 /// Largest slot: 32 MiB, half of what the partition has in memory by default.
 const MAX_SLOT: u64 = 65536;
+/// What the data area's beginning is aligned to: 1 MiB.
+const DATA_ALIGNMENT: u64 = 2048;
 /// Smallest slot: 1 MiB.
 const MIN_SLOT: u64 = 2048;
 
@@ -52,6 +54,13 @@ impl Superblock {
             _ => self.slot_sectors,
         };
         self.first_slot.saturating_add(skipped)
+    }
+
+    /// The first sector of the data area: behind both slots. Version 1 of the superblock says so by its geometry, so that a
+    /// disk that was made without a data area has one as soon as it is larger than its slots.
+    pub fn data_start(&self) -> u64 {
+        let end = self.slot(1).saturating_add(self.slot_sectors);
+        end.div_ceil(DATA_ALIGNMENT).saturating_mul(DATA_ALIGNMENT)
     }
 
     /// Bytes of content that fit into a slot.
@@ -150,6 +159,14 @@ mod tests {
         assert_eq!(
             Superblock::parse(&bytes, 1 << 20),
             Found::Superblock(superblock)
+        );
+        assert_eq!(superblock.data_start(), 65 << 11);
+        // A disk that was full of slots has a data area when it has grown.
+        let small = Superblock::new(16_001).unwrap();
+        assert_eq!(small.data_start(), 16_384);
+        assert_eq!(
+            Superblock::parse(&small.bytes(), 1 << 20),
+            Found::Superblock(small)
         );
         // The disk has shrunk below the slots' end.
         assert_eq!(Superblock::parse(&bytes, 1 << 17), Found::Damaged);
