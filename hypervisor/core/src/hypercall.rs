@@ -4,6 +4,7 @@
 //! no answer depends on anything but the caller's own rights and the partition it names. Nothing loops longer than
 //! one page or one partition's vCPUs take, but for the start of a partition, which clears its RAM.
 
+mod console;
 mod events;
 mod interrupts;
 mod partitions;
@@ -107,13 +108,13 @@ fn perform<V: Vcpu, H: Host>(
         Number::PartitionControl => partitions::control(vcpu, host, arguments),
         Number::Machine => machine(host, arguments),
         Number::LifecyclePort => events::lifecycle_port(host, arguments),
+        Number::ConsolePage => console::page(vcpu, host, arguments),
+        Number::ConsoleInput => console::input(vcpu, host, arguments),
         Number::PartitionCreate
         | Number::PartitionDestroy
         | Number::MemoryWindow
         | Number::MemoryClear
-        | Number::BootState
-        | Number::ConsolePage
-        | Number::ConsoleInput => Err(Status::NoSuchCall),
+        | Number::BootState => Err(Status::NoSuchCall),
     }
 }
 

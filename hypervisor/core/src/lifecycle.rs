@@ -172,10 +172,11 @@ fn management_ended<H: Host>(partition: &Partition, host: &mut H, state: Partiti
 }
 
 /// The pages and ports that the management partition had registered are gone with it.
-fn forget_routes<H: Host>(host: &H) {
+pub(crate) fn forget_routes<H: Host>(host: &H) {
     for id in 0..host.machine().partition_count() {
         if let Some(other) = host.machine().partition(crate::id::PartitionId(id)) {
             other.io.lock().abandon();
+            other.devices.lock().set_console(None);
             for vcpu in &other.vcpus {
                 vcpu.raise(Hazard::DOORBELLS | Hazard::IO_LOST);
                 let _ = wake(vcpu, host);

@@ -1,16 +1,26 @@
-//! What all CPUs share: the partitions, the CPUs' inboxes, and where device interrupts go.
+//! What all CPUs share: the partitions, the CPUs' inboxes, where device interrupts go, and what partitions are made of.
+//!
+//! Lock order: `works`, then the table of partitions, then a partition's own locks. `works` is for making and removing partitions;
+//! nothing that runs guests takes it.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use spin::{Mutex, Once};
+use spin::{Mutex, MutexGuard, Once};
 
 use crate::fault::ResourceError;
+use crate::frames::FrameAllocator;
 use crate::host::DEVICE_VECTORS;
-use crate::id::{CpuId, PartitionId, VcpuId, Vector};
+use crate::id::{CpuId, PartitionId, Vector};
 use crate::partition::Partition;
 use crate::shared_vcpu::SharedVcpu;
+use crate::vcpu::Vcpu;
+use crate::vcpu_record::VcpuRecord;
+use crate::window_area::WindowArea;
 
 /// Most partitions.
 pub const MAX_PARTITIONS: usize = 1024;
@@ -24,19 +34,38 @@ pub struct InterruptRoute {
     pub vector: Vector,
 }
 
-/// A vCPU that a CPU shall run from now on.
-#[derive(Clone)]
-pub struct Adoption {
-    /// Its partition.
-    pub partition: Arc<Partition>,
-    /// Which of its vCPUs.
-    pub vcpu: VcpuId,
+/// Places in a CPU's inbox, and for its vCPUs, that exist from the beginning: so many cost no further memory.
+pub const VCPU_PLACES: usize = 64;
+
+/// A vCPU on its way to the CPU that will run it; which backend it is of, only the two ends know.
+pub struct Adoption(Box<dyn Any + Send>);
+
+impl Adoption {
+    /// The vCPU of this record.
+    pub fn new<V: Vcpu>(record: Box<VcpuRecord<V>>) -> Self {
+        Adoption(record)
+    }
+
+    /// The record; `None` where it is of another backend.
+    pub fn into_record<V: Vcpu>(self) -> Option<Box<VcpuRecord<V>>> {
+        self.0.downcast().ok()
+    }
 }
 
 /// What other CPUs may touch of a CPU.
 struct CpuShared {
     inbox: Mutex<VecDeque<Adoption>>,
     routes: Mutex<[Option<InterruptRoute>; 256]>,
+    /// How many vCPUs it has.
+    vcpus: AtomicU32,
+}
+
+/// What partitions are made of.
+pub struct Works {
+    /// The memory.
+    pub frames: FrameAllocator<'static>,
+    /// Where the management partition sees the memory of others.
+    pub windows: WindowArea,
 }
 
 /// What becomes of the machine when its guests have ended.
@@ -50,25 +79,41 @@ pub enum WhenDone {
 
 /// What all CPUs share.
 pub struct Machine {
-    partitions: Mutex<Vec<Arc<Partition>>>,
+    partitions: Mutex<Vec<Option<Arc<Partition>>>>,
     management: Once<Arc<Partition>>,
     cpus: Vec<CpuShared>,
     when_done: WhenDone,
+    works: Mutex<Works>,
 }
 
 impl Machine {
-    /// A machine of `cpus` CPUs without partitions.
-    pub fn new(cpus: u16, when_done: WhenDone) -> Self {
+    /// A machine of `cpus` CPUs and this memory, without partitions.
+    pub fn new(cpus: u16, when_done: WhenDone, frames: FrameAllocator<'static>) -> Self {
         let cpu = |_| CpuShared {
-            inbox: Mutex::new(VecDeque::new()),
+            inbox: Mutex::new(VecDeque::with_capacity(VCPU_PLACES)),
             routes: Mutex::new([const { None }; 256]),
+            vcpus: AtomicU32::new(0),
         };
         Self {
-            partitions: Mutex::new(Vec::new()),
+            partitions: Mutex::new(Vec::with_capacity(MAX_PARTITIONS)),
             management: Once::new(),
             cpus: (0..cpus).map(cpu).collect(),
             when_done,
+            works: Mutex::new(Works {
+                frames,
+                windows: WindowArea::default(),
+            }),
         }
+    }
+
+    /// What partitions are made of; waits for whoever makes or removes one.
+    pub fn works(&self) -> MutexGuard<'_, Works> {
+        self.works.lock()
+    }
+
+    /// The same; `None` where somebody makes or removes a partition just now.
+    pub fn try_works(&self) -> Option<MutexGuard<'_, Works>> {
+        self.works.try_lock()
     }
 
     /// How many CPUs run partitions.
@@ -81,25 +126,52 @@ impl Machine {
         self.when_done
     }
 
-    /// The id that the next partition gets.
-    pub fn next_id(&self) -> PartitionId {
-        PartitionId(self.partitions.lock().len() as u16)
-    }
-
-    /// Adds a partition whose id is [`Machine::next_id`].
+    /// The lowest id that no partition has.
     ///
     /// # Errors
     /// The table is full.
-    pub fn add(&self, partition: Arc<Partition>) -> Result<(), ResourceError> {
-        let mut partitions = self.partitions.lock();
-        if partitions.len() >= MAX_PARTITIONS {
+    pub fn free_id(&self) -> Result<PartitionId, ResourceError> {
+        let partitions = self.partitions.lock();
+        let free = partitions.iter().position(Option::is_none);
+        let id = free.unwrap_or(partitions.len());
+        if id >= MAX_PARTITIONS {
             return Err(ResourceError::TableFull("partitions"));
         }
-        partitions
-            .try_reserve(1)
-            .map_err(|_| ResourceError::HypervisorMemory)?;
-        partitions.push(partition);
+        Ok(PartitionId(id as u16))
+    }
+
+    /// Adds a partition whose id is [`Machine::free_id`].
+    ///
+    /// # Errors
+    /// The table is full, or the id is in use.
+    pub fn add(&self, partition: Arc<Partition>) -> Result<(), ResourceError> {
+        const FULL: ResourceError = ResourceError::TableFull("partitions");
+        let mut partitions = self.partitions.lock();
+        let index = usize::from(partition.id.0);
+        if index >= MAX_PARTITIONS {
+            return Err(FULL);
+        }
+        // The table's memory is there from the beginning.
+        let length = partitions.len().max(index.saturating_add(1));
+        partitions.resize(length, None);
+        match partitions.get_mut(index) {
+            Some(slot @ None) => *slot = Some(partition),
+            _ => return Err(FULL),
+        }
         Ok(())
+    }
+
+    /// Takes a partition out of the table, if nobody else has a reference to it.
+    pub fn take_unshared(&self, id: PartitionId) -> Option<Partition> {
+        let mut partitions = self.partitions.lock();
+        let slot = partitions.get_mut(usize::from(id.0))?;
+        // References come from this table, under its lock, or from another one: the last one stays the last.
+        let last = |partition: &mut Arc<Partition>| Arc::strong_count(partition) == 1;
+        let partition = slot.take_if(last).and_then(Arc::into_inner)?;
+        while let Some(None) = partitions.last() {
+            partitions.pop();
+        }
+        Some(partition)
     }
 
     /// Names the management partition.
@@ -114,10 +186,14 @@ impl Machine {
 
     /// The partition of this id.
     pub fn partition(&self, id: PartitionId) -> Option<Arc<Partition>> {
-        self.partitions.lock().get(usize::from(id.0)).cloned()
+        self.partitions
+            .lock()
+            .get(usize::from(id.0))
+            .cloned()
+            .flatten()
     }
 
-    /// How many partitions there are; ids are dense from 0.
+    /// One more than the largest id in use.
     pub fn partition_count(&self) -> u16 {
         self.partitions.lock().len() as u16
     }
@@ -127,7 +203,26 @@ impl Machine {
         self.partitions
             .lock()
             .iter()
+            .flatten()
             .any(|partition| holds(partition))
+    }
+
+    /// The CPU with the fewest vCPUs of those that are `allowed`; it has one more from now on.
+    pub fn take_place(&self, allowed: impl Fn(CpuId) -> bool) -> Option<CpuId> {
+        let (number, cpu) = (0u16..)
+            .zip(&self.cpus)
+            .filter(|(number, _)| allowed(CpuId(*number)))
+            // Relaxed: a hint for an even spread.
+            .min_by_key(|(_, cpu)| cpu.vcpus.load(Relaxed))?;
+        cpu.vcpus.fetch_add(1, Relaxed);
+        Some(CpuId(number))
+    }
+
+    /// The CPU has one vCPU less than [`Machine::take_place`] counted.
+    pub fn leave_place(&self, cpu: CpuId) {
+        if let Some(cpu) = self.cpus.get(usize::from(cpu.0)) {
+            cpu.vcpus.fetch_sub(1, Relaxed);
+        }
     }
 
     /// Gives a CPU a vCPU to run; the caller kicks the CPU.

@@ -1,9 +1,12 @@
 //! A partition's guest-physical address space: its nested tables behind a port without type parameters.
 
+use alloc::boxed::Box;
+
 use crate::addr::{Gpa, Hpa, HpaRange};
 use crate::fault::ResourceError;
 use crate::paging::{
-    Attributes, Format, MapError, MemoryType, PageTable, Permissions, TableFrames, TableMemory,
+    Attributes, Flush, Flushed, Format, MapError, MemoryType, PageTable, Permissions, TableFrames,
+    TableMemory,
 };
 
 /// What is mapped.
@@ -11,6 +14,8 @@ use crate::paging::{
 pub enum Content {
     /// RAM of the partition.
     Ram,
+    /// RAM of another partition, which this one does not run code from.
+    Window,
     /// Memory that the partition may read.
     ReadOnly,
     /// Registers of a device that the partition owns.
@@ -27,6 +32,18 @@ pub trait NestedSpace: Send {
     /// # Errors
     /// The hypervisor's memory is exhausted, or something else is mapped there; nothing has changed.
     fn map(&mut self, gpa: Gpa, machine: HpaRange, content: Content) -> Result<(), MapError<Gpa>>;
+
+    /// Removes what is mapped in `bytes` from `gpa` on. CPUs may use it until they have flushed.
+    ///
+    /// # Errors
+    /// As for [`NestedSpace::map`].
+    fn unmap(&mut self, gpa: Gpa, bytes: u64) -> Result<Flush, MapError<Gpa>>;
+
+    /// Frees the tables that were in use before the flush.
+    fn release(&mut self, flush: Flush, proof: Flushed);
+
+    /// Frees all tables; nobody uses them any more, says the proof.
+    fn destroy(self: Box<Self>, proof: Flushed);
 }
 
 /// [`NestedSpace`] over the page-table engine.
@@ -64,6 +81,7 @@ where
     fn map(&mut self, gpa: Gpa, machine: HpaRange, content: Content) -> Result<(), MapError<Gpa>> {
         let attributes = match content {
             Content::Ram => Attributes::GUEST_RAM,
+            Content::Window => Attributes::new(Permissions::RW, MemoryType::WriteBack),
             Content::ReadOnly => Attributes::new(Permissions::R, MemoryType::WriteBack),
             Content::Device => Attributes::new(Permissions::RW, MemoryType::Uncached),
         };
@@ -76,5 +94,19 @@ where
             machine.start,
             attributes,
         )
+    }
+
+    fn unmap(&mut self, gpa: Gpa, bytes: u64) -> Result<Flush, MapError<Gpa>> {
+        let (memory, frames) = (&mut self.memory, &mut self.frames);
+        self.table.unmap(memory, frames, gpa, bytes)
+    }
+
+    fn release(&mut self, flush: Flush, proof: Flushed) {
+        flush.release(proof, &mut self.memory, &mut self.frames);
+    }
+
+    fn destroy(mut self: Box<Self>, proof: Flushed) {
+        self.table
+            .destroy(proof, &mut self.memory, &mut self.frames);
     }
 }

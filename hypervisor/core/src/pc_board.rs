@@ -17,6 +17,7 @@ use crate::pit::{self, Fired, Pit, PitState};
 use crate::pm_timer::{CounterWidth, PmTimer};
 use crate::rtc::{self, Rtc, RtcState};
 use crate::time::{Hertz, Instant};
+use crate::uart::{Register, Uart, UartState, Wire};
 
 /// Pins of the I/O APIC.
 pub const PINS: usize = 24;
@@ -24,6 +25,8 @@ pub const PINS: usize = 24;
 pub const TIMER_GSI: Gsi = Gsi(2);
 /// The real-time clock's interrupt line.
 const CLOCK_LINE: u8 = 8;
+/// COM1's interrupt line.
+const SERIAL_LINE: u8 = 4;
 /// Lines of the 8259A pair.
 const LEGACY_LINES: u32 = 16;
 
@@ -60,6 +63,8 @@ pub struct BoardState {
     pub pit: PitState,
     /// The real-time clock.
     pub rtc: RtcState,
+    /// COM1.
+    pub serial: UartState,
     /// The ACPI timer's count.
     pub pm_timer: u32,
 }
@@ -71,6 +76,7 @@ pub struct PcBoard {
     ioapic: IoApic<PINS>,
     pit: Pit,
     rtc: Rtc,
+    serial: Uart,
     pm_timer: PmTimer,
     pm_timer_port: u16,
 }
@@ -83,6 +89,7 @@ impl PcBoard {
             ioapic: IoApic::new(config.extended),
             pit: Pit::new(config.tsc, now),
             rtc: Rtc::new(config.seconds, config.tsc, now),
+            serial: Uart::new(config.tsc),
             pm_timer: PmTimer::new(config.tsc, CounterWidth::Bits32, now),
             pm_timer_port: config.pm_timer_port,
         }
@@ -94,6 +101,7 @@ impl PcBoard {
         self.ioapic.reset();
         self.pit.reset(now);
         self.rtc.reset(now);
+        self.serial.reset();
     }
 
     /// Reads `size` bytes (1, 2 or 4) of ports; `None` where the first is no port of the board.
@@ -141,6 +149,54 @@ impl PcBoard {
         Some(())
     }
 
+    /// Reads a register of COM1, whose line is this wire.
+    #[inline]
+    pub fn read_serial(
+        &mut self,
+        register: Register,
+        now: Instant,
+        wire: &mut impl Wire,
+        signal: impl FnMut(Signal),
+    ) -> u8 {
+        let before = self.serial.output();
+        let value = self.serial.read(register, now, wire);
+        self.note_serial(before, signal);
+        value
+    }
+
+    /// Writes a register of COM1.
+    #[inline]
+    pub fn write_serial(
+        &mut self,
+        register: Register,
+        value: u8,
+        now: Instant,
+        wire: &mut impl Wire,
+        signal: impl FnMut(Signal),
+    ) {
+        let before = self.serial.output();
+        self.serial.write(register, value, now, wire);
+        self.note_serial(before, signal);
+    }
+
+    /// COM1's wire may take or give more bytes, or the port's time has come.
+    pub fn service_serial(
+        &mut self,
+        now: Instant,
+        wire: &mut impl Wire,
+        signal: impl FnMut(Signal),
+    ) {
+        let before = self.serial.output();
+        self.serial.service(now, wire);
+        self.note_serial(before, signal);
+    }
+
+    /// When [`PcBoard::service_serial`] has something to do.
+    #[inline]
+    pub fn serial_deadline(&self) -> Instant {
+        self.serial.deadline()
+    }
+
     /// Reads the I/O APIC's page.
     pub fn read_ioapic(&self, offset: u16) -> u32 {
         self.ioapic.read(offset)
@@ -186,7 +242,7 @@ impl PcBoard {
         self.pic.output().is_high().then(|| self.pic.acknowledge())
     }
 
-    /// When [`PcBoard::expire`] has something to do.
+    /// When [`PcBoard::expire`] has something to do; COM1 has its own deadline.
     pub fn deadline(&self) -> Instant {
         self.pit.deadline().min(self.rtc.deadline())
     }
@@ -221,6 +277,7 @@ impl PcBoard {
             ioapic: self.ioapic.save(),
             pit: self.pit.save(now),
             rtc: self.rtc.save(now),
+            serial: self.serial.save(),
             pm_timer: self.pm_timer.read(now),
         }
     }
@@ -235,6 +292,7 @@ impl PcBoard {
         restored.ioapic.restore(&state.ioapic)?;
         restored.pit.restore(&state.pit, now)?;
         restored.rtc.restore(&state.rtc, now)?;
+        restored.serial.restore(&state.serial, now)?;
         restored.pm_timer.restore(state.pm_timer, now);
         *self = restored;
         Ok(())
@@ -295,11 +353,23 @@ impl PcBoard {
     }
 
     fn drive_clock_line(&mut self, level: Level, signal: &mut impl FnMut(Signal)) {
-        self.ioapic
-            .set_line(usize::from(CLOCK_LINE), level, |message| {
-                signal(Signal::Message(message));
-            });
-        self.set_legacy_line(CLOCK_LINE, level, signal);
+        self.drive_line(CLOCK_LINE, level, signal);
+    }
+
+    /// Drives COM1's line where it has changed.
+    #[inline]
+    fn note_serial(&mut self, before: Level, mut signal: impl FnMut(Signal)) {
+        let level = self.serial.output();
+        if level != before {
+            self.drive_line(SERIAL_LINE, level, &mut signal);
+        }
+    }
+
+    fn drive_line(&mut self, line: u8, level: Level, signal: &mut impl FnMut(Signal)) {
+        self.ioapic.set_line(usize::from(line), level, |message| {
+            signal(Signal::Message(message));
+        });
+        self.set_legacy_line(line, level, signal);
     }
 
     fn set_legacy_line(&mut self, line: u8, level: Level, signal: &mut impl FnMut(Signal)) {

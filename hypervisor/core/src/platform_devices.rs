@@ -6,13 +6,17 @@
 use core::sync::atomic::Ordering::Relaxed;
 
 use crate::addr::Gpa;
-use crate::exit::deliver::{Woken, deliver_message, wake};
-use crate::host::Host;
+use crate::config::Role;
+use crate::console_page::{ConsolePage, REPORTS_PER_SECOND, Unconnected};
+use crate::event_page::EventPort;
+use crate::exit::deliver::{self, Woken, deliver_message, wake};
+use crate::host::{Host, SharedPage};
 use crate::id::{Gsi, Vector};
 use crate::level::Level;
 use crate::partition::Partition;
 use crate::pc_board::{BoardConfig, PcBoard, Signal};
-use crate::time::Instant;
+use crate::time::{Instant, Ticks};
+use crate::uart::Register;
 use crate::vcpu::{Direction, PortAccess};
 
 /// The page of the I/O APIC's registers.
@@ -20,6 +24,11 @@ pub const IOAPIC_PAGE: Gpa = Gpa::new(0xfec0_0000);
 /// The PC's reset control register, and the command port of its keyboard controller.
 const RESET_CONTROL: u16 = 0xcf9;
 const KEYBOARD_COMMAND: u16 = 0x64;
+/// COM1's first port, and how many it has.
+const SERIAL_PORT: u16 = 0x3f8;
+const SERIAL_PORTS: u16 = 8;
+/// What Linux writes to for a short wait where it does not want port 0x80.
+const DELAY_PORT: u16 = 0xed;
 
 /// What came of a port access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +50,10 @@ pub enum PortAnswer {
 #[derive(Debug)]
 pub struct PlatformDevices {
     board: PcBoard,
+    /// Where COM1's line leads, while management has a page for it.
+    console: Option<ConsolePage>,
+    /// How long output may wait for its announcement.
+    patience: Ticks,
 }
 
 impl PlatformDevices {
@@ -48,6 +61,8 @@ impl PlatformDevices {
     pub fn new(config: &BoardConfig, now: Instant) -> Self {
         Self {
             board: PcBoard::new(config, now),
+            console: None,
+            patience: Ticks(config.tsc.get() / REPORTS_PER_SECOND),
         }
     }
 
@@ -64,9 +79,19 @@ impl PlatformDevices {
         partition: &Partition,
         host: &mut H,
     ) -> PortAnswer {
+        let register = access.port.wrapping_sub(SERIAL_PORT);
+        if register < SERIAL_PORTS && partition.role == Role::Guest {
+            return self.serial(Register(register as u8), access, value, partition, host);
+        }
         match (access.port, access.direction) {
             (RESET_CONTROL, Direction::Write) if value & 4 != 0 => return PortAnswer::Reset,
             (KEYBOARD_COMMAND, Direction::Write) if value == 0xfe => return PortAnswer::Reset,
+            (DELAY_PORT, Direction::Write) => {
+                return PortAnswer::Done {
+                    value: 0,
+                    woken: Woken::Elsewhere,
+                };
+            }
             _ => {}
         }
         let now = host.now();
@@ -86,6 +111,98 @@ impl PlatformDevices {
             }
             None => PortAnswer::NotMine,
         }
+    }
+
+    /// An access to COM1: the console's output goes this way, byte by byte.
+    fn serial<H: Host>(
+        &mut self,
+        register: Register,
+        access: PortAccess,
+        value: u32,
+        partition: &Partition,
+        host: &mut H,
+    ) -> PortAnswer {
+        let now = host.now();
+        let mut woken = Woken::Elsewhere;
+        let mut answer = 0;
+        for offset in 0..access.size.min(4) {
+            let signal = |signal| woken = woken.or(send(partition, host, signal));
+            let register = Register(register.0.wrapping_add(offset));
+            let shift = u32::from(offset) * 8;
+            let written = value.wrapping_shr(shift) as u8;
+            // What lies behind the port is no device's.
+            if u16::from(register.0) >= SERIAL_PORTS {
+                answer |= 0xff_u32.wrapping_shl(shift);
+                continue;
+            }
+            let board = &mut self.board;
+            match (access.direction, &mut self.console) {
+                (Direction::Read, Some(console)) => {
+                    let byte = board.read_serial(register, now, console.at(now), signal);
+                    answer |= u32::from(byte).wrapping_shl(shift);
+                }
+                (Direction::Read, None) => {
+                    let byte = board.read_serial(register, now, &mut Unconnected, signal);
+                    answer |= u32::from(byte).wrapping_shl(shift);
+                }
+                (Direction::Write, Some(console)) => {
+                    board.write_serial(register, written, now, console.at(now), signal);
+                }
+                (Direction::Write, None) => {
+                    board.write_serial(register, written, now, &mut Unconnected, signal);
+                }
+            }
+        }
+        woken = woken.or(self.announce(now, host));
+        let deadline = self.serial_deadline();
+        // Relaxed: this side alone makes it earlier, under the lock.
+        if deadline.0 < partition.device_deadline.load(Relaxed) {
+            self.publish_deadline(partition, host);
+        }
+        PortAnswer::Done {
+            value: answer,
+            woken,
+        }
+    }
+
+    /// Connects COM1 to a page whose events raise `port`, or to nothing.
+    pub fn set_console(&mut self, page: Option<(SharedPage, EventPort)>) {
+        self.console = page.map(|(page, port)| ConsolePage::new(page, port, self.patience));
+    }
+
+    /// The console page has input, or room again.
+    pub fn console_changed<H: Host>(&mut self, partition: &Partition, host: &mut H) -> Woken {
+        let now = host.now();
+        let woken = self.service_serial(now, partition, host);
+        self.publish_deadline(partition, host);
+        woken
+    }
+
+    fn service_serial<H: Host>(&mut self, now: Instant, partition: &Partition, host: &H) -> Woken {
+        let mut woken = Woken::Elsewhere;
+        let signal = |signal| woken = woken.or(send(partition, host, signal));
+        match &mut self.console {
+            Some(console) => self.board.service_serial(now, console.at(now), signal),
+            None => self.board.service_serial(now, &mut Unconnected, signal),
+        }
+        woken.or(self.announce(now, host))
+    }
+
+    /// Tells management what is new in the console page.
+    #[inline]
+    fn announce<H: Host>(&mut self, now: Instant, host: &H) -> Woken {
+        match self.console.as_mut().and_then(|page| page.take_event(now)) {
+            Some(port) => deliver::raise_event(port, host),
+            None => Woken::Elsewhere,
+        }
+    }
+
+    /// When COM1 or its page has something to do.
+    #[inline]
+    fn serial_deadline(&self) -> Instant {
+        let page = self.console.as_ref();
+        let announcement = page.map_or(Instant::NEVER, ConsolePage::deadline);
+        self.board.serial_deadline().min(announcement)
     }
 
     /// An access to the I/O APIC's registers: the value read, and whether a vCPU of this CPU got an interrupt.
@@ -155,13 +272,16 @@ impl PlatformDevices {
         self.board.expire(now, |signal| {
             woken = woken.or(send(partition, host, signal))
         });
+        if self.serial_deadline() <= now {
+            woken = woken.or(self.service_serial(now, partition, host));
+        }
         self.publish_deadline(partition, host);
         woken
     }
 
     /// Tells the owner of vCPU 0 when the timers need attention.
     fn publish_deadline<H: Host>(&self, partition: &Partition, host: &mut H) {
-        let deadline = self.board.deadline();
+        let deadline = self.board.deadline().min(self.serial_deadline());
         // Relaxed: read by the owner of vCPU 0 on its next pass, which the wake below brings about.
         let before = partition.device_deadline.swap(deadline.0, Relaxed);
         if deadline.0 >= before {

@@ -24,6 +24,8 @@ bitflags::bitflags! {
         const RESET = 16;
         /// The management partition is gone, and with it whoever would have answered an I/O request.
         const IO_LOST = 32;
+        /// The partition was paused or goes on; its state says which.
+        const PAUSE = 64;
     }
 }
 
@@ -42,6 +44,8 @@ pub struct SharedVcpu {
     run_ticks: AtomicU64,
     /// Only a signal from outside of the partition can make it run again; stored by the owner.
     at_rest: AtomicBool,
+    /// The pause that the owner has last obeyed; see [`SharedVcpu::obey_pause`].
+    pause: AtomicU32,
     /// Interrupts and signals from others.
     pub mailbox: Mailbox,
     /// Its id.
@@ -67,6 +71,7 @@ impl SharedVcpu {
             exits: AtomicU64::new(0),
             run_ticks: AtomicU64::new(0),
             at_rest: AtomicBool::new(false),
+            pause: AtomicU32::new(0),
             mailbox: Mailbox::new(),
             id,
             apic_id,
@@ -90,6 +95,22 @@ impl SharedVcpu {
     pub fn take(&self) -> Hazard {
         // SeqCst (Acquire is needed): partner of `raise`.
         Hazard::from_bits_retain(self.hazard.swap(0, SeqCst))
+    }
+
+    /// Whether a hazard waits that the owner has not taken: the vCPU may still be in guest mode as it was before.
+    pub fn has(&self, hazard: Hazard) -> bool {
+        // SeqCst (Acquire is needed): partner of `take`, after which the vCPU is not in guest mode.
+        self.hazard.load(SeqCst) & hazard.bits() != 0
+    }
+
+    /// The owner says that the vCPU stays out of guest mode in the pause of this number.
+    pub fn obey_pause(&self, number: u32) {
+        self.pause.store(number, SeqCst);
+    }
+
+    /// The number of the last pause that the owner has obeyed.
+    pub fn obeyed_pause(&self) -> u32 {
+        self.pause.load(SeqCst)
     }
 
     /// The CPU that owns the vCPU.

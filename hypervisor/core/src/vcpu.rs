@@ -3,6 +3,8 @@
 //! A backend implements [`Vcpu`] for one virtual CPU; the loop in [`crate::exit`] is generic over it, so that
 //! the binary gets one specialised loop for each backend and the unit tests drive the same code with a script.
 
+use bulkhead_abi::partition::BootState;
+
 use crate::addr::{Gpa, Hpa};
 use crate::decode::{Segment, Width};
 use crate::fault::Exception;
@@ -238,6 +240,10 @@ impl SystemState {
 
 /// Where a vCPU starts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one for each partition, copied at starts only"
+)]
 pub enum StartState {
     /// Real mode at the start-up vector of a SIPI: CS = vector << 8, IP = 0 (SDM 3A 8.4.3).
     StartUp {
@@ -257,6 +263,8 @@ pub enum StartState {
         /// GDTR base; the table holds null, code (0x8) and data (0x10).
         gdt: Gpa,
     },
+    /// A state that [`crate::boot_state::check`] has found possible; what it does not name is as after INIT.
+    Registers(BootState),
 }
 
 /// The lengths of intercepted instructions cannot be told by the hardware: someone must decode.
@@ -264,7 +272,7 @@ pub enum StartState {
 pub struct LengthUnknown;
 
 /// One virtual CPU as the hardware runs it. Used only by the physical CPU that owns the vCPU.
-pub trait Vcpu: Send {
+pub trait Vcpu: Send + 'static {
     /// What the backend keeps for the physical CPU: its TLB tags, its host state.
     type Cpu;
 

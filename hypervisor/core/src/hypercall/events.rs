@@ -20,7 +20,7 @@ use crate::vcpu::Vcpu;
 use crate::vcpu_record::VcpuRecord;
 
 /// The caller's page at this address, shared.
-fn shared_page<V: Vcpu, H: Host>(
+pub(super) fn shared_page<V: Vcpu, H: Host>(
     vcpu: &VcpuRecord<V>,
     host: &mut H,
     page: u64,
@@ -29,7 +29,7 @@ fn shared_page<V: Vcpu, H: Host>(
     host.shared(frame).ok_or(Status::NoResource)
 }
 
-fn event_port(number: u64) -> Result<EventPort, Status> {
+pub(super) fn event_port(number: u64) -> Result<EventPort, Status> {
     EventPort::new(number).ok_or(Status::BadArgument)
 }
 
@@ -52,7 +52,7 @@ pub fn event_page<V: Vcpu, H: Host>(
 }
 
 /// A partition that management serves: any but itself.
-fn served<H: Host>(host: &H, number: u64) -> Result<Arc<Partition>, Status> {
+pub(super) fn served<H: Host>(host: &H, number: u64) -> Result<Arc<Partition>, Status> {
     let subject = partition(host, number)?;
     if subject.role == Role::Management {
         Err(Status::BadArgument)

@@ -1,5 +1,6 @@
 //! The hypercalls, driven by scripts.
 
+mod console;
 mod events;
 mod fuzz;
 mod interrupts;

@@ -30,7 +30,7 @@ fn arm_timer(vcpu: &mut Scripted, span: u64) {
 
 fn input() -> Exit {
     Exit::Port(PortAccess {
-        port: 0x3f8,
+        port: 0x2f8,
         size: 1,
         direction: Direction::Read,
         form: PortForm::Single,

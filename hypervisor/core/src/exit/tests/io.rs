@@ -32,12 +32,12 @@ fn without_anybody_there_reads_give_ones_of_their_size() {
     ] {
         let rip = bench.vcpu.hw.rip;
         let registers = [(Gpr::Rax, 0x1111_1111_1111_1111)];
-        let leave = bench.exit(&registers, access(0x3f8, size, Direction::Read));
+        let leave = bench.exit(&registers, access(0x2f8, size, Direction::Read));
         assert_eq!(leave, Leave::Interrupted);
         assert_eq!(bench.vcpu.hw.get(Gpr::Rax), expected);
         assert_eq!(bench.vcpu.hw.rip, rip + 2);
     }
-    let _ = bench.exit(&[(Gpr::Rax, 7)], access(0x3f8, 4, Direction::Write));
+    let _ = bench.exit(&[(Gpr::Rax, 7)], access(0x2f8, 4, Direction::Write));
     assert_eq!(bench.vcpu.hw.get(Gpr::Rax), 7);
     let _ = bench.exit(&[], access(0x80, 1, Direction::Write));
 }
@@ -50,7 +50,7 @@ fn a_request_is_filled_in_announced_and_completed() {
     let rip = bench.vcpu.hw.rip;
     let leave = bench.exit(
         &[(Gpr::Rax, 0x1234_5678)],
-        access(0x3f8, 2, Direction::Write),
+        access(0x2f8, 2, Direction::Write),
     );
     assert_eq!(leave, Leave::WaitIo);
     assert_eq!(
@@ -60,7 +60,7 @@ fn a_request_is_filled_in_announced_and_completed() {
     );
     let head = u64::from(STATE_PENDING) | 1 << 40 | 2 << 48;
     assert_eq!(requests[0].load(SeqCst), head);
-    assert_eq!(requests[1].load(SeqCst), 0x3f8);
+    assert_eq!(requests[1].load(SeqCst), 0x2f8);
     assert_eq!(
         requests[2].load(SeqCst),
         0x5678,
@@ -76,7 +76,7 @@ fn a_request_is_filled_in_announced_and_completed() {
     bench.vcpu.shared.raise(Hazard::IO_DONE);
     let registers = [(Gpr::Rax, 0xaaaa_aaaa_aaaa_aaaa)];
     assert_eq!(
-        bench.exit(&registers, access(0x3f8, 1, Direction::Read)),
+        bench.exit(&registers, access(0x2f8, 1, Direction::Read)),
         Leave::WaitIo
     );
     requests[2].store(0xffff_ff42, SeqCst);
@@ -111,7 +111,7 @@ fn when_management_is_lost_a_pending_read_gives_ones() {
     bench.serve();
     let registers = [(Gpr::Rax, 0)];
     assert_eq!(
-        bench.exit(&registers, access(0x3f8, 1, Direction::Read)),
+        bench.exit(&registers, access(0x2f8, 1, Direction::Read)),
         Leave::WaitIo
     );
     bench.vcpu.shared.raise(Hazard::IO_LOST);

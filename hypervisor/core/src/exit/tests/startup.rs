@@ -57,7 +57,7 @@ fn a_start_up_after_an_init_does_not_wait_for_the_answer_to_an_older_request() {
     let mut bench = Bench::managed(&[0]);
     let (requests, _) = bench.serve();
     let read = Exit::Port(PortAccess {
-        port: 0x3f8,
+        port: 0x2f8,
         size: 1,
         direction: Direction::Read,
         form: PortForm::Single,

@@ -99,7 +99,7 @@ fn a_vcpu_that_waits_in_a_page_that_is_taken_back_goes_on_with_ones() {
     let mut bench = Bench::managed(&[0]);
     let (page, _) = bench.serve();
     let read = Exit::Port(PortAccess {
-        port: 0x3f8,
+        port: 0x2f8,
         size: 4,
         direction: Direction::Read,
         form: PortForm::Single,
