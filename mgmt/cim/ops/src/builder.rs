@@ -1,6 +1,7 @@
 //! [`Builder`]: collecting providers and associations before the server starts.
 
 use crate::association::Association;
+use crate::audit::AuditTrail;
 use crate::catalog::{Catalog, CatalogLimits};
 use crate::engine::Engine;
 use crate::events::EventQueue;
@@ -19,6 +20,7 @@ pub struct Builder {
     catalog: Rc<RefCell<Catalog>>,
     registry: Registry,
     events: EventQueue,
+    audit: AuditTrail,
     settings: Settings,
     read_embedded: Option<ReadEmbedded>,
 }
@@ -37,6 +39,7 @@ impl Builder {
             catalog: Rc::new(RefCell::new(catalog)),
             registry: Registry::default(),
             events: EventQueue::new(settings.max_waiting),
+            audit: AuditTrail::new(settings.max_waiting),
             settings,
             read_embedded: None,
         })
@@ -80,6 +83,11 @@ impl Builder {
         self.events.clone()
     }
 
+    /// The audit trail, for what changes outside of operations and for providers that show it.
+    pub fn audit(&self) -> AuditTrail {
+        self.audit.clone()
+    }
+
     /// The settings.
     pub const fn settings(&self) -> &Settings {
         &self.settings
@@ -87,12 +95,13 @@ impl Builder {
 
     /// The finished operations layer.
     pub fn build(self) -> Operations {
-        Operations::new(Engine {
+        let engine = Engine {
             catalog: self.catalog,
             registry: self.registry,
             events: self.events,
             settings: self.settings,
             read_embedded: self.read_embedded,
-        })
+        };
+        Operations::new(engine, self.audit)
     }
 }

@@ -3,8 +3,8 @@
 //! A context belongs to one account and one namespace, dies when its client is silent for too long, and holds
 //! a lazy stream, so an open enumeration of a million instances costs no more than one of ten.
 
+use crate::ahead::Ahead;
 use crate::caller::{Caller, Clock};
-use crate::engine::fused;
 use crate::fault::{error, invalid};
 use crate::request::{OpenOptions, PullKind};
 use crate::response::{Batch, BatchObjects, Stream};
@@ -14,14 +14,16 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use cim_model::{CimError, CimStatus, Instance, InstancePath, NamespaceName, Text};
-use core::iter::Peekable;
 use core::time::Duration;
+
+/// Objects of all open enumerations that may be made ahead in order to count them.
+const MAX_AHEAD: usize = 1_000;
 
 /// What an open enumeration still has to return.
 pub(crate) enum Objects {
-    InstancesWithPath(Peekable<Stream<Instance>>),
-    Paths(Peekable<Stream<InstancePath>>),
-    Instances(Peekable<Stream<Instance>>),
+    InstancesWithPath(Ahead<Instance>),
+    Paths(Ahead<InstancePath>),
+    Instances(Ahead<Instance>),
 }
 
 struct Open {
@@ -42,15 +44,15 @@ pub(crate) struct Enumerations {
 
 impl Objects {
     pub(crate) fn instances(stream: Stream<Instance>) -> Self {
-        Objects::InstancesWithPath(fused(stream).peekable())
+        Objects::InstancesWithPath(Ahead::new(stream))
     }
 
     pub(crate) fn paths(stream: Stream<InstancePath>) -> Self {
-        Objects::Paths(fused(stream).peekable())
+        Objects::Paths(Ahead::new(stream))
     }
 
     pub(crate) fn rows(stream: Stream<Instance>) -> Self {
-        Objects::Instances(fused(stream).peekable())
+        Objects::Instances(Ahead::new(stream))
     }
 
     const fn kind(&self) -> PullKind {
@@ -74,23 +76,32 @@ impl Objects {
     fn is_exhausted(&mut self) -> bool {
         match self {
             Objects::InstancesWithPath(stream) | Objects::Instances(stream) => {
-                stream.peek().is_none()
+                stream.is_exhausted()
             }
-            Objects::Paths(stream) => stream.peek().is_none(),
+            Objects::Paths(stream) => stream.is_exhausted(),
         }
     }
 
-    /// How many objects remain, where the stream knows without making them.
-    fn remaining(&self) -> Option<usize> {
-        let (low, high) = match self {
-            Objects::InstancesWithPath(stream) | Objects::Instances(stream) => stream.size_hint(),
-            Objects::Paths(stream) => stream.size_hint(),
-        };
-        (high == Some(low)).then_some(low)
+    /// Objects that were made to be counted and have not been returned.
+    fn made(&self) -> usize {
+        match self {
+            Objects::InstancesWithPath(stream) | Objects::Instances(stream) => stream.made(),
+            Objects::Paths(stream) => stream.made(),
+        }
+    }
+
+    /// How many objects remain, if not more than `limit`.
+    fn remaining(&mut self, limit: usize) -> Option<usize> {
+        match self {
+            Objects::InstancesWithPath(stream) | Objects::Instances(stream) => {
+                stream.count_up_to(limit)
+            }
+            Objects::Paths(stream) => stream.count_up_to(limit),
+        }
     }
 }
 
-fn some<T>(stream: &mut Peekable<Stream<T>>, count: usize) -> Result<Vec<T>, CimError> {
+fn some<T>(stream: &mut Ahead<T>, count: usize) -> Result<Vec<T>, CimError> {
     stream.by_ref().take(count).collect()
 }
 
@@ -207,22 +218,26 @@ impl Enumerations {
         Ok(())
     }
 
-    /// Answers EnumerationCount.
+    /// Answers EnumerationCount. Counting means making the objects, so it is done only for few.
     ///
     /// # Errors
-    /// INVALID_ENUMERATION_CONTEXT, or NOT_SUPPORTED when counting would mean making every object.
+    /// INVALID_ENUMERATION_CONTEXT, or NOT_SUPPORTED when there are more objects than are made ahead.
     pub(crate) fn count(
         &mut self,
         caller: &Caller,
         namespace: &NamespaceName,
         context: &str,
     ) -> Result<u64, CimError> {
-        let remaining = self.find(caller, namespace, context)?.objects.remaining();
+        self.find(caller, namespace, context)?;
+        let made: usize = self.open.values().map(|open| open.objects.made()).sum();
+        let open = self.find(caller, namespace, context)?;
+        let others = made.saturating_sub(open.objects.made());
+        let remaining = open.objects.remaining(MAX_AHEAD.saturating_sub(others));
         remaining
             .and_then(|count| u64::try_from(count).ok())
             .ok_or_else(|| {
                 crate::fault::unsupported(
-                    "The number of remaining objects of this enumeration is not known.",
+                    "The number of remaining objects is too large to be counted.",
                 )
             })
     }

@@ -1,6 +1,7 @@
 //! The Interop namespace: what the server says about itself (DSP1033, and the classes that clients of the
 //! legacy Object Manager model read).
 
+mod audit_log;
 mod hosting;
 mod manager;
 mod namespaces;
@@ -120,6 +121,7 @@ pub fn install(builder: Builder, identity: &Identity, profiles: Vec<Profile>) ->
             "CIM_ObjectManagerCommunicationMechanism",
             by_mechanism,
         ));
+    let builder = audit_log::install(builder, &interop, identity);
     profiles::install(builder, &interop, profiles)
 }
 

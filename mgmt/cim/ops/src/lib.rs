@@ -15,6 +15,7 @@
 
 extern crate alloc;
 
+mod ahead;
 mod association;
 mod audit;
 mod builder;

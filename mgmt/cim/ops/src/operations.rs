@@ -12,6 +12,7 @@ use crate::request::{ClassView, InstanceView, Operation, Request};
 use crate::response::{Response, Stream};
 use crate::traverse::Existence;
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use cim_model::{
@@ -24,7 +25,7 @@ use core::cell::RefCell;
 pub struct Operations {
     core: Rc<Engine>,
     enumerations: RefCell<Enumerations>,
-    audit: RefCell<AuditTrail>,
+    audit: AuditTrail,
 }
 
 impl Operations {
@@ -34,19 +35,32 @@ impl Operations {
     /// The [`CimError`] that the client gets. Checks come in the order rights, namespace, class, instance.
     pub fn execute(&self, caller: &Caller, request: Request) -> Result<Response, CimError> {
         let audited = request.operation.audited(&request.namespace);
+        let namespace = request.namespace.clone();
         let result = self.checked(caller, request);
-        if let Some((operation, target)) = audited {
-            let failure = result.as_ref().err().map(|error| error.status);
-            self.audit
-                .borrow_mut()
-                .record(caller, operation, target, failure);
+        if let Some((operation, mut target)) = audited {
+            if let Ok(Response::InstanceName(path)) = &result {
+                target = format!("{namespace}:{}", path.to_local());
+            }
+            self.audit.record(AuditRecord {
+                unix_micros: caller.clock.unix_micros,
+                user: caller.user.clone(),
+                peer: caller.peer.clone(),
+                operation,
+                target,
+                failure: result.as_ref().err().map(|error| error.status),
+            });
         }
         result
     }
 
     /// The oldest audit record that has not been taken.
     pub fn take_audit(&self) -> Option<AuditRecord> {
-        self.audit.borrow_mut().take()
+        self.audit.take()
+    }
+
+    /// The audit trail, for what is to be recorded besides operations.
+    pub const fn audit(&self) -> &AuditTrail {
+        &self.audit
     }
 
     /// Drops what has timed out; called now and then.
@@ -60,12 +74,11 @@ impl Operations {
     }
 
     /// A new operations layer over finished parts.
-    pub(crate) fn new(engine: Engine) -> Self {
-        let audit = AuditTrail::new(engine.settings.max_waiting);
+    pub(crate) fn new(engine: Engine, audit: AuditTrail) -> Self {
         Operations {
             core: Rc::new(engine),
             enumerations: RefCell::default(),
-            audit: RefCell::new(audit),
+            audit,
         }
     }
 

@@ -7,11 +7,11 @@ use crate::job::{self, Job, Progress};
 use crate::server::Server;
 use crate::settings::ServerSettings;
 use crate::translate;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use cim_http::{Credentials, Event, Framing, Millis, RequestHead, ResponseHead, ServerConnection};
-use cim_model::{ObjectPath, Text};
-use cim_ops::{Caller, Clock};
+use cim_model::{CimStatus, ObjectPath, Text};
+use cim_ops::{AuditRecord, Caller, Clock};
 use cim_xml::{Call, Origin, Refusal, parse_request, percent_encode};
 use core::time::Duration;
 
@@ -245,7 +245,17 @@ impl Connection {
                 .check(&server.settings, &self.peer, &credentials, clock.monotonic);
         match access {
             Access::Granted(role) => Ok((Text::from(credentials.user), role)),
-            Access::Denied => Err(demand()),
+            Access::Denied => {
+                server.operations.audit().record(AuditRecord {
+                    unix_micros: clock.unix_micros,
+                    user: Text::from(credentials.user),
+                    peer: self.peer.clone(),
+                    operation: Text::from_static("login"),
+                    target: String::from("server"),
+                    failure: Some(CimStatus::AccessDenied),
+                });
+                Err(demand())
+            }
             Access::Wait(wait) => {
                 let seconds = wait.as_secs().saturating_add(1).to_string();
                 Err(ResponseHead::new(429).with("Retry-After", seconds))

@@ -128,13 +128,7 @@ impl Loop {
             }
             self.export();
             while let Some(record) = self.server.operations.take_audit() {
-                let outcome = record
-                    .failure
-                    .map_or("done".to_string(), |status| status.to_string());
-                println!(
-                    "audit: {} {}@{} {} {}: {outcome}",
-                    record.unix_micros, record.user, record.peer, record.operation, record.target
-                );
+                println!("audit: {} {record}", record.unix_micros);
             }
         }
     }

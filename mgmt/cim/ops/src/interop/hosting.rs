@@ -18,7 +18,8 @@ const OK: u16 = 2;
 /// The provider of the one system.
 pub(super) struct HostingSystem(pub(super) Identity);
 
-fn path(identity: &Identity) -> InstancePath {
+/// The path of the system.
+pub(super) fn path(identity: &Identity) -> InstancePath {
     InstancePath::new(CLASS)
         .with_key("CreationClassName", SYSTEM_CLASS)
         .with_key("Name", identity.system.clone())

@@ -197,3 +197,54 @@ fn profiles_reach_into_other_namespaces() {
         "one host, three virtual systems, three profiles"
     );
 }
+
+#[test]
+fn the_audit_trail_is_a_log_that_clients_can_read() {
+    let world = interop_world();
+    let all = |class: &'static str| {
+        instances(world.run_in(
+            "interop",
+            Operation::EnumerateInstances {
+                class: class.into(),
+                depth: Depth::Deep,
+                view: InstanceView::default(),
+            },
+        ))
+    };
+    assert!(all("CIM_LogEntry").is_empty());
+    let instance = Instance::new("CIM_ComputerSystem").with("Name", "new");
+    assert!(world.run(Operation::CreateInstance { instance }).is_ok());
+    let path = super::world::system("nobody");
+    assert!(world.run(Operation::DeleteInstance { path }).is_err());
+    let created = "tester@test CreateInstance root/cimv2:CIM_ComputerSystem.CreationClassName=\
+                   \"CIM_ComputerSystem\",Name=\"new\": done";
+    let entries = texts(&all("CIM_LogEntry"), "RecordData");
+    assert_eq!(entries.len(), 2);
+    assert_eq!(entries[0], created, "with the path of what was made");
+    assert!(entries[1].contains("Name=\"nobody\": "), "{}", entries[1]);
+    let log = all("CIM_RecordLog").remove(0);
+    assert_eq!(
+        log.get("CurrentNumberOfRecords").and_then(Value::as_u64),
+        Some(2)
+    );
+    let managed = Operation::Associators {
+        object: log.path.clone().unwrap().into(),
+        filter: crate::AssociatorFilter {
+            association: Some("CIM_LogManagesRecord".into()),
+            ..crate::AssociatorFilter::default()
+        },
+        view: InstanceView::default(),
+    };
+    assert_eq!(instances(world.run_in("interop", managed)).len(), 2);
+    let entry = all("CIM_LogEntry").remove(0);
+    let read = Operation::GetInstance {
+        path: entry.path.clone().unwrap(),
+        view: InstanceView::default(),
+    };
+    assert!(matches!(
+        world.run_in("interop", read),
+        Ok(Response::Instance(_))
+    ));
+    // What the server writes down is not taken away by readers.
+    assert!(world.operations.take_audit().is_some());
+}

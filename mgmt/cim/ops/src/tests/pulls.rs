@@ -1,6 +1,6 @@
 //! Open, Pull, Close and EnumerationCount.
 
-use super::world::{PROCESSORS, system, world};
+use super::world::{PROCESSORS, system, texts, world};
 use crate::{
     AssociatorFilter, Batch, BatchObjects, Depth, InstanceView, OpenOptions, Operation, PullKind,
     ReferenceFilter, Response,
@@ -174,6 +174,36 @@ fn enumerations_can_be_closed_and_are_limited() {
     assert!(world.operations.execute(&other, request).is_ok());
     world.now.set(1_000);
     assert!(world.run(open("CIM_ComputerSystem", up_to(0))).is_ok());
+}
+
+#[test]
+fn few_remaining_objects_are_counted() {
+    let world = world();
+    let opened = batch(world.run(open("CIM_ComputerSystem", up_to(1))));
+    let context = opened.context.unwrap();
+    let count = |context: &str| {
+        let context = context.to_string();
+        world.run(Operation::EnumerationCount { context })
+    };
+    for _ in 0..2 {
+        assert!(matches!(count(&context), Ok(Response::Count(3))));
+    }
+    let pull = Operation::Pull {
+        kind: PullKind::InstancesWithPath,
+        context: context.clone(),
+        max_objects: 2,
+    };
+    let BatchObjects::InstancesWithPath(pulled) = batch(world.run(pull)).objects else {
+        panic!()
+    };
+    assert_eq!(texts(&pulled, "Name"), ["vm0", "vm1"]);
+    assert!(matches!(count(&context), Ok(Response::Count(1))));
+    // A hundred thousand are not made for the sake of their number.
+    let made = world.processors.made.get();
+    let many = batch(world.run(open("CIM_Processor", up_to(1))));
+    let status = count(&many.context.unwrap()).err().unwrap().status;
+    assert_eq!(status, CimStatus::NotSupported);
+    assert!(world.processors.made.get() - made < 1_010);
 }
 
 #[test]

@@ -170,3 +170,19 @@ fn the_last_administrator_stays() {
     let made = accounts.set("empty".into(), Role::Operator, "", &mut entropy);
     assert_eq!(made, Err(AccountError::Password));
 }
+
+#[test]
+fn a_refused_login_is_audited_without_the_password() {
+    let mut lab = lab(0, false);
+    lab.send(&request_as("admin:guess", "EnumerateQualifiers", ""));
+    let record = lab.server.operations.take_audit().unwrap();
+    assert_eq!(
+        record.to_string(),
+        "admin@192.0.2.1 login server: 2 (CIM_ERR_ACCESS_DENIED)"
+    );
+    for _ in 0..20 {
+        lab.send(&request_as("admin:guess", "EnumerateQualifiers", ""));
+    }
+    let records = std::iter::from_fn(|| lab.server.operations.take_audit());
+    assert_eq!(records.count(), 4, "one who has to wait fills no log");
+}
