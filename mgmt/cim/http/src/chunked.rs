@@ -46,12 +46,18 @@ impl ChunkedBody {
         }
     }
 
-    /// Looks at the start of the input; the caller removes the bytes that the step names.
-    pub(crate) fn step(&mut self, input: &[u8], limits: &Limits) -> Result<Step, Refusal> {
+    /// Looks at the start of the input; the caller removes the bytes that the step names. At most `room` of them are body.
+    pub(crate) fn step(
+        &mut self,
+        input: &[u8],
+        limits: &Limits,
+        room: usize,
+    ) -> Result<Step, Refusal> {
         match self.state {
             State::Size => self.size_line(input, limits),
             State::Data(left) => {
-                let available = u64::try_from(input.len()).unwrap_or(u64::MAX).min(left);
+                let available = input.len().min(room);
+                let available = u64::try_from(available).unwrap_or(u64::MAX).min(left);
                 if available == 0 {
                     return Ok(Step::Wait);
                 }
@@ -160,7 +166,7 @@ mod tests {
         let (mut start, mut end) = (0, 0);
         loop {
             match body
-                .step(&text[start..end], &limits)
+                .step(&text[start..end], &limits, usize::MAX)
                 .map_err(|refusal| refusal.status)?
             {
                 Step::Wait if end == text.len() => return Err(0),

@@ -201,7 +201,7 @@ impl ResponseReader {
                 }
                 State::Chunked(body) => {
                     let input = self.buffer.get(self.start..).unwrap_or_default();
-                    match body.step(input, &self.limits) {
+                    match body.step(input, &self.limits, usize::MAX) {
                         Ok(Step::Wait) => return truncated(),
                         Ok(Step::Skip(count)) => self.start += count,
                         Ok(Step::Data(count)) => return Ok(Some(self.take(count))),

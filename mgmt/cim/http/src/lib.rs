@@ -29,6 +29,7 @@
 
 extern crate alloc;
 
+pub mod base64;
 mod basic;
 mod chunked;
 mod client;

@@ -249,7 +249,9 @@ fn body_length(head: &RequestHead, limits: &Limits) -> Result<BodyLength, Refusa
             }
             // What does not fit is certainly too large.
             match text.parse::<u64>() {
-                Ok(length) if length <= limits.body => Ok(BodyLength::Known(length)),
+                Ok(length) if length <= limits.body_of(&head.method) => {
+                    Ok(BodyLength::Known(length))
+                }
                 _ => Err(Refusal::new(
                     413,
                     "the body is larger than this server accepts",

@@ -43,6 +43,8 @@ pub struct ServerConnection {
     requests: u32,
     /// Bytes that the body of the current request may have.
     body_limit: u64,
+    /// Time that it may take.
+    body_time: Millis,
     /// When the current phase of receiving began.
     phase_start: Millis,
     /// When the last bytes came.
@@ -95,6 +97,7 @@ impl ServerConnection {
             continue_due: false,
             requests: 0,
             body_limit: limits.body,
+            body_time: limits.body_time,
             phase_start: now,
             last_bytes: now,
         }
@@ -133,6 +136,12 @@ impl ServerConnection {
 
     /// The next event, if the bytes so far hold one.
     pub fn poll(&mut self) -> Option<Event<'_>> {
+        self.poll_at_most(usize::MAX)
+    }
+
+    /// The same for one who can take only so many bytes of a body now. What he cannot take stays in the bounded buffer,
+    /// so that [`ServerConnection::push`] soon takes no more either, and the client has to wait.
+    pub fn poll_at_most(&mut self, room: usize) -> Option<Event<'_>> {
         loop {
             match &mut self.receive {
                 Receive::Done | Receive::Refused | Receive::Closed => return None,
@@ -158,7 +167,10 @@ impl ServerConnection {
                         return self.end_of_request(Headers::default());
                     }
                     let available = self.buffer.len().saturating_sub(self.start);
-                    let count = usize::try_from(left).unwrap_or(usize::MAX).min(available);
+                    let count = usize::try_from(left)
+                        .unwrap_or(usize::MAX)
+                        .min(available)
+                        .min(room);
                     if count == 0 {
                         return None;
                     }
@@ -175,6 +187,7 @@ impl ServerConnection {
                             body: self.body_limit,
                             ..self.limits
                         },
+                        room,
                     ) {
                         Ok(Step::Wait) => return None,
                         Ok(Step::Skip(count)) => self.start += count,
@@ -248,7 +261,8 @@ impl ServerConnection {
         };
         self.start += length;
         self.requests += 1;
-        self.body_limit = self.limits.body;
+        self.body_limit = self.limits.body_of(&head.method);
+        self.body_time = self.limits.body_time_of(&head.method);
         self.version = head.version;
         self.is_head = &*head.method == "HEAD";
         self.keep_alive = head.keeps_alive() && self.requests < self.limits.requests;
@@ -426,7 +440,7 @@ impl ServerConnection {
             Receive::Head => Some(self.last_bytes.plus(limits.idle_time)),
             Receive::Body(_) | Receive::Chunked(_) => {
                 let pause = self.last_bytes.plus(limits.body_pause);
-                Some(pause.min(self.phase_start.plus(limits.body_time)))
+                Some(pause.min(self.phase_start.plus(self.body_time)))
             }
             Receive::Done | Receive::Failed(_) | Receive::Refused | Receive::Closed => None,
         }

@@ -413,3 +413,51 @@ fn a_second_answer_aborts_instead_of_corrupting_the_stream() {
     assert_eq!(bench.out.len(), before);
     assert!(bench.connection.wants_close());
 }
+
+#[test]
+fn a_body_comes_in_pieces_of_the_size_that_there_is_room_for() {
+    let limits = Limits {
+        body: 10,
+        upload: 1 << 40,
+        methods: &["PUT", "POST"],
+        ..Limits::default()
+    };
+    for framing in ["Content-Length: 100000", "Transfer-Encoding: chunked"] {
+        let mut connection = ServerConnection::new(limits, Millis(0));
+        let head = format!("PUT /x HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n");
+        connection.push(head.as_bytes(), Millis(0));
+        assert!(matches!(connection.poll_at_most(0), Some(Event::Head(_))));
+        let mut body = vec![b'x'; 100_000];
+        if framing.ends_with("chunked") {
+            body = [b"186a0\r\n", &*body, b"\r\n0\r\n\r\n"].concat();
+        }
+        // Nobody takes anything: soon no more is taken from the client.
+        let mut sent = 0;
+        loop {
+            let taken = connection.push(&body[sent..], Millis(1));
+            assert_eq!(connection.poll_at_most(0), None);
+            sent += taken;
+            if taken == 0 {
+                break;
+            }
+        }
+        assert!(sent < 60_000, "{sent}");
+        let mut received = 0;
+        loop {
+            match connection.poll_at_most(7000) {
+                Some(Event::Body(bytes)) => {
+                    assert!(bytes.len() <= 7000);
+                    received += bytes.len();
+                }
+                Some(Event::End(_)) => break,
+                None => sent += connection.push(&body[sent..], Millis(2)),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((received, sent), (100_000, body.len()));
+    }
+    // The limit of a PUT is its own.
+    let mut bench = Bench::with(limits);
+    bench.push("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n");
+    assert_eq!(bench.log(), "refused 413");
+}
