@@ -1,0 +1,241 @@
+//! The judgement on a whole definition: limits, and what must fit together.
+
+use crate::allocation::{ProcessorSettings, Resource, ResourceKind};
+use crate::apply::MIB;
+use crate::boot::{Boot, BootFormat};
+use crate::definition::Definition;
+use crate::host::HostFacts;
+use crate::image::Images;
+use crate::problem::{Problem, ProblemKind};
+use alloc::format;
+use alloc::string::String;
+
+/// Bytes of a command line that every boot protocol carries (Linux: 2047 and a NUL).
+const MAX_COMMAND_LINE: usize = 2047;
+/// Characters of a name.
+pub(crate) const MAX_NAME: usize = 256;
+/// Bytes of all notes and of the description together.
+const MAX_NOTES: usize = 16 * 1024;
+/// Devices of one kind.
+const MAX_DEVICES: usize = 8;
+/// Modules.
+const MAX_MODULES: usize = 16;
+
+fn invalid(id: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::Invalid, id, what, fix)
+}
+
+/// Judges a definition.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub(crate) fn check(
+    definition: &Definition,
+    host: &HostFacts,
+    images: &dyn Images,
+) -> Result<(), Problem> {
+    texts(definition)?;
+    boot(&definition.boot, images)?;
+    counts(definition)?;
+    for allocation in &definition.allocations {
+        match &allocation.resource {
+            Resource::Processor(settings) => processor(settings, host)?,
+            Resource::Memory(settings) => memory(settings.bytes, host)?,
+            Resource::Console(_) | Resource::Entropy => {}
+        }
+    }
+    Ok(())
+}
+
+fn texts(definition: &Definition) -> Result<(), Problem> {
+    let names = [
+        ("ElementName", Some(&definition.name)),
+        ("VirtualSystemIdentifier", definition.identifier.as_ref()),
+    ];
+    for (property, text) in names {
+        let Some(text) = text else {
+            continue;
+        };
+        let length = text.chars().count();
+        if length == 0 || length > MAX_NAME || text.chars().any(char::is_control) {
+            let what =
+                format!("A name has 1 to {MAX_NAME} characters, none of them a control character");
+            return Err(invalid("BH-NAME", what, "Give another").at(property));
+        }
+    }
+    let notes = definition
+        .notes
+        .iter()
+        .flatten()
+        .chain(&definition.description);
+    if notes.map(String::len).sum::<usize>() > MAX_NOTES {
+        let what = format!("Notes and Description have more than {MAX_NOTES} bytes together");
+        return Err(invalid("BH-NOTES", what, "Shorten them").at("Notes"));
+    }
+    Ok(())
+}
+
+fn boot(boot: &Boot, images: &dyn Images) -> Result<(), Problem> {
+    let modules = boot.modules.iter().map(|module| ("Modules", &module.image));
+    let kernel = boot.kernel.iter().map(|image| ("Kernel", image));
+    let initrd = boot.initrd.iter().map(|image| ("Initrd", image));
+    for (property, image) in kernel.chain(initrd).chain(modules) {
+        if images.find(image).is_none() {
+            let what = format!("There is no image {image}");
+            let fix = "Upload it, or name one that the image library has";
+            return Err(invalid("BH-IMAGE-UNKNOWN", what, fix).at(property));
+        }
+    }
+    let line = boot.command_line.as_deref().unwrap_or_default();
+    if line.len() > MAX_COMMAND_LINE || line.contains('\0') {
+        let what = format!("A command line has at most {MAX_COMMAND_LINE} bytes, none of them 0");
+        return Err(invalid("BH-COMMAND-LINE", what, "Shorten it").at("CommandLine"));
+    }
+    if boot.modules.len() > MAX_MODULES {
+        let what = format!("A system has at most {MAX_MODULES} modules");
+        return Err(invalid("BH-MODULES", what, "Name fewer").at("Modules"));
+    }
+    let flat = matches!(boot.format, Some(BootFormat::Flat));
+    let addresses = [
+        ("LoadAddress", boot.load_address),
+        ("EntryAddress", boot.entry_address),
+    ];
+    for (property, address) in addresses {
+        if address.is_some() && !flat {
+            let what = "Only flat binaries are loaded to an address of one's choice";
+            let fix = "Leave it out, or set BootFormat to \"flat\"";
+            return Err(invalid("BH-ADDRESS", what, fix).at(property));
+        }
+    }
+    let linux = matches!(boot.format, Some(BootFormat::Linux | BootFormat::Flat));
+    if linux && !boot.modules.is_empty() {
+        let what = "This boot format has no modules";
+        return Err(
+            invalid("BH-MODULES", what, "Leave them out; Linux takes an Initrd").at("Modules"),
+        );
+    }
+    Ok(())
+}
+
+fn counts(definition: &Definition) -> Result<(), Problem> {
+    let count = |kind| {
+        let of_kind = definition.allocations.iter();
+        of_kind
+            .filter(|known| known.resource.kind() == kind)
+            .count()
+    };
+    for (kind, name) in [
+        (ResourceKind::Processor, "processors"),
+        (ResourceKind::Memory, "memory"),
+    ] {
+        if count(kind) != 1 {
+            return Err(invalid(
+                "BH-EXACTLY-ONE",
+                format!(
+                    "A system has exactly one allocation of {name}, and this makes {}",
+                    count(kind)
+                ),
+                "Modify the one that is there",
+            )
+            .at("ResourceSettings"));
+        }
+    }
+    for (kind, name) in [
+        (ResourceKind::Console, "consoles"),
+        (ResourceKind::Entropy, "sources of random numbers"),
+    ] {
+        if count(kind) > MAX_DEVICES {
+            let what = format!("A system has at most {MAX_DEVICES} {name}");
+            return Err(invalid("BH-DEVICES", what, "Ask for fewer").at("ResourceSettings"));
+        }
+    }
+    let serial = definition.allocations.iter().filter(|allocation| {
+        matches!(&allocation.resource, Resource::Console(settings)
+            if settings.kind == crate::allocation::ConsoleKind::Serial)
+    });
+    if serial.count() > 1 {
+        let what = "A system has one serial port";
+        let fix = "Ask for one, and for virtio consoles besides it";
+        return Err(invalid("BH-DEVICES", what, fix).at("ResourceSettings"));
+    }
+    Ok(())
+}
+
+fn memory(bytes: Option<u64>, host: &HostFacts) -> Result<(), Problem> {
+    let Some(bytes) = bytes else {
+        return Ok(());
+    };
+    let place = "VirtualQuantity of the memory";
+    let (least, most) = (host.min_memory_bytes, host.memory_bytes);
+    if bytes > most {
+        return Err(invalid(
+            "BH-MEMORY-TOO-LARGE",
+            format!(
+                "{} MiB are more than the {} MiB that the host has for systems",
+                bytes / MIB,
+                most / MIB
+            ),
+            format!("Ask for at most {} MiB", most / MIB),
+        )
+        .at(place));
+    }
+    if bytes < least {
+        return Err(invalid(
+            "BH-MEMORY-TOO-SMALL",
+            format!("{} MiB are too little for a system", bytes / MIB),
+            format!("Ask for at least {} MiB", least / MIB),
+        )
+        .at(place));
+    }
+    Ok(())
+}
+
+fn processor(settings: &ProcessorSettings, host: &HostFacts) -> Result<(), Problem> {
+    let topology = settings.topology.map(|topology| topology.count());
+    let arranged = match topology {
+        None => None,
+        Some(count) => {
+            let count = count.filter(|count| (1..=host.max_processors).contains(count));
+            Some(count.ok_or_else(|| {
+                invalid(
+                    "BH-TOPOLOGY",
+                    "Sockets times cores times threads is no number of processors that a system can have",
+                    format!("Make it 1 to {}", host.max_processors),
+                )
+                .at("Sockets")
+            })?)
+        }
+    };
+    if let (Some(arranged), Some(count)) = (arranged, settings.count)
+        && arranged != count
+    {
+        return Err(invalid(
+            "BH-TOPOLOGY",
+            format!("Sockets, cores and threads make {arranged} processors, and VirtualQuantity is {count}"),
+            "Make them equal, or leave one of them out",
+        )
+        .at("Sockets"));
+    }
+    let count = settings.count.or(arranged).unwrap_or(1);
+    let full = u64::from(count).saturating_mul(100);
+    let limit = settings.limit.unwrap_or(full);
+    if limit == 0 || limit > full {
+        return Err(invalid(
+            "BH-LIMIT",
+            format!("{limit} percent is no limit for {count} processors"),
+            format!("Give 1 to {full} percent, or NULL"),
+        )
+        .at("Limit"));
+    }
+    let reservation = settings.reservation.unwrap_or(0);
+    let most = limit.min(host.processor_percent());
+    if reservation > most {
+        return Err(invalid(
+            "BH-RESERVATION",
+            format!("{reservation} percent are more than the limit or than the host has"),
+            format!("Give 0 to {most} percent, or NULL"),
+        )
+        .at("Reservation"));
+    }
+    Ok(())
+}

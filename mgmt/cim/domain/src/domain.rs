@@ -1,0 +1,224 @@
+//! [`Domain`]: the virtual systems and all that can be done with them.
+
+mod allocations;
+mod definitions;
+mod events;
+mod jobs;
+mod open;
+mod requests;
+mod timers;
+
+use crate::definition::Definition;
+use crate::host::HostFacts;
+use crate::id::{JobId, SystemId};
+use crate::image::{Image, ImageName, Images};
+use crate::job::Job;
+use crate::keep::{Keep, KeepError};
+use crate::ledger::{Ledger, Pool};
+use crate::machine::{Machine, Usage};
+use crate::notice::{Notice, Notices};
+use crate::now::Now;
+use crate::problem::{Problem, ProblemKind};
+use crate::resolve;
+use crate::state::State;
+use crate::system::System;
+use crate::uuid::Uuid;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec::Vec;
+
+/// Makes random UUIDs.
+pub type MakeUuid = Box<dyn FnMut() -> Uuid>;
+
+/// The virtual systems and all that can be done with them.
+pub struct Domain {
+    machine: Box<dyn Machine>,
+    keep: Box<dyn Keep>,
+    images: Box<dyn Images>,
+    make_uuid: MakeUuid,
+    host: HostFacts,
+    systems: BTreeMap<SystemId, System>,
+    jobs: BTreeMap<JobId, Job>,
+    next_system: u64,
+    next_job: u64,
+    ledger: Ledger,
+    notices: Notices,
+}
+
+impl Domain {
+    /// What the machine has.
+    #[must_use]
+    pub const fn host(&self) -> &HostFacts {
+        &self.host
+    }
+
+    /// Every system, in the order in which they were defined.
+    pub fn systems(&self) -> impl Iterator<Item = &System> {
+        self.systems.values()
+    }
+
+    /// The system of a number.
+    #[must_use]
+    pub fn system(&self, id: SystemId) -> Option<&System> {
+        self.systems.get(&id)
+    }
+
+    /// The system of a UUID.
+    #[must_use]
+    pub fn system_of(&self, uuid: Uuid) -> Option<&System> {
+        self.systems().find(|system| system.defined.uuid == uuid)
+    }
+
+    /// The resource pools with their book-keeping.
+    #[must_use]
+    pub fn pools(&self) -> Vec<Pool> {
+        self.ledger.pools()
+    }
+
+    /// The book-keeping.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// A definition with every choice made as the next start would make it.
+    #[must_use]
+    pub fn resolved(&self, definition: &Definition) -> Definition {
+        resolve::resolved(definition, &self.host)
+    }
+
+    /// What a system uses right now; `None` when it is off.
+    #[must_use]
+    pub fn usage(&self, system: SystemId) -> Option<Usage> {
+        self.machine.usage(system)
+    }
+
+    /// The TCP port of a system's console, while it has one.
+    #[must_use]
+    pub fn console_port(&self, system: SystemId) -> Option<u16> {
+        self.machine.console_port(system)
+    }
+
+    /// The images.
+    #[must_use]
+    pub fn images(&self) -> Vec<Image> {
+        self.images.list()
+    }
+
+    /// The image of a name.
+    #[must_use]
+    pub fn image(&self, name: &ImageName) -> Option<Image> {
+        self.images.find(name)
+    }
+
+    /// The systems whose defined or state configuration names an image.
+    pub fn users_of<'a>(&'a self, name: &'a ImageName) -> impl Iterator<Item = &'a System> {
+        let names =
+            move |definition: &Definition| definition.boot.images().any(|image| image == name);
+        self.systems().filter(move |system| {
+            names(&system.defined) || system.active.as_ref().is_some_and(names)
+        })
+    }
+
+    /// Removes an image that no system names.
+    ///
+    /// # Errors
+    /// [`ProblemKind::NotFound`]; [`ProblemKind::State`] while it is in use or where it cannot be removed;
+    /// [`ProblemKind::Store`] where the library refuses.
+    pub fn remove_image(&mut self, name: &ImageName) -> Result<(), Problem> {
+        let Some(image) = self.images.find(name) else {
+            return Err(Problem::new(
+                ProblemKind::NotFound,
+                "BH-IMAGE-UNKNOWN",
+                format!("There is no image {name}"),
+                "",
+            ));
+        };
+        let user = self.users_of(name).next();
+        if let Some(user) = user {
+            return Err(Problem::new(
+                ProblemKind::State,
+                "BH-IMAGE-IN-USE",
+                format!(
+                    "The image {name} is in use by the system {}",
+                    user.defined.name
+                ),
+                "Destroy that system or let it boot something else",
+            ));
+        }
+        if !image.removable {
+            return Err(Problem::new(
+                ProblemKind::State,
+                "BH-IMAGE-FIXED",
+                format!("The image {name} came with the boot loader and cannot be removed"),
+                "",
+            ));
+        }
+        self.images
+            .remove(name)
+            .map_err(|reason| Problem::new(ProblemKind::Store, "BH-IMAGE-KEPT", reason, ""))
+    }
+
+    /// The oldest notice that has not been taken.
+    pub fn take_notice(&mut self) -> Option<Notice> {
+        self.notices.take()
+    }
+
+    /// The system of a number, or the problem that there is none.
+    fn known(&self, id: SystemId) -> Result<&System, Problem> {
+        self.systems.get(&id).ok_or_else(|| no_system(id))
+    }
+
+    /// Changes a system and tells of it.
+    fn alter<T>(&mut self, id: SystemId, change: impl FnOnce(&mut System) -> T) -> Option<T> {
+        let system = self.systems.get_mut(&id)?;
+        let before = system.clone();
+        let outcome = change(system);
+        if *system != before {
+            self.notices.add(Notice::SystemModified {
+                before: Box::new(before),
+                after: Box::new(system.clone()),
+            });
+        }
+        Some(outcome)
+    }
+
+    /// Sets the state of a system.
+    fn enter(&mut self, id: SystemId, state: State, now: Now) {
+        self.alter(id, |system| {
+            if system.state != state {
+                system.changed = now.unix_micros;
+            }
+            system.state = state;
+            system.running_since = match state {
+                State::Running => system.running_since.or(Some(now.monotonic)),
+                State::Paused | State::Pausing | State::Resuming | State::ShuttingDown => {
+                    system.running_since
+                }
+                _ => None,
+            };
+        });
+    }
+}
+
+fn no_system(id: SystemId) -> Problem {
+    Problem::new(
+        ProblemKind::NotFound,
+        "BH-SYSTEM-UNKNOWN",
+        format!("There is no system {id}"),
+        "",
+    )
+}
+
+fn not_kept(fault: KeepError) -> Problem {
+    Problem::new(
+        ProblemKind::Store,
+        "BH-NOT-KEPT",
+        format!("The change could not be saved, because {fault}; nothing has changed"),
+        match fault {
+            KeepError::Full => "Destroy definitions that are not needed any more",
+            KeepError::Failed => "",
+        },
+    )
+}

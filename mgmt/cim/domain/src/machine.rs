@@ -1,0 +1,114 @@
+//! [`Machine`]: the port to whatever runs virtual systems.
+
+use crate::event::Crash;
+use crate::host::HostFacts;
+use crate::id::SystemId;
+use crate::order::StartOrder;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Whatever runs virtual systems: hypercalls and device models in the management partition, timers in the
+/// simulator.
+///
+/// Every call returns at once. What it begins is reported later by [`Domain::event`](crate::Domain::event), never from
+/// within the call. The domain calls only what the state of the system allows: `start` when it is off, the others when
+/// it is not.
+pub trait Machine {
+    /// What there is for virtual systems.
+    fn host(&self) -> HostFacts;
+
+    /// Begins to make and boot a system; ends in `Started` or `StartFailed`. The order counts for every reset until the
+    /// system is off again.
+    ///
+    /// # Errors
+    /// [`MachineError`] when it cannot even begin; nothing has happened.
+    fn start(&mut self, system: SystemId, order: &StartOrder) -> Result<(), MachineError>;
+
+    /// Turns a system off, whatever it is doing (also while it starts, and after a crash); ends in `PoweredOff`.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    fn stop(&mut self, system: SystemId) -> Result<(), MachineError>;
+
+    /// Takes the CPUs of a running system out of guest mode; ends in `Paused`.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    fn pause(&mut self, system: SystemId) -> Result<(), MachineError>;
+
+    /// Lets a paused system go on; ends in `Resumed`.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    fn resume(&mut self, system: SystemId) -> Result<(), MachineError>;
+
+    /// Boots a running or paused system anew with its order; ends in `ResetDone`, or in `StartFailed` and off.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    fn reset(&mut self, system: SystemId) -> Result<(), MachineError>;
+
+    /// Presses the ACPI power button of a running system. A guest that listens will power itself off, some time.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    fn power_button(&mut self, system: SystemId) -> Result<(), MachineError>;
+
+    /// Forgets what is kept about a system that is off; its definition is gone.
+    fn destroy(&mut self, system: SystemId);
+
+    /// What a system uses right now; `None` when it is off.
+    fn usage(&self, system: SystemId) -> Option<Usage>;
+
+    /// The TCP port where the console of a system is, while it has one.
+    fn console_port(&self, system: SystemId) -> Option<u16> {
+        let _ = system;
+        None
+    }
+
+    /// The systems that were running before the management partition started; asked once, by
+    /// [`Domain::open`](crate::Domain::open).
+    fn adopt(&mut self) -> Vec<Adopted> {
+        Vec::new()
+    }
+}
+
+/// A system that was running before the management partition started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adopted {
+    /// The system that it belongs to.
+    pub system: SystemId,
+    /// What it does.
+    pub state: AdoptedState,
+}
+
+/// What an adopted system does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdoptedState {
+    /// It runs.
+    Running,
+    /// It is paused.
+    Paused,
+    /// It has crashed and still holds its memory.
+    Crashed(Crash),
+}
+
+/// What a system uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Nanoseconds that its CPUs have run, together, since it was started.
+    pub cpu_nanoseconds: u64,
+    /// Bytes of physical memory that it holds.
+    pub memory_bytes: u64,
+}
+
+/// Why the machine does not do something. The texts are sentences without their full stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MachineError {
+    /// Not enough of something.
+    Resources(String),
+    /// It is busy with this system; the same call may succeed later.
+    Busy(String),
+    /// It failed.
+    Failed(String),
+}
