@@ -13,7 +13,9 @@ mod access;
 pub mod fake;
 mod gpa;
 mod layout;
+mod memory_map;
 
 pub use access::{GuestRam, NotRam};
 pub use gpa::Gpa;
 pub use layout::{RamLayout, RamRange};
+pub use memory_map::{MemoryKind, MemoryRange};
