@@ -1,5 +1,6 @@
 //! Multiport console (virtio 1.2, 5.3): one named port of it as a byte stream.
 
+use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -12,7 +13,8 @@ use crate::{
 const CONTROL_RECEIVE: u16 = 2;
 const CONTROL_TRANSMIT: u16 = 3;
 const CONTROL_STRIDE: usize = 256;
-const CONTROL_BUFFERS: u16 = 16;
+/// The device drops what it has no buffer for, and each client that comes and goes costs two.
+const CONTROL_BUFFERS: u16 = 64;
 const DATA_STRIDE: usize = 4096;
 const DATA_BUFFERS: u16 = 16;
 /// Most ports looked at; QEMU's devices have at most 31 unless told otherwise.
@@ -160,6 +162,9 @@ pub struct Console<P: Platform> {
     /// Queues of the ports that the device has not named yet, at the port's number.
     unused: Vec<Option<QueuePair<P::Memory>>>,
     port: Option<Port<P::Memory>>,
+    /// Openings and closings that were not told yet; they go before `data`.
+    changes: VecDeque<PortEvent>,
+    data: Option<Vec<u8>>,
     name: &'static str,
 }
 
@@ -199,6 +204,8 @@ impl<P: Platform> Console<P> {
             transport,
             unused,
             port: None,
+            changes: VecDeque::new(),
+            data: None,
             name,
         };
         console.transport.run();
@@ -229,28 +236,38 @@ impl<P: Platform> Console<P> {
 
     /// What happened next on the port. After `None` an interrupt comes when there is more.
     ///
+    /// All bytes of a client are there before its closing is told, and none of them is told before its opening.
+    ///
     /// # Errors
     /// The device breaks its rules and must not be used any more.
     pub fn poll(&mut self, platform: &P) -> Result<Option<PortEvent>, VirtioError> {
-        while let Some(bytes) = self.control_receive.take()? {
-            let event = self.control(platform, &bytes)?;
-            self.refill_control()?;
-            if event.is_some() {
-                return Ok(event);
+        loop {
+            // Also with bytes in hand: their sender may have come since we last looked here.
+            while let Some(bytes) = self.control_receive.take()? {
+                self.control(platform, &bytes)?;
+                self.refill_control()?;
+            }
+            if let Some(change) = self.changes.pop_front() {
+                return Ok(Some(change));
+            }
+            if let Some(bytes) = self.data.take() {
+                return Ok(Some(PortEvent::Data(bytes)));
+            }
+            let Some(port) = &mut self.port else {
+                return Ok(None);
+            };
+            self.data = port.receive.take()?;
+            port.receive.offer_all()?;
+            self.transport.publish(&mut port.receive.queue);
+            if self.data.is_none() {
+                return Ok(None);
             }
         }
-        let Some(port) = &mut self.port else {
-            return Ok(None);
-        };
-        let bytes = port.receive.take()?;
-        port.receive.offer_all()?;
-        self.transport.publish(&mut port.receive.queue);
-        Ok(bytes.map(PortEvent::Data))
     }
 
-    fn control(&mut self, platform: &P, bytes: &[u8]) -> Result<Option<PortEvent>, VirtioError> {
+    fn control(&mut self, platform: &P, bytes: &[u8]) -> Result<(), VirtioError> {
         let Some(message) = Message::parse(bytes) else {
-            return Ok(None);
+            return Ok(());
         };
         let ours = |port: &&mut Port<P::Memory>| port.number == message.port;
         match message.event {
@@ -266,25 +283,26 @@ impl<P: Platform> Console<P> {
             Event::PortOpen => {
                 if let Some(port) = self.port.as_mut().filter(ours) {
                     let open = message.value != 0;
-                    if !open {
+                    // Open twice: the device had no buffer for the closing between.
+                    if core::mem::replace(&mut port.open, open) {
                         port.transmit.suspect()?;
+                        self.changes.push_back(PortEvent::Closed);
                     }
-                    if core::mem::replace(&mut port.open, open) != open {
-                        return Ok(Some(match open {
-                            true => PortEvent::Opened,
-                            false => PortEvent::Closed,
-                        }));
+                    if open {
+                        self.changes.push_back(PortEvent::Opened);
                     }
                 }
             }
             Event::PortRemove => {
-                if let Some(port) = self.port.take_if(|port| port.number == message.port) {
-                    return Ok(port.open.then_some(PortEvent::Closed));
+                if let Some(port) = self.port.take_if(|port| port.number == message.port)
+                    && port.open
+                {
+                    self.changes.push_back(PortEvent::Closed);
                 }
             }
             Event::DeviceReady | Event::PortReady | Event::Other => {}
         }
-        Ok(None)
+        Ok(())
     }
 
     fn adopt(&mut self, platform: &P, number: u32) -> Result<(), VirtioError> {
@@ -321,7 +339,7 @@ impl<P: Platform> Console<P> {
         let Some(port) = self.port.as_mut().filter(|port| port.open) else {
             return Ok(0);
         };
-        if self.control_receive.queue.has_used() {
+        if self.control_receive.queue.has_used() || !self.changes.is_empty() {
             return Ok(0);
         }
         let sent = port.transmit.send(bytes)?;

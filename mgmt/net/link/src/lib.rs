@@ -8,8 +8,10 @@
 
 extern crate alloc;
 
+mod channel;
 mod connection;
 mod link;
 
+pub use channel::{Channel, Port, PortNews};
 pub use connection::{Connection, Peer, Phase, Service};
 pub use link::{Limits, Link, Verdict};

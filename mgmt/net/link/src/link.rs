@@ -26,10 +26,11 @@ impl Limits {
         closing: Duration::from_secs(10),
     };
 
-    /// For the serial channel, which one client may hold open for as long as it likes.
+    /// For the serial channel, which one client may hold open for as long as it likes: the stream of a client that does
+    /// not read cannot be ended, and nobody else could use the channel if it were.
     pub const SERIAL: Self = Limits {
         idle: Duration::MAX,
-        stalled: Duration::from_secs(30),
+        stalled: Duration::MAX,
         closing: Duration::ZERO,
     };
 }

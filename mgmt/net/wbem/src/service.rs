@@ -57,8 +57,9 @@ impl Service for WbemService {
         let connection = self.wbem.with_server(|server| {
             let mut settings = server.settings;
             if let Some(idle) = idle {
-                // Its one client may hold the channel open for as long as it likes.
+                // Its one client may hold the channel open for as long as it likes, and read when it likes.
                 settings.http.idle_time.0 = idle;
+                settings.write_pause = Duration::MAX;
             }
             cim_server::Connection::new(name, &settings, clock)
         });

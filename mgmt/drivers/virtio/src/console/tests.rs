@@ -77,6 +77,11 @@ fn the_host_may_come_and_go() {
     assert_eq!(console.send(b"nobody hears"), Ok(0));
     say(&device, 1, Event::PortOpen, 1, "");
     assert_eq!(console.poll(&platform), Ok(Some(PortEvent::Opened)));
+    // The closing between was lost.
+    say(&device, 1, Event::PortOpen, 1, "");
+    assert_eq!(console.poll(&platform), Ok(Some(PortEvent::Closed)));
+    assert_eq!(console.poll(&platform), Ok(Some(PortEvent::Opened)));
+    assert_eq!(console.poll(&platform), Ok(None));
     say(&device, 1, Event::PortRemove, 1, "");
     assert_eq!(console.poll(&platform), Ok(Some(PortEvent::Closed)));
     assert!(!console.is_open());
