@@ -12,8 +12,8 @@ use crate::{Copy, FileIndex, ImageFile, Piece, Refusal};
 pub struct Addresses {
     /// Where the header itself will be.
     pub header: u32,
-    /// Where loading begins; Multiboot 2: all ones for the beginning of the file.
-    pub load: u32,
+    /// Where loading begins; `None`: with the beginning of the file.
+    pub load: Option<u32>,
     /// Where it ends; 0: at the end of the file.
     pub load_end: u32,
     /// Where the zeros behind it end; 0: there are none.
@@ -31,8 +31,8 @@ impl Addresses {
             Refusal::Damaged("the addresses in its Multiboot header contradict each other");
         let header = u64::from(self.header);
         let load = match self.load {
-            u32::MAX => header.checked_sub(header_offset).ok_or(damaged)?,
-            load => u64::from(load),
+            Some(load) => u64::from(load),
+            None => header.checked_sub(header_offset).ok_or(damaged)?,
         };
         let before_header = header.checked_sub(load).ok_or(damaged)?;
         let offset = header_offset.checked_sub(before_header).ok_or(damaged)?;

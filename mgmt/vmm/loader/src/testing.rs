@@ -234,7 +234,7 @@ impl ElfBuilder {
             if self.class64 {
                 file.extend(7u32.to_le_bytes());
             }
-            for value in [offset, at + up, *at, size, *memory] {
+            for value in [offset, at.wrapping_add(up), *at, size, *memory] {
                 file.extend(word(value));
             }
             if !self.class64 {

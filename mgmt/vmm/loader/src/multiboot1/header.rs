@@ -45,7 +45,7 @@ fn header(bytes: &[u8]) -> Option<Header> {
         _ => {
             let addresses = Addresses {
                 header: u32_at(bytes, 12)?,
-                load: u32_at(bytes, 16)?,
+                load: Some(u32_at(bytes, 16)?),
                 load_end: u32_at(bytes, 20)?,
                 bss_end: u32_at(bytes, 24)?,
             };

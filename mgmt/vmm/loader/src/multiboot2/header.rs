@@ -16,6 +16,8 @@ const ARCHITECTURE: u32 = 0;
 const OPTIONAL: u16 = 1;
 /// In the flags of the console tag: a console is needed.
 const CONSOLE_REQUIRED: u32 = 1;
+/// As load address: the beginning of the file.
+const FROM_BEGINNING: u32 = u32::MAX;
 /// The last kind of information that version 2.0 defines.
 const LAST_INFORMATION: u32 = 21;
 
@@ -117,7 +119,7 @@ impl Header {
             tag::ADDRESS => {
                 self.addresses = Some(Addresses {
                     header: field(0)?,
-                    load: field(1)?,
+                    load: Some(field(1)?).filter(|load| *load != FROM_BEGINNING),
                     load_end: field(2)?,
                     bss_end: field(3)?,
                 });
