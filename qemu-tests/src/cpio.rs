@@ -1,20 +1,41 @@
-//! Writes the boot-module archive: a cpio archive in the "newc" format, regular files only.
+//! Writes archives in cpio's "newc" format: the boot modules, and the demonstration guest's initramfs.
 //!
-//! Called by the image builder and by the machine-test runner. The archive is the single module every
-//! boot protocol hands over (PVH knows only one), and the same input gives the same bytes.
+//! Called by the image builder and by the machine-test runner. The boot-module archive is the single module every
+//! boot protocol hands over (PVH knows only one). The same input gives the same bytes.
 
 use anyhow::{Context, Result, ensure};
 
 const MAGIC: &str = "070701";
 const TRAILER: &str = "TRAILER!!!";
-/// A regular file, readable by everybody: the reader ignores it, `cpio -t` shows it.
-const MODE: u32 = 0o100_644;
+
+/// What a member is: file types and permissions of `st_mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A file that everybody may read.
+    File,
+    /// A file that everybody may execute.
+    Program,
+    /// A folder; it comes before what lies in it.
+    Folder,
+}
+
+impl Kind {
+    fn mode(self) -> u32 {
+        match self {
+            Self::File => 0o100_644,
+            Self::Program => 0o100_755,
+            Self::Folder => 0o040_755,
+        }
+    }
+}
 
 /// One file of the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Name inside the archive; no leading slash.
     pub name: String,
+    /// What it is.
+    pub kind: Kind,
     /// Contents.
     pub data: Vec<u8>,
 }
@@ -24,7 +45,24 @@ impl Member {
     pub fn new(name: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
         Self {
             name: name.into(),
+            kind: Kind::File,
             data: data.into(),
+        }
+    }
+
+    /// A program called `name`.
+    pub fn program(name: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
+        Self {
+            kind: Kind::Program,
+            ..Self::new(name, data)
+        }
+    }
+
+    /// A folder called `name`.
+    pub fn folder(name: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Folder,
+            ..Self::new(name, [])
         }
     }
 }
@@ -50,7 +88,7 @@ pub fn archive(members: &[Member]) -> Result<Vec<u8>> {
         let inode = u32::try_from(index)
             .context("too many boot modules")?
             .saturating_add(1);
-        entry(&mut out, inode, MODE, member)?;
+        entry(&mut out, inode, member.kind.mode(), member)?;
     }
     entry(&mut out, 0, 0, &Member::new(TRAILER, []))?;
     Ok(out)

@@ -128,11 +128,24 @@ pub struct ManagementDevices {
 /// What the network card of the management partition is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// QEMU's own network with its DHCP server; this port of 127.0.0.1 leads to the partition's port 5988.
-    Forwarded(u16),
+    /// QEMU's own network with its DHCP server; some ports of 127.0.0.1 lead to the partition.
+    Forwarded(Forwards),
     /// The runner, which speaks Ethernet itself.
     Frames(FramePorts),
 }
+
+/// Ports of 127.0.0.1 that lead to the management partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forwards {
+    /// Leads to port 5988.
+    pub cim: u16,
+    /// First of [`CONSOLES`] that lead to the ports of the same numbers, so that the numbers which the partition tells of its
+    /// consoles hold for clients as well.
+    pub consoles: Option<u16>,
+}
+
+/// How many ports there are for consoles of virtual systems.
+pub const CONSOLES: u16 = 32;
 
 /// UDP ports of 127.0.0.1 for Ethernet frames, one in each datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,8 +231,16 @@ impl Machine {
             Iommu::Amd => "disable-legacy=on,iommu_platform=on",
         };
         let network = match devices.network {
-            Network::Forwarded(port) => {
-                format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{CIM_HTTP}")
+            Network::Forwarded(forwards) => {
+                let Forwards { cim, consoles } = forwards;
+                let mut network = format!("user,id=net,hostfwd=tcp:127.0.0.1:{cim}-:{CIM_HTTP}");
+                for port in consoles
+                    .into_iter()
+                    .flat_map(|first| (first..).take(CONSOLES.into()))
+                {
+                    network.push_str(&format!(",hostfwd=tcp:127.0.0.1:{port}-:{port}"));
+                }
+                network
             }
             Network::Frames(FramePorts { machine, runner }) => {
                 format!("socket,id=net,udp=127.0.0.1:{runner},localaddr=127.0.0.1:{machine}")
@@ -368,7 +389,10 @@ mod tests {
     #[test]
     fn management_devices_sit_behind_the_iommu_when_there_is_one() {
         let devices = ManagementDevices {
-            network: Network::Forwarded(4321),
+            network: Network::Forwarded(Forwards {
+                cim: 4321,
+                consoles: Some(7000),
+            }),
             serial_socket: "cim.sock".into(),
             store: "store.raw".into(),
         };

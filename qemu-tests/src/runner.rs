@@ -5,7 +5,7 @@
 
 use crate::emulator::{Console, Emulator};
 use crate::iso;
-use crate::machine::{Firmware, ManagementDevices, Media, Network};
+use crate::machine::{Firmware, Forwards, ManagementDevices, Media, Network};
 use crate::machine_test::{BootMethod, Devices, MachineTest};
 use crate::partition::{FILE_NAME, configuration};
 use crate::socket_folder::SocketFolder;
@@ -115,7 +115,10 @@ fn attempt(
     let devices = match test.devices {
         Devices::None => None,
         Devices::Management => {
-            let network = Network::Forwarded(view::free_port()?);
+            let network = Network::Forwarded(Forwards {
+                cim: view::free_port()?,
+                consoles: None,
+            });
             Some(management_devices(network, &folder, sockets.path())?)
         }
         Devices::ManagementByFrames => {

@@ -51,7 +51,9 @@ impl View {
     /// The machine has no devices for management.
     pub fn cim_server(&self) -> Result<SocketAddr> {
         match self.network()? {
-            Network::Forwarded(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+            Network::Forwarded(forwards) => {
+                Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, forwards.cim)))
+            }
             Network::Frames(_) => bail!("the runner's network has no TCP"),
         }
     }
@@ -80,6 +82,26 @@ impl View {
 pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free TCP port")?;
     Ok(listener.local_addr()?.port())
+}
+
+/// The first of `count` TCP ports of 127.0.0.1 in a row that nobody uses now.
+///
+/// # Errors
+/// There is no such row.
+pub fn free_ports(count: u16) -> Result<u16> {
+    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    for _ in 0..64 {
+        let first = free_port()?;
+        let Some(end) = first.checked_add(count) else {
+            continue;
+        };
+        // All at once, so that the same row is not found free piece by piece while somebody else takes it.
+        let row: io::Result<Vec<_>> = (first..end).map(bind).collect();
+        if row.is_ok() {
+            return Ok(first);
+        }
+    }
+    bail!("there are no {count} free TCP ports in a row")
 }
 
 /// Two UDP ports of 127.0.0.1 that nobody uses now.

@@ -1,15 +1,14 @@
 //! Builds core, alloc and compiler_builtins for the bare-metal target from Debian's package rust-src.
 //!
 //! Called by `bare_target` where rustup cannot fetch the target. The sources must be of the very version of the
-//! compiler: the libraries use its internals. apt runs with a private configuration, so the machine's own lists,
-//! cache and sources stay as they are, and no root is needed.
+//! compiler: the libraries use its internals.
 
 use super::apt_sources::Archive;
+use super::private_apt::{self, PrivateApt};
 use crate::workspace::{self, BARE_TARGET, Workspace};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Where versions newer than a release's own are found, in the order to look.
 const SUITES: [&str; 2] = ["trixie-backports", "sid"];
@@ -34,7 +33,7 @@ fn sources(archive: &Archive, release: &str, scratch: &Path) -> Result<PathBuf> 
     for suite in SUITES {
         let apt = PrivateApt::new(archive, suite, &scratch.join(suite))?;
         println!("looking for {PACKAGE} {release} in Debian's {suite}");
-        if let Some(version) = choose(&apt.madison()?, release) {
+        if let Some(version) = choose(&apt.madison(PACKAGE)?, release) {
             found = Some((apt, version));
             break;
         }
@@ -45,12 +44,9 @@ fn sources(archive: &Archive, release: &str, scratch: &Path) -> Result<PathBuf> 
             SUITES.join(" or ")
         )
     })?;
-    let package = apt.download(&version)?;
+    let package = apt.download(&format!("{PACKAGE}={version}"))?;
     let tree = scratch.join("tree");
-    workspace::succeed(
-        Command::new("dpkg-deb").arg("-x").arg(&package).arg(&tree),
-        "the downloaded package cannot be unpacked",
-    )?;
+    private_apt::unpack(&package, &tree)?;
     let library = tree.join(format!("usr/src/rustc-{release}/library"));
     if !library.join("core").is_dir() {
         bail!("{PACKAGE} {version} does not hold usr/src/rustc-{release}/library");
@@ -76,72 +72,6 @@ fn choose(table: &str, release: &str) -> Option<String> {
                 .is_some_and(|rest| rest.starts_with(['+', '-']))
         })
         .map(str::to_owned)
-}
-
-/// apt with its own sources, lists and cache.
-struct PrivateApt {
-    folder: PathBuf,
-}
-
-impl PrivateApt {
-    fn new(archive: &Archive, suite: &str, folder: &Path) -> Result<Self> {
-        for part in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(folder.join(part))?;
-        }
-        // apt tells the format by the name's end.
-        fs::write(folder.join("private.sources"), archive.source(suite))?;
-        let apt = Self {
-            folder: folder.to_owned(),
-        };
-        let mut update = apt.command("apt-get");
-        workspace::succeed(
-            update.args(["-qq", "update"]),
-            &format!("apt cannot read Debian's {suite} from this machine's mirror"),
-        )?;
-        Ok(apt)
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        let folder = self.folder.display();
-        command.current_dir(&self.folder);
-        for option in [
-            format!("Dir::Etc::sourcelist={folder}/private.sources"),
-            "Dir::Etc::sourceparts=/dev/null".to_owned(),
-            format!("Dir::State::lists={folder}/lists"),
-            format!("Dir::Cache={folder}/cache"),
-            // The folder is ours, not of apt's own user.
-            "APT::Sandbox::User=root".to_owned(),
-            "Acquire::Languages=none".to_owned(),
-            "Acquire::Retries=2".to_owned(),
-            "Acquire::http::Timeout=60".to_owned(),
-        ] {
-            command.args(["-o", &option]);
-        }
-        command
-    }
-
-    fn madison(&self) -> Result<String> {
-        let output = self
-            .command("apt-cache")
-            .args(["madison", PACKAGE])
-            .output()
-            .context("cannot run apt-cache")?;
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
-    fn download(&self, version: &str) -> Result<PathBuf> {
-        workspace::succeed(
-            self.command("apt-get")
-                .args(["-qq", "download", &format!("{PACKAGE}={version}")]),
-            &format!("apt cannot download {PACKAGE} {version}"),
-        )?;
-        let entries = fs::read_dir(&self.folder)?;
-        let package = entries
-            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-            .find(|path| path.extension().is_some_and(|extension| extension == "deb"));
-        package.with_context(|| format!("apt has not left a {PACKAGE} package behind"))
-    }
 }
 
 /// Compiles an empty crate with cargo's build-std, which leaves the libraries among its dependencies.

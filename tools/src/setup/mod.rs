@@ -6,7 +6,9 @@
 pub mod apt_sources;
 pub mod bare_target;
 pub mod debian_rust;
+pub mod guest_linux;
 pub mod packages;
+pub mod private_apt;
 pub mod venv;
 
 use crate::workspace::Workspace;
@@ -48,6 +50,11 @@ impl Purpose {
         }
     }
 
+    /// Whether the demonstration guest is fetched as well; what boots it fetches it by itself.
+    fn needs_guest(self) -> bool {
+        matches!(self, Self::Everything)
+    }
+
     fn needs_python(self) -> bool {
         matches!(self, Self::Clients | Self::Everything)
     }
@@ -63,7 +70,7 @@ pub fn ensure(workspace: &Workspace, purpose: Purpose) -> Result<()> {
     });
     let missing = packages::missing(purpose.groups());
     if missing.is_empty() && target && venv {
-        return Ok(());
+        return guest(workspace, purpose);
     }
     // Two callers at once would mend the same thing.
     let lock = workspace.output("setup")?.join("lock");
@@ -75,6 +82,13 @@ pub fn ensure(workspace: &Workspace, purpose: Purpose) -> Result<()> {
     }
     if !venv {
         venv::ensure(workspace)?;
+    }
+    guest(workspace, purpose)
+}
+
+fn guest(workspace: &Workspace, purpose: Purpose) -> Result<()> {
+    if purpose.needs_guest() {
+        guest_linux::ensure(workspace)?;
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ impl Image {
     /// Runs the verb.
     pub fn run(self, workspace: &Workspace) -> Result<ExitCode> {
         setup::ensure(workspace, Purpose::Image)?;
-        let boot = BootFiles::make(workspace, &self.add)?;
+        let boot = BootFiles::make(workspace, &workspace.output("image")?, &self.add, "")?;
         let iso = boot.iso(&self.command_line)?;
         for file in [&boot.hypervisor, &boot.modules, &iso] {
             println!("{}", file.display());
@@ -48,23 +48,30 @@ pub struct BootFiles {
 }
 
 impl BootFiles {
-    /// Builds the images and writes them to the folder `image` of the output folder.
-    pub fn make(workspace: &Workspace, add: &[PathBuf]) -> Result<Self> {
+    /// Builds the images and writes them to `folder`; `arguments` is the management partition's command line.
+    pub fn make(
+        workspace: &Workspace,
+        folder: &Path,
+        add: &[PathBuf],
+        arguments: &str,
+    ) -> Result<Self> {
         setup::ensure(workspace, Purpose::Build)?;
         let [hypervisor, management, _] = IMAGES;
         let built = workspace.build_images(&[hypervisor, management])?;
         let mut members = vec![
-            Member::new(FILE_NAME, configuration(&[Partition::product_management()])),
+            Member::new(
+                FILE_NAME,
+                configuration(&[Partition::product_management().arguments(arguments)]),
+            ),
             Member::new(MANAGEMENT_IMAGE, read(&built.join(management))?),
         ];
         for file in add {
             members.push(Member::new(module_name(file)?, read(file)?));
         }
-        let folder = workspace.output("image")?;
         let boot = Self {
             hypervisor: folder.join("bulkhead.elf"),
             modules: folder.join("modules.cpio"),
-            folder,
+            folder: folder.to_owned(),
         };
         replace(&boot.modules, &cpio::archive(&members)?)?;
         replace(&boot.hypervisor, &read(&built.join(hypervisor))?)?;

@@ -10,11 +10,11 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use qemu_tests::emulator::{Console, Emulator, find_program};
 use qemu_tests::machine::{
-    Accelerator, CLEAN_END, Clock, Firmware, Iommu, Machine, ManagementDevices, Media, Network,
-    SVM_CPU,
+    Accelerator, CLEAN_END, CONSOLES, Clock, Firmware, Forwards, Iommu, Machine, ManagementDevices,
+    Media, Network, SVM_CPU,
 };
 use qemu_tests::socket_folder::SocketFolder;
-use qemu_tests::view::free_port;
+use qemu_tests::view::{free_port, free_ports};
 use qemu_tests::{firmware, verdict};
 use readiness::{Greeting, Readiness};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -128,13 +128,19 @@ impl Run {
         if self.iso || self.uefi {
             setup::ensure(workspace, Purpose::Image)?;
         }
-        let boot = BootFiles::make(workspace, &self.add)?;
         // A unix socket's path is limited to 107 bytes, so it is not made in the checkout.
         let private = SocketFolder::new("run")?;
+        let consoles = free_ports(CONSOLES)?;
+        let arguments = format!("consoles={consoles}");
+        // Not where `image` puts its files: they are this run's own.
+        let boot = BootFiles::make(workspace, private.path(), &self.add, &arguments)?;
         let store = Store::open(self.store.as_deref(), private.path())?;
         let port = self.port()?;
         let devices = ManagementDevices {
-            network: Network::Forwarded(port),
+            network: Network::Forwarded(Forwards {
+                cim: port,
+                consoles: Some(consoles),
+            }),
             serial_socket: self
                 .serial_socket
                 .clone()

@@ -11,6 +11,8 @@ pub struct Options {
     pub ip: Option<String>,
     /// `crash=after:SECONDS`: panic on purpose so long after the first start; a test's means to see the restart.
     pub crash_after: Option<Duration>,
+    /// `consoles=`: the first TCP port for consoles of virtual systems.
+    pub consoles: Option<u16>,
     /// Words that are not understood.
     pub unknown: Vec<String>,
 }
@@ -26,6 +28,10 @@ impl Options {
                 Some(("crash", value)) => match seconds(value) {
                     Some(duration) => options.crash_after = Some(duration),
                     None => options.unknown.push(word.into()),
+                },
+                Some(("consoles", value)) => match value.parse() {
+                    Ok(port) if port > 0 => options.consoles = Some(port),
+                    _ => options.unknown.push(word.into()),
                 },
                 _ => options.unknown.push(word.into()),
             }
@@ -45,10 +51,12 @@ mod tests {
 
     #[test]
     fn words_are_told_apart() {
-        let options = Options::parse(" ip=dhcp crash=after:5  crash=now quiet ");
+        let options =
+            Options::parse(" ip=dhcp crash=after:5  crash=now quiet consoles=7000 consoles=0");
         assert_eq!(options.ip.as_deref(), Some("dhcp"));
         assert_eq!(options.crash_after, Some(Duration::from_secs(5)));
-        assert_eq!(options.unknown, ["crash=now", "quiet"]);
+        assert_eq!(options.consoles, Some(7000));
+        assert_eq!(options.unknown, ["crash=now", "quiet", "consoles=0"]);
         assert_eq!(Options::parse(""), Options::default());
     }
 }
