@@ -42,6 +42,35 @@ class AccessTest(CimTest):
         namespace = pywbem.CIMInstance("CIM_Namespace", {"Name": "root/denied"})
         self.assertCimError(denied, conn.CreateInstance, namespace, namespace="interop")
 
+    def test_only_administrators_manage_accounts(self):
+        conn = target.SERVER.connect(*target.OPERATOR)
+        denied = pywbem.CIM_ERR_ACCESS_DENIED
+        new = pywbem.CIMInstance("CIM_Account", {"Name": "mallory", "UserPassword": ["let me in"]})
+        self.assertCimError(denied, conn.CreateInstance, new, namespace="interop")
+        self.assertIsNone(self.account("mallory"))
+        self.assertCimError(denied, conn.DeleteInstance, self.account(target.READER[0]))
+        self.assertCimError(denied, self.give_role, target.OPERATOR[0], "administrator", conn)
+        self.assertEqual(self.roles_of(target.OPERATOR[0]), ["operator"])
+
+    def test_changes_and_refused_logins_are_in_the_audit_log(self):
+        with self.assertRaises(pywbem.AuthError):
+            target.SERVER.connect(user="ghost", password="qwx7-secret").EnumerateClassNames()
+        reader = target.SERVER.connect(*target.READER)
+        path = self.system("vm0")
+        self.assertCimError(pywbem.CIM_ERR_ACCESS_DENIED, reader.DeleteInstance, path)
+        path = self.conn.CreateInstance(pywbem.CIMInstance("CIM_ComputerSystem", {"Name": "audited"}))
+        self.conn.DeleteInstance(path)
+        log = self.conn.EnumerateInstances("CIM_RecordLog", namespace="interop")[0]
+        entries = self.conn.Associators(log.path, AssocClass="CIM_LogManagesRecord")
+        lines = [entry["RecordData"] for entry in entries]
+        for user, words in (("ghost", "login"), ("reader", "DeleteInstance"), (target.SERVER.user, "CreateInstance")):
+            self.assertTrue([line for line in lines if line.startswith(user + "@") and f" {words} " in line], lines)
+        self.assertIn('Name="audited": done', lines[-1])
+        self.assertNotIn("qwx7", "".join(lines))
+        # Readers see it as well, but nobody empties it.
+        self.assertTrue(reader.EnumerateInstances("CIM_LogEntry", namespace="interop"))
+        self.assertCimError(pywbem.CIM_ERR_METHOD_NOT_AVAILABLE, self.conn.InvokeMethod, "ClearLog", log.path)
+
     def account(self, name):
         paths = self.conn.EnumerateInstanceNames("CIM_Account", namespace="interop")
         return next((path for path in paths if path.keybindings["Name"] == name), None)

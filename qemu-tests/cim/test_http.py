@@ -113,6 +113,33 @@ class HttpTest(CimTest):
         self.refused(400, "header-mismatch", CIMProtocolVersion="1.4")
         self.refused(501, "multiple-requests-unsupported", CIMBatch="")
 
+    def test_batches_are_refused_as_such(self):
+        one = CALL.format(method="EnumerateQualifiers", params="")
+        batch = message(content=f"<MULTIREQ>{one}{one}</MULTIREQ>")
+        self.refused(400, "header-mismatch", body=batch)
+        self.refused(501, "multiple-requests-unsupported", body=batch, CIMBatch="", CIMMethod=None, CIMObject=None)
+
+    def test_options_tell_what_the_server_can_do(self):
+        headers = {"Authorization": self.headers()["Authorization"]}
+        response = self.ask(method="OPTIONS", path="*", body=b"", headers=headers)
+        self.assertEqual(response.status, 200)
+        extension, _, prefix = response.getheader("Opt").partition(" ; ns=")
+        self.assertEqual(extension, "http://www.dmtf.org/cim/mapping/http/v1.0")
+        self.assertEqual(response.getheader(f"{prefix}-CIMValidation"), "validating")
+        self.assertIn("query-execution", response.getheader(f"{prefix}-CIMSupportedFunctionalGroups"))
+        self.assertIsNone(response.getheader(f"{prefix}-CIMSupportsMultipleOperations"))
+        stranger = self.ask(method="OPTIONS", path="*", body=b"", headers={"Accept": "*/*"})
+        self.assertEqual(stranger.status, 401)
+
+    def test_few_remaining_objects_are_counted(self):
+        opened = self.conn.OpenEnumerateInstances("CIM_Namespace", namespace="interop", MaxObjectCount=1)
+        value = f'<IPARAMVALUE NAME="EnumerationContext"><VALUE>{opened.context[0]}</VALUE></IPARAMVALUE>'
+        body = message(method="EnumerationCount", params=value).replace(
+            b'<NAMESPACE NAME="root"/><NAMESPACE NAME="cimv2"/>', b'<NAMESPACE NAME="interop"/>')
+        response = self.ask(body, headers=self.headers(CIMMethod="EnumerationCount", CIMObject="interop"))
+        left = len(self.conn.EnumerateInstanceNames("CIM_Namespace", namespace="interop")) - 1
+        self.assertIn(f"<IRETURNVALUE><VALUE>{left}</VALUE></IRETURNVALUE>", response.text)
+
     def test_versions(self):
         self.refused(501, "unsupported-cim-version", body=message(cim="3.0"))
         self.refused(501, "unsupported-dtd-version", body=message(dtd="1.0"))

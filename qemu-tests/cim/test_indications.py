@@ -119,6 +119,86 @@ class IndicationTest(CimTest):
                                 query_language="DMTF:CQL", filter_id="bad")
         bad = pywbem.CIMInstance("CIM_ListenerDestinationCIMXML", {"Name": "bad", "Destination": "ftp://x"})
         self.assertCimError(invalid, self.conn.CreateInstance, bad, namespace="interop")
+        bad["Destination"] = "https://127.0.0.1:5990"
+        with self.assertRaises(pywbem.CIMError) as caught:
+            self.conn.CreateInstance(bad, namespace="interop")
+        self.assertIn("over http only", caught.exception.status_description)
         service = self.conn.EnumerateInstances("CIM_IndicationService", namespace="interop")
         self.assertEqual(len(service), 1)
         self.assertTrue(service[0]["FilterCreationEnabled"])
+
+    def service(self):
+        return self.conn.EnumerateInstanceNames("CIM_IndicationService", namespace="interop")[0]
+
+    def test_the_service_is_hosted_and_tells_its_capabilities(self):
+        service = self.service()
+        hosts = self.conn.Associators(service, AssocClass="CIM_HostedService")
+        self.assertEqual([host["Name"] for host in hosts], [service.keybindings["SystemName"]])
+        capabilities = self.conn.Associators(service, AssocClass="CIM_ElementCapabilities")
+        self.assertEqual([item.classname for item in capabilities], ["CIM_IndicationServiceCapabilities"])
+        self.assertFalse(capabilities[0]["FilterCreationEnabledIsSettable"])
+        settings = self.conn.Associators(service, AssocClass="CIM_ElementSettingData")
+        self.assertEqual([item.classname for item in settings], ["CIM_IndicationServiceSettingData"])
+        before = self.conn.GetInstance(service)["DeliveryRetryAttempts"]
+        for attempts in (pywbem.Uint16(9), before):
+            change = pywbem.CIMInstance("CIM_IndicationService", {"DeliveryRetryAttempts": attempts}, path=service)
+            self.conn.ModifyInstance(change)
+            self.assertEqual(self.conn.GetInstance(service)["DeliveryRetryAttempts"], attempts)
+        change = pywbem.CIMInstance("CIM_IndicationService", {"FilterCreationEnabled": False}, path=service)
+        self.assertCimError(pywbem.CIM_ERR_NOT_SUPPORTED, self.conn.ModifyInstance, change)
+
+    def test_static_filters_belong_to_a_collection(self):
+        collection = self.conn.EnumerateInstances("CIM_FilterCollection", namespace="interop")[0]
+        owners = self.conn.AssociatorNames(collection.path, AssocClass="CIM_OwningCollectionElement")
+        self.assertEqual([owner.classname for owner in owners], ["CIM_IndicationService"])
+        filters = self.conn.Associators(collection.path, AssocClass="CIM_MemberOfCollection")
+        self.assertTrue(filters)
+        links = self.conn.References(collection.path, ResultClass="CIM_MemberOfCollection")
+        for link in links:
+            self.assertEqual(self.conn.GetInstance(link.path)["Member"], link["Member"])
+        for item in filters:
+            self.assertCimError(pywbem.CIM_ERR_NOT_SUPPORTED, self.conn.DeleteInstance, item.path)
+
+    def test_a_filter_collection_can_be_subscribed_to(self):
+        self.needs()
+        port = free_port()
+        received = self.listen(port)
+        destination = self.manager.add_destination(
+            self.server, f"http://127.0.0.1:{port}", owned=True, destination_id=f"d{port}")
+        collection = self.conn.EnumerateInstanceNames("CIM_FilterCollection", namespace="interop")[0]
+        subscription = pywbem.CIMInstance(
+            "CIM_FilterCollectionSubscription", {"Filter": collection, "Handler": destination.path})
+        path = self.conn.CreateInstance(subscription, namespace="interop")
+        self.addCleanup(self.conn.DeleteInstance, path)
+        self.modify("vm1", 3)
+        self.modify("vm1", 2)
+        new = self.conn.CreateInstance(pywbem.CIMInstance("CIM_ComputerSystem", {"Name": "brief"}))
+        self.conn.DeleteInstance(new)
+        got = [received.get(timeout=10) for _ in range(4)]
+        self.assertEqual([item["SequenceNumber"] for item in got], [0, 1, 2, 3])
+        names = [item["IndicationFilterName"].rsplit(":", 1)[1] for item in got]
+        self.assertEqual(names, ["VirtualSystemStateChange", "VirtualSystemStateChange",
+                                 "VirtualSystemCreation", "VirtualSystemDeletion"])
+
+    def test_subscriptions_end_after_their_duration(self):
+        # Not by the manager, which would want to delete it at the end.
+        collection = self.conn.EnumerateInstanceNames("CIM_FilterCollection", namespace="interop")[0]
+        handler = self.conn.CreateInstance(
+            pywbem.CIMInstance("CIM_ListenerDestinationCIMXML", {"Destination": "http://127.0.0.1:1"}), "interop")
+        self.addCleanup(self.conn.DeleteInstance, handler)
+        path = self.conn.CreateInstance(
+            pywbem.CIMInstance("CIM_FilterCollectionSubscription", {"Filter": collection, "Handler": handler}),
+            "interop")
+        subscription = self.conn.GetInstance(path)
+        self.assertIsNone(subscription["SubscriptionTimeRemaining"])
+        subscription["SubscriptionDuration"] = pywbem.Uint64(1000)
+        self.conn.ModifyInstance(subscription, PropertyList=["SubscriptionDuration"])
+        subscription = self.conn.GetInstance(subscription.path)
+        self.assertTrue(0 < subscription["SubscriptionTimeRemaining"] <= 1000)
+        # What a client sends back unchanged is no change, even where time has passed.
+        time.sleep(1.1)
+        self.conn.ModifyInstance(subscription)
+        subscription["SubscriptionDuration"] = pywbem.Uint64(3)
+        self.conn.ModifyInstance(subscription, PropertyList=["SubscriptionDuration"])
+        time.sleep(3.5)
+        self.assertCimError(pywbem.CIM_ERR_NOT_FOUND, self.conn.GetInstance, subscription.path)

@@ -16,8 +16,9 @@ use alloc::vec::Vec;
 use cim_model::{CimError, CimStatus, Instance, InstancePath, NamespaceName, Text};
 use core::time::Duration;
 
-/// Objects of all open enumerations that may be made ahead in order to count them.
-const MAX_AHEAD: usize = 1_000;
+/// Objects that may be made ahead in order to count them, of one enumeration and of all open ones.
+const MAX_AHEAD: usize = 100;
+const MAX_AHEAD_OF_ALL: usize = 2_000;
 
 /// What an open enumeration still has to return.
 pub(crate) enum Objects {
@@ -232,7 +233,8 @@ impl Enumerations {
         let made: usize = self.open.values().map(|open| open.objects.made()).sum();
         let open = self.find(caller, namespace, context)?;
         let others = made.saturating_sub(open.objects.made());
-        let remaining = open.objects.remaining(MAX_AHEAD.saturating_sub(others));
+        let limit = MAX_AHEAD_OF_ALL.saturating_sub(others).min(MAX_AHEAD);
+        let remaining = open.objects.remaining(limit);
         remaining
             .and_then(|count| u64::try_from(count).ok())
             .ok_or_else(|| {
