@@ -1,5 +1,7 @@
 //! [`Connection`]: one byte stream from a client, be it TCP or a serial line.
 
+mod transfer;
+
 use crate::authenticator::Access;
 use crate::discovery;
 use crate::exchange::{Exchange, cim_headers};
@@ -14,6 +16,7 @@ use cim_model::{CimStatus, ObjectPath, Text};
 use cim_ops::{AuditRecord, Caller, Clock};
 use cim_xml::{Call, Origin, Refusal, parse_request, percent_encode};
 use core::time::Duration;
+use transfer::{Reading, Transfer};
 
 /// Bytes of a response that are made and framed at a time.
 const PIECE: usize = 8 * 1024;
@@ -28,6 +31,10 @@ pub struct Connection {
     exchange: Option<Exchange>,
     /// The response that is going out.
     job: Option<Job>,
+    /// The image that is coming in or going out.
+    transfer: Option<Transfer>,
+    /// The client sends no more, but what it has sent is not used up yet.
+    ended: bool,
     out: Vec<u8>,
     /// Bytes of `out` that the client has.
     sent: usize,
@@ -45,6 +52,8 @@ impl Connection {
             peer: peer.into(),
             exchange: None,
             job: None,
+            transfer: None,
+            ended: false,
             out: Vec::new(),
             sent: 0,
             progress: clock.monotonic,
@@ -70,12 +79,23 @@ impl Connection {
 
     /// The client will send nothing more; answers to complete requests still go out.
     pub fn receive_end(&mut self) {
-        self.http.push_end();
         self.exchange = None;
+        match &self.transfer {
+            // The rest of the body may still wait in the buffer for the library.
+            Some(Transfer::Receiving(_)) if self.is_held() => self.ended = true,
+            Some(Transfer::Receiving(_)) => {
+                self.transfer = None;
+                self.http.push_end();
+            }
+            _ => self.http.push_end(),
+        }
     }
 
     /// Fills a buffer with bytes for the client and returns how many.
     pub fn transmit(&mut self, buffer: &mut [u8], clock: Clock, server: &mut Server) -> usize {
+        if self.transfer.is_some() {
+            self.work(clock, server);
+        }
         self.refill(server);
         let waiting = self.out.get(self.sent..).unwrap_or_default();
         let count = waiting.len().min(buffer.len());
@@ -101,14 +121,23 @@ impl Connection {
         self.sent < self.out.len() || self.job.is_some()
     }
 
+    /// Whether the connection waits for the image library: [`Connection::transmit`] is to be called when there may be
+    /// news.
+    pub fn is_waiting(&self) -> bool {
+        self.transfer.is_some()
+    }
+
     /// Whether the connection takes bytes now; while a response is under way it need not be read.
     pub fn wants_input(&self) -> bool {
-        self.job.is_none() && !self.http.wants_close() && !self.aborted
+        let answers =
+            self.job.is_some() || !matches!(self.transfer, None | Some(Transfer::Receiving(_)));
+        !answers && !self.http.wants_close() && !self.aborted
     }
 
     /// Whether the connection is to be closed: everything has been said.
     pub fn is_finished(&self) -> bool {
-        self.aborted || !self.has_output() && self.http.wants_close()
+        let answers = self.has_output() || self.transfer.is_some();
+        self.aborted || !answers && self.http.wants_close()
     }
 
     /// When [`Connection::tick`] has to be called next.
@@ -119,6 +148,7 @@ impl Connection {
         let read = self
             .http
             .deadline()
+            .filter(|_| !self.is_held())
             .map(|Millis(time)| Duration::from_millis(time));
         match (read, write) {
             (Some(read), Some(write)) => Some(read.min(write)),
@@ -131,31 +161,48 @@ impl Connection {
         if self.has_output() && clock.monotonic >= self.progress.saturating_add(self.write_pause) {
             self.http.abort();
             self.job = None;
+            self.transfer = None;
             self.aborted = true;
             return;
         }
-        self.http.check_time(millis(clock));
+        if !self.is_held() {
+            self.http.check_time(millis(clock));
+        }
         self.work(clock, server);
     }
 
     fn work(&mut self, clock: Clock, server: &mut Server) {
         // One response at a time: pipelined requests wait in the bounded buffer of the HTTP layer.
         while self.job.is_none() {
-            match self.http.poll() {
-                None => return,
+            let Reading::Room(room) = self.advance_transfer(clock, server) else {
+                return;
+            };
+            match self.http.poll_at_most(room) {
+                None => {
+                    if core::mem::take(&mut self.ended) {
+                        // There was room, so the body is not complete, or was answered.
+                        self.receive_end();
+                    }
+                    return;
+                }
                 Some(Event::Head(head)) => self.begin_request(head, clock, server),
                 Some(Event::Body(bytes)) => {
                     if let Some(exchange) = &mut self.exchange {
                         exchange.body.extend_from_slice(bytes);
+                    } else if let Some(transfer) = &mut self.transfer {
+                        Self::upload_piece(transfer, bytes);
                     }
                 }
-                Some(Event::End(_)) => {
+                Some(Event::End(trailers)) => {
                     if let Some(exchange) = self.exchange.take() {
                         self.answer(exchange, clock, server);
+                    } else {
+                        self.upload_end(&trailers);
                     }
                 }
                 Some(Event::Refused(refusal)) => {
                     self.exchange = None;
+                    self.transfer = None;
                     self.note_output(clock);
                     self.http.refuse(&mut self.out, &refusal);
                 }
@@ -174,6 +221,9 @@ impl Connection {
     fn begin_request(&mut self, head: RequestHead, clock: Clock, server: &mut Server) {
         self.exchange = None;
         self.note_output(clock);
+        if Self::is_about_images(&head) {
+            return self.begin_images(&head, clock, server);
+        }
         if matches!(&*head.method, "GET" | "HEAD") {
             return self.greet(&head, server);
         }
@@ -186,6 +236,13 @@ impl Connection {
             return self.text(
                 ResponseHead::new(404),
                 "There is nothing here; CIM-XML is served at /cimom.\n",
+            );
+        }
+        if matches!(&*head.method, "PUT" | "DELETE") {
+            let response = ResponseHead::new(405).with("Allow", "POST, M-POST, OPTIONS");
+            return self.text(
+                response,
+                "Only images are written and removed, at /images.\n",
             );
         }
         let prefix = match head.cim_prefix() {
@@ -336,11 +393,13 @@ impl Connection {
     /// Makes more of a response under way when the client has taken nearly all there was. What is left is moved
     /// to the front then, so it must not be much.
     fn refill(&mut self, server: &Server) {
-        if self.job.is_none() || self.out.len().saturating_sub(self.sent) >= PIECE {
+        let answers = self.job.is_some() || matches!(self.transfer, Some(Transfer::Sending(..)));
+        if !answers || self.out.len().saturating_sub(self.sent) >= PIECE {
             return;
         }
         self.out.drain(..self.sent.min(self.out.len()));
         self.sent = 0;
+        self.refill_download(server.settings.output);
         let mut piece = Vec::with_capacity(PIECE * 2);
         while let Some(job) = &mut self.job {
             if self.out.len() >= server.settings.output {

@@ -24,6 +24,7 @@ mod exchange;
 mod export;
 mod guard;
 mod identity;
+pub mod images;
 mod job;
 mod params;
 mod password;

@@ -2,7 +2,9 @@
 
 use crate::authenticator::Accounts;
 use crate::export::Export;
+use crate::images::Images;
 use crate::settings::ServerSettings;
+use alloc::boxed::Box;
 use cim_model::{HostName, Text};
 use cim_ops::indications::Indications;
 use cim_ops::{Clock, Operations};
@@ -15,6 +17,8 @@ pub struct Server {
     pub indications: Option<Indications>,
     /// The accounts.
     pub accounts: Accounts,
+    /// The image library, served at /images; `None` where there is none.
+    pub images: Option<Box<dyn Images>>,
     /// The settings.
     pub settings: ServerSettings,
     /// The host part of every path; the same as that of the operations.

@@ -26,8 +26,12 @@ impl Default for ServerSettings {
     fn default() -> Self {
         ServerSettings {
             http: Limits {
-                // GET and HEAD are served only as a greeting for people, OPTIONS to tell what there is.
-                methods: &["POST", "M-POST", "GET", "HEAD", "OPTIONS"],
+                // GET and HEAD are a greeting for people and read images, which PUT and DELETE change; OPTIONS tells what
+                // there is.
+                methods: &["POST", "M-POST", "GET", "HEAD", "OPTIONS", "PUT", "DELETE"],
+                // The image library knows how much room it has.
+                upload: 1 << 40,
+                upload_time: Millis(4 * 60 * 60 * 1000),
                 idle_time: Millis(60_000),
                 ..Limits::default()
             },

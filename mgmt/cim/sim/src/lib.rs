@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 pub mod demo;
+mod images;
 mod line;
 mod listen;
 mod options;
 mod setup;
 
+pub use images::MemoryImages;
 pub use listen::{Host, HostError};
 pub use options::{NewAccount, Options, OptionsError};
 pub use setup::{Ready, build};

@@ -1,6 +1,7 @@
 //! Building the server that the simulator runs.
 
 use crate::demo;
+use crate::images::MemoryImages;
 use crate::options::Options;
 use cim_model::{CimError, Text};
 use cim_ops::indications::{self, IndicationSettings, ListenerHosts};
@@ -71,6 +72,7 @@ pub fn build(options: &Options, host: &str) -> Result<Ready, String> {
         operations: builder.build(),
         indications: Some(indications),
         accounts,
+        images: Some(Box::new(MemoryImages::default())),
         settings: ServerSettings::default(),
         host: host.to_string().into(),
         greeting: "This is a WBEM server (CIM-XML over HTTP). Clients talk to it at /cimom.\n"

@@ -118,6 +118,7 @@ impl Wbem {
             operations: builder.build(),
             indications: Some(indications),
             accounts,
+            images: None,
             settings,
             host: name.to_string().into(),
             greeting: greeting.into(),

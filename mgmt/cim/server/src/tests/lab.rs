@@ -82,6 +82,7 @@ pub(super) fn lab(count: usize, fails: bool) -> Lab {
         operations,
         indications: None,
         accounts,
+        images: None,
         settings: ServerSettings::default(),
         host: "server:5988".into(),
         greeting: "Hello.\n".into(),
