@@ -30,7 +30,7 @@ pub use capability::{CapabilityId, CapabilityOffset, ConfigFull};
 pub use config_address::{AddressPort, ConfigAddress, ECAM_BYTES, ecam_target};
 pub use function::{Function, Identity};
 pub use host_bridge::host_bridge;
-pub use intx::{Gsi, IntxLevels, Pin};
+pub use intx::{Gsi, IntxLevels, Level, Pin};
 pub use message::{Message, Outbox};
 pub use msix::{MAX_VECTORS, MsixPlace};
 pub use register::{CAPABILITIES, COMMAND, INTERRUPT_LINE, STATUS, command};
