@@ -41,6 +41,8 @@ enum Readiness {
 struct Resident<V> {
     record: Box<VcpuRecord<V>>,
     readiness: Readiness,
+    /// Since when it could run and has not been picked.
+    ready: Instant,
     credit: Credit,
     run_ticks: u64,
 }
@@ -91,7 +93,7 @@ impl<V: Vcpu> CpuLoop<V> {
         while let Some(adoption) = host.machine().receive(host.cpu()) {
             self.adopt(host, maker, &adoption);
         }
-        self.wake_waiting();
+        self.wake_waiting(host.now());
         host.flush_console();
         match self.queue.pick() {
             Some(slot) => self.run_slot(host, slot),
@@ -149,6 +151,7 @@ impl<V: Vcpu> CpuLoop<V> {
                 record,
                 // It wakes by its reset hazard.
                 readiness: Readiness::Parked,
+                ready: Instant::NEVER,
                 credit: self.queue.fresh(),
                 run_ticks: 0,
             }),
@@ -175,10 +178,11 @@ impl<V: Vcpu> CpuLoop<V> {
     }
 
     /// Queues those for whom something has come.
-    fn wake_waiting(&mut self) {
+    fn wake_waiting(&mut self, now: Instant) {
         for (index, resident) in self.residents.iter_mut().enumerate() {
             if resident.readiness != Readiness::Ready && resident.record.should_wake() {
                 resident.readiness = Readiness::Ready;
+                resident.ready = now;
                 self.queue.enqueue(Slot(index), &mut resident.credit);
             }
         }
@@ -216,8 +220,11 @@ impl<V: Vcpu> CpuLoop<V> {
         if resident.record.shared.is_marked_at_rest() {
             resident.record.shared.set_at_rest(false);
         }
+        exit::clock::stolen(&mut *resident.record, host, start.since(resident.ready));
         let leave = exit::run(&mut *resident.record, host, &mut self.cpu);
-        let used = host.now().since(start);
+        let end = host.now();
+        let used = end.since(start);
+        resident.ready = end;
         resident.run_ticks = resident.run_ticks.saturating_add(used.0);
         resident.credit.spend(used);
         let record = &resident.record;

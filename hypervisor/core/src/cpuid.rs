@@ -124,6 +124,12 @@ impl CpuidTable {
         self.extended_state.allowed()
     }
 
+    /// The features of the paravirtual interface that is shown.
+    pub const fn paravirtual_features(&self) -> u32 {
+        let [_, [features, ..]] = self.compatible;
+        features
+    }
+
     /// The width of physical addresses in bits that the guest is told.
     pub fn physical_bits(&self) -> u8 {
         self.extended.get(8).map_or(36, |&[sizes, ..]| sizes as u8)

@@ -5,6 +5,7 @@
 //! allocates nothing and prints nothing.
 
 mod attend;
+pub(crate) mod clock;
 mod control;
 pub(crate) mod crash;
 pub(crate) mod deliver;
@@ -159,7 +160,8 @@ fn cpuid<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
     let dynamic = VcpuDynamic {
         apic_id: vcpu.apic.id(),
         cr4: vcpu.hw.cr4(),
-        xcr0: vcpu.hw.xcr0(),
+        // Reading it can cost an access to the CPU.
+        xcr0: if leaf == 0xd { vcpu.hw.xcr0() } else { 0 },
     };
     let [eax, ebx, ecx, edx] = vcpu.partition.cpuid.query(leaf, subleaf, &dynamic);
     vcpu.hw.set_gpr(Gpr::Rax, u64::from(eax));

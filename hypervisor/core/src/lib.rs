@@ -39,6 +39,7 @@ pub mod machine;
 pub mod msr;
 pub mod nested_space;
 pub mod paging;
+pub mod paravirtual_clock;
 pub mod partition;
 pub mod pc_board;
 pub mod pic;

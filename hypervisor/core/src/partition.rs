@@ -29,6 +29,7 @@ use crate::id::{PartitionId, VcpuId};
 use crate::line::LineBuffer;
 use crate::msr::ControlRules;
 use crate::nested_space::NestedSpace;
+use crate::paravirtual_clock::ClockBase;
 use crate::platform_devices::PlatformDevices;
 use crate::shared_vcpu::{Hazard, SharedVcpu};
 use crate::vcpu::StartState;
@@ -100,6 +101,8 @@ pub struct Partition {
     pub boot: BootImage,
     /// What CPUID tells its vCPUs.
     pub cpuid: CpuidTable,
+    /// What its paravirtual clocks count from.
+    pub clock: ClockBase,
     /// What its vCPUs may write to control registers.
     pub rules: ControlRules,
     /// Its RAM.
@@ -142,6 +145,7 @@ impl Partition {
             name: parts.name,
             role: parts.role,
             boot: parts.boot,
+            clock: parts.devices.clock_base(),
             rules: ControlRules::new(&parts.cpuid),
             cpuid: parts.cpuid,
             memory: parts.memory,

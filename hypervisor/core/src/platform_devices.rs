@@ -13,6 +13,7 @@ use crate::exit::deliver::{self, Woken, deliver_message, wake};
 use crate::host::{Host, SharedPage};
 use crate::id::{Gsi, Vector};
 use crate::level::Level;
+use crate::paravirtual_clock::ClockBase;
 use crate::partition::Partition;
 use crate::pc_board::{BoardConfig, PcBoard, Signal};
 use crate::time::{Instant, Ticks};
@@ -54,6 +55,7 @@ pub struct PlatformDevices {
     console: Option<ConsolePage>,
     /// How long output may wait for its announcement.
     patience: Ticks,
+    clock: ClockBase,
 }
 
 impl PlatformDevices {
@@ -63,7 +65,17 @@ impl PlatformDevices {
             board: PcBoard::new(config, now),
             console: None,
             patience: Ticks(config.tsc.get() / REPORTS_PER_SECOND),
+            clock: ClockBase {
+                tsc: config.tsc,
+                origin: now,
+                seconds: config.seconds,
+            },
         }
+    }
+
+    /// What the partition's paravirtual clocks count from.
+    pub const fn clock_base(&self) -> ClockBase {
+        self.clock
     }
 
     /// A reset of the partition.

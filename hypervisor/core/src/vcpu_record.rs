@@ -12,6 +12,7 @@ use crate::host::SharedPage;
 use crate::id::VcpuId;
 use crate::local_apic::LocalApic;
 use crate::msr::Bank;
+use crate::paravirtual_clock::ParavirtualClock;
 use crate::partition::Partition;
 use crate::shared_vcpu::SharedVcpu;
 use crate::time::Instant;
@@ -91,6 +92,8 @@ pub struct VcpuRecord<V> {
     pub apic: LocalApic,
     /// The MSRs that nothing else owns.
     pub bank: Bank,
+    /// The paravirtual clock.
+    pub clock: ParavirtualClock,
     /// Exits by kind.
     pub exits: [u64; Exit::KINDS],
     /// The doorbells as last looked up.
@@ -120,6 +123,7 @@ impl<V: Vcpu> VcpuRecord<V> {
             partition,
             apic,
             bank,
+            clock: ParavirtualClock::default(),
             exits: [0; Exit::KINDS],
             doorbells: Arc::default(),
             pending_io: None,
@@ -134,6 +138,7 @@ impl<V: Vcpu> VcpuRecord<V> {
     pub fn reset(&mut self) {
         self.apic.power_up_reset();
         self.bank.reset();
+        self.clock = ParavirtualClock::default();
         self.hw.set_tsc_offset(0);
         self.apic.set_tsc_offset(0, Instant(0));
         // The mailbox stays: what came since the partition was started is for this life.

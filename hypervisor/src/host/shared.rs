@@ -14,6 +14,7 @@ use bulkhead_core::local_apic::{ExtendedDestination, LapicConfig, LapicFeatures}
 use bulkhead_core::machine::{Machine, WhenDone};
 use bulkhead_core::msr::{BankConfig, DIRECT, Vendor, number};
 use bulkhead_core::paging::GigabytePages;
+use bulkhead_core::paravirtual_clock;
 use bulkhead_core::pc_board::BoardConfig;
 use bulkhead_core::time::{Hertz, Instant, Ratio};
 use bulkhead_hw::acpi::Acpi;
@@ -207,7 +208,7 @@ impl Shared {
             lapic_timer: self.lapic.timer_hz,
             hypervisor: HypervisorLeaves {
                 interface: [bulkhead_abi::VERSION, 0, 0, 0],
-                compatible: Some(0),
+                compatible: Some(paravirtual_clock::FEATURES),
             },
         };
         CpuidTable::new(&policy, &|leaf, subleaf| HostCpuid.cpuid(leaf, subleaf))

@@ -9,6 +9,7 @@ use crate::host::Host;
 use crate::id::{VcpuId, Vector};
 use crate::instruction_fetch;
 use crate::local_apic::{Drained, LocalDelivery, LvtEntry};
+use crate::paravirtual_clock::ParavirtualClock;
 use crate::shared_vcpu::Hazard;
 use crate::vcpu::{StartState, Vcpu, Watch};
 use crate::vcpu_record::{Activity, VcpuRecord, Work};
@@ -99,6 +100,7 @@ fn signals<V: Vcpu>(vcpu: &mut VcpuRecord<V>, drained: Drained) {
         // The 8259A's output does not depend on this CPU.
         vcpu.work.remove(Work::NMI);
         vcpu.drop_request();
+        vcpu.clock = ParavirtualClock::default();
         vcpu.shared.set_identity(vcpu.apic.identity());
     }
     if let Some(page) = drained.startup

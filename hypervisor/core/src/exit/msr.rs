@@ -1,7 +1,7 @@
 //! RDMSR and WRMSR.
 
 use crate::decode::Intercepted;
-use crate::exit::{Flow, RESUME, control, deliver, length, raise};
+use crate::exit::{Flow, RESUME, clock, control, deliver, length, raise};
 use crate::fault::GuestFault;
 use crate::host::Host;
 use crate::id::Vector;
@@ -137,6 +137,7 @@ fn write_other<V: Vcpu, H: Host>(
             let offset = value.wrapping_sub(now.0);
             vcpu.hw.set_tsc_offset(offset);
             vcpu.apic.set_tsc_offset(offset, now);
+            clock::refresh(vcpu, host);
             return Ok(Effect::TimerChanged);
         }
         Route::Efer => {
@@ -149,6 +150,7 @@ fn write_other<V: Vcpu, H: Host>(
             let value = check.apply(value)?;
             vcpu.hw.set_kept_msr(msr, value).ok_or(GuestFault::GP0)?;
         }
+        Route::ParavirtualClock => clock::write(vcpu, host, msr, value)?,
         Route::Bank => vcpu.bank.write(msr, value)?,
         Route::Absent => return Err(GuestFault::GP0),
     }
@@ -168,6 +170,10 @@ fn read_other<V: Vcpu, H: Host>(
         Route::Tsc => Ok(host.now().0.wrapping_add(vcpu.hw.tsc_offset())),
         Route::Efer => Ok(vcpu.hw.system().efer),
         Route::Kept(_) => vcpu.hw.kept_msr(msr).ok_or(GuestFault::GP0),
+        Route::ParavirtualClock => {
+            let features = vcpu.partition.cpuid.paravirtual_features();
+            vcpu.clock.read_msr(msr, features)
+        }
         Route::Bank => vcpu.bank.read(msr),
         Route::Absent => Err(GuestFault::GP0),
     }

@@ -271,7 +271,7 @@ mod tests {
                 assert_eq!(bank.write(msr, 0), Err(GuestFault::GP0), "{msr:#x}");
             }
         }
-        assert_eq!(route(0x4b56_4d00), Route::Absent);
+        assert_eq!(route(0x4b56_4d02), Route::Absent);
         assert_eq!(route(0xc000_0104), Route::Absent);
         assert_eq!(route(0xffff_ffff), Route::Absent);
     }

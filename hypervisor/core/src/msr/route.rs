@@ -2,6 +2,7 @@
 
 use super::number::*;
 use crate::fault::GuestFault;
+use crate::paravirtual_clock::ParavirtualClock;
 
 /// What a value must be for a register that the backend keeps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +52,8 @@ pub enum Route {
     Efer,
     /// The backend keeps it; writes pass the check first.
     Kept(Check),
+    /// [`crate::paravirtual_clock::ParavirtualClock`].
+    ParavirtualClock,
     /// [`super::Bank`].
     Bank,
     /// Nobody: #GP.
@@ -94,6 +97,7 @@ pub const DIRECT: &[DirectMsr] = &[
 pub const fn route(msr: u32) -> Route {
     match msr {
         TSC => Route::Tsc,
+        _ if ParavirtualClock::has(msr) => Route::ParavirtualClock,
         APIC_BASE | TSC_DEADLINE => Route::LocalApic,
         EFER => Route::Efer,
         PAT => Route::Kept(Check::Pat),

@@ -162,9 +162,14 @@ impl ExtendedState {
         }
     }
 
-    /// The guest's XCR0 as of its last change through us or its last departure from the CPU.
+    /// The guest's XCR0.
     pub fn xcr0(&self) -> u64 {
-        self.xcr0
+        match (self.residence, self.method) {
+            // Some emulators do not intercept XSETBV: the CPU knows best.
+            // SAFETY: the hypervisor has set CR4.OSXSAVE on CPUs that have XSAVE.
+            (Residence::Cpu, Method::Xsave { .. }) => unsafe { xgetbv() },
+            _ => self.xcr0,
+        }
     }
 
     /// Sets XCR0 now, in the CPU as well; the caller has validated the value.
