@@ -142,9 +142,13 @@ impl super::Shared {
         all
     }
 
-    /// Refuses to go over the limit.
+    /// Refuses to go over the limit; both classes of subscriptions count together.
     pub(super) fn check_room(&self, class: &'static str) -> Result<(), CimError> {
-        if self.kept.count(class) >= self.defaults.max_instances {
+        let count = match class {
+            super::SUBSCRIPTION | super::COLLECTION_SUBSCRIPTION => self.subscriptions().len(),
+            _ => self.kept.count(class),
+        };
+        if count >= self.defaults.max_instances {
             return Err(crate::catalog::limit(class));
         }
         Ok(())
