@@ -122,6 +122,7 @@ fn server(root: &Root, keeper: &Keeper) -> Result<Wbem, String> {
         greeting: format!("{}CIM-XML is served at /cimom.\n", greeting()),
         unix_base: root.unix_base(),
         entropy: &mut |buffer| entropy.fill(buffer),
+        images: None,
         install: &mut |builder| (builder, Vec::new()),
     })
     .map_err(text)?;

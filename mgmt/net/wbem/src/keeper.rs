@@ -5,6 +5,8 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
+use core::future::poll_fn;
+use core::task::{Poll, Waker};
 
 use mgmt_executor::Signal;
 use store::{Commit, Store, StoreError};
@@ -23,8 +25,12 @@ struct Inner {
     /// Changes that the commit under way contains.
     under_way: Cell<u64>,
     failed: Cell<bool>,
+    /// Commits that failed.
+    failures: Cell<u64>,
     due: Signal,
     waiting: RefCell<Vec<Signal>>,
+    /// Tasks that wait for the next commit's end.
+    tasks: RefCell<Vec<Waker>>,
 }
 
 /// A moment in the history of changes.
@@ -64,8 +70,10 @@ impl Keeper {
             durable: Cell::new(0),
             under_way: Cell::new(0),
             failed: Cell::new(false),
+            failures: Cell::new(0),
             due: Signal::new(),
             waiting: RefCell::default(),
+            tasks: RefCell::default(),
         }))
     }
 
@@ -141,7 +149,23 @@ impl Keeper {
         }
     }
 
-    /// Raises `signal` after each commit, done or failed.
+    /// Waits until the changes up to `mark` are durable, or a commit fails.
+    pub async fn settled(&self, mark: Mark) -> Durability {
+        let failures = self.0.failures.get();
+        poll_fn(|context| {
+            if self.0.durable.get() >= mark.0 {
+                return Poll::Ready(Durability::Durable);
+            }
+            if self.0.failures.get() > failures {
+                return Poll::Ready(Durability::Lost);
+            }
+            self.0.tasks.borrow_mut().push(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Raises `signal` after each commit, done or failed, and at any other [news](Keeper::news).
     pub fn tell(&self, signal: Signal) {
         self.0.waiting.borrow_mut().push(signal);
     }
@@ -173,10 +197,17 @@ impl Keeper {
     /// The commit failed. Its changes are tried again with the next change.
     pub fn fail(&self) {
         self.0.failed.set(true);
+        self.0.failures.set(self.0.failures.get().saturating_add(1));
         self.wake();
     }
 
     fn wake(&self) {
+        self.0.tasks.take().into_iter().for_each(Waker::wake);
+        self.news();
+    }
+
+    /// Has everybody look who was [told](Keeper::tell) about commits: something that a connection waits for may be there.
+    pub fn news(&self) {
         for signal in &*self.0.waiting.borrow() {
             signal.raise();
         }

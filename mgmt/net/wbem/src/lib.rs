@@ -9,11 +9,13 @@
 extern crate alloc;
 
 mod accounts;
+mod images;
 mod keeper;
 mod records;
 mod service;
 mod wbem;
 
+pub use images::{KeeperCatalog, KeptImages, KeptLibrary, open_library};
 pub use keeper::{Durability, Keeper, Mark};
 pub use service::WbemService;
 pub use wbem::{Wbem, WbemConfig, WbemError};

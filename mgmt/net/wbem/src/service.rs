@@ -139,7 +139,8 @@ impl Connection for Client {
     }
 
     fn output(&mut self, now: Instant) -> &[u8] {
-        if self.output.is_empty() && self.connection.has_output() {
+        let may_have = self.connection.has_output() || self.connection.is_waiting();
+        if self.output.is_empty() && may_have {
             let clock = self.wbem.clock(now);
             let mut piece = vec![0; PIECE];
             let count =

@@ -13,6 +13,7 @@ use cim_model::Text;
 use cim_ops::indications::{self, IndicationSettings};
 use cim_ops::interop::{self, Identity, Profile};
 use cim_ops::{Builder, Clock, Settings};
+use cim_server::images::Images;
 use cim_server::{Accounts, Export, FirstAccount, Server, ServerSettings, install_accounts};
 use mgmt_executor::Instant;
 
@@ -39,6 +40,8 @@ pub struct WbemConfig<'a> {
     pub unix_base: i64,
     /// Fills a buffer with random bytes of cryptographic quality.
     pub entropy: &'a mut dyn FnMut(&mut [u8]),
+    /// The image library, where there is one.
+    pub images: Option<Box<dyn Images>>,
     /// Adds the providers of the domain and tells the profiles that they implement.
     pub install: &'a mut dyn FnMut(Builder) -> (Builder, Vec<Profile>),
 }
@@ -87,6 +90,7 @@ impl Wbem {
             greeting,
             unix_base,
             entropy,
+            images,
             install,
         } = config;
         let name = own_name(&keeper, entropy);
@@ -118,7 +122,7 @@ impl Wbem {
             operations: builder.build(),
             indications: Some(indications),
             accounts,
-            images: None,
+            images,
             settings,
             host: name.to_string().into(),
             greeting: greeting.into(),

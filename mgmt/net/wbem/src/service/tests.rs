@@ -23,6 +23,7 @@ fn open(keeper: &Keeper) -> (Wbem, Option<String>) {
                 *byte = count;
             }
         },
+        images: None,
         install: &mut |builder| (builder, Vec::new()),
     })
     .unwrap();
