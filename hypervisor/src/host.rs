@@ -17,7 +17,6 @@ use bulkhead_hw::svm::{SvmCpu, SvmVcpu};
 use bulkhead_hw::{error, info, log, registers};
 
 use crate::bringup::Platform;
-use maker::SvmMaker;
 use shared::Shared;
 use this_cpu::ThisCpu;
 
@@ -27,8 +26,8 @@ const SLICES_PER_SECOND: u64 = 200;
 /// The boot CPU's part.
 pub fn start(platform: Box<Platform>) -> ! {
     let block = PerCpu::current();
-    let (shared, frames) = match Shared::publish(*platform) {
-        Ok(parts) => parts,
+    let shared = match Shared::publish(*platform) {
+        Ok(shared) => shared,
         Err(error) => {
             error!("cannot run partitions: {error}");
             registers::halt();
@@ -36,7 +35,7 @@ pub fn start(platform: Box<Platform>) -> ! {
     };
     let mut cpu = ThisCpu::new(block, shared);
     info!("{} CPUs ready", shared.cpus.len());
-    configured::start_all(shared, frames, &mut cpu);
+    configured::start_all(shared, &mut cpu);
     if shared.machine.partition_count() == 0 {
         info!("no partition is configured");
         if shared.machine.when_done() == bulkhead_core::machine::WhenDone::PowerOff {
@@ -55,7 +54,7 @@ pub fn start_ap(block: &'static PerCpu) -> ! {
 
 /// Each CPU's end: its run loop.
 fn run(mut cpu: ThisCpu) -> ! {
-    let shared = cpu.shared();
+    let shared = cpu.all();
     let svm = match SvmCpu::enable(cpu.id()) {
         Ok(svm) => svm,
         Err(error) => {
@@ -67,5 +66,5 @@ fn run(mut cpu: ThisCpu) -> ! {
     let mut run_loop = CpuLoop::<SvmVcpu>::new(svm, slice);
     // SAFETY: the IDT is loaded; interrupt stubs take no lock.
     unsafe { registers::enable_interrupts() };
-    run_loop.run(&mut cpu, &mut SvmMaker::new(shared))
+    run_loop.run(&mut cpu)
 }

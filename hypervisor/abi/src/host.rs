@@ -58,8 +58,8 @@ pub struct PartitionInfo {
     pub cookie: [u8; 16],
     /// [`PartitionOrigin`].
     pub origin: u32,
-    /// Zero.
-    pub pad: u32,
+    /// 1 where no vCPU is in guest mode and none will be before management acts on the partition: a stop or a pause is through.
+    pub settled: u32,
 }
 
 /// Who made a partition.

@@ -105,7 +105,11 @@ impl<H: Host> GuestWriter for Writer<'_, H> {
 ///
 /// # Errors
 /// The image is damaged or does not fit.
-pub fn load<H: Host>(partition: &Partition, host: &mut H) -> Result<StartState, BootError> {
+pub fn load<H: Host>(
+    partition: &Partition,
+    boot: &BootImage,
+    host: &mut H,
+) -> Result<StartState, BootError> {
     let memory = &partition.memory;
     let first = memory
         .ranges()
@@ -113,7 +117,7 @@ pub fn load<H: Host>(partition: &Partition, host: &mut H) -> Result<StartState, 
         .ok_or(LoadError::Write(NotRam(Gpa::new(0))))?;
     let (base, bytes) = (first.gpa, first.machine.bytes());
     let reserved = base.wrapping_add(bytes.saturating_sub(RESERVED));
-    let image = ElfImage::parse(partition.boot.image).map_err(LoadError::Image)?;
+    let image = ElfImage::parse(boot.image).map_err(LoadError::Image)?;
     memory.clear(host);
     let room = Room {
         start: base,
@@ -121,7 +125,7 @@ pub fn load<H: Host>(partition: &Partition, host: &mut H) -> Result<StartState, 
         base,
     };
     let placed = image.load(room, &mut Writer { memory, host })?;
-    let info = start_info(partition, base, bytes, reserved, placed.end);
+    let info = start_info(partition, boot, base, bytes, reserved, placed.end);
     let at = |offset: u64| reserved.wrapping_add(offset);
     let mut write =
         |gpa: Gpa, bytes: &[u8]| memory.write(host, gpa, bytes).map_err(LoadError::Write);
@@ -152,12 +156,12 @@ pub fn load<H: Host>(partition: &Partition, host: &mut H) -> Result<StartState, 
 
 fn start_info(
     partition: &Partition,
+    boot: &BootImage,
     base: Gpa,
     bytes: u64,
     reserved: Gpa,
     image_end: Gpa,
 ) -> StartInfo {
-    let boot = &partition.boot;
     let facts = &boot.facts;
     let management = partition.role == Role::Management;
     let mut info = StartInfo::new_zeroed();

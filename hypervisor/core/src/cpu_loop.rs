@@ -10,19 +10,16 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Relaxed;
 
-use bulkhead_abi::crash::CrashRecord;
-
 use crate::exit::{self, Leave};
-use crate::fault::{ResourceError, StopCause};
 use crate::host::{DEVICE_VECTORS, Host, TIMER_VECTOR};
 use crate::id::{VcpuId, Vector};
 use crate::lifecycle;
 use crate::local_apic::Trigger;
-use crate::machine::Adoption;
+use crate::machine::{Adoption, VCPU_PLACES};
 use crate::run_queue::{Credit, RunQueue, Slot};
 use crate::time::{Instant, Ticks};
 use crate::vcpu::Vcpu;
-use crate::vcpu_record::{VcpuRecord, Work};
+use crate::vcpu_record::{Duty, VcpuRecord, Work};
 
 /// How many of the shortest runs make a slice: with slices of 5 ms, timers are up to 20 us late.
 const LEAST_RUNS_IN_SLICE: u64 = 256;
@@ -47,18 +44,10 @@ struct Resident<V> {
     run_ticks: u64,
 }
 
-/// Makes the record of a vCPU that this CPU adopts.
-pub trait Maker<V> {
-    /// The record, for a vCPU that has not run yet.
-    ///
-    /// # Errors
-    /// The hypervisor's memory is exhausted.
-    fn make(&mut self, adoption: &Adoption) -> Result<Box<VcpuRecord<V>>, ResourceError>;
-}
-
 /// The run loop of one physical CPU.
 pub struct CpuLoop<V: Vcpu> {
-    residents: Vec<Resident<V>>,
+    /// A vCPU keeps its place until it is dropped; others take the places that are free.
+    residents: Vec<Option<Resident<V>>>,
     queue: RunQueue,
     /// How long a vCPU runs at least before a timer may take the CPU from it.
     least_run: Ticks,
@@ -71,7 +60,7 @@ impl<V: Vcpu> CpuLoop<V> {
     /// The loop of a CPU without vCPUs; they share it in turns of `slice`.
     pub fn new(cpu: V::Cpu, slice: Ticks) -> Self {
         Self {
-            residents: Vec::new(),
+            residents: Vec::with_capacity(VCPU_PLACES),
             queue: RunQueue::new(slice),
             least_run: Ticks(slice.0 / LEAST_RUNS_IN_SLICE),
             active: None,
@@ -80,18 +69,18 @@ impl<V: Vcpu> CpuLoop<V> {
     }
 
     /// Runs for ever.
-    pub fn run<H: Host>(&mut self, host: &mut H, maker: &mut impl Maker<V>) -> ! {
+    pub fn run<H: Host>(&mut self, host: &mut H) -> ! {
         loop {
-            self.pass(host, maker);
+            self.pass(host);
         }
     }
 
     /// Looks at everything once, then runs one vCPU until it leaves, or sleeps.
-    pub fn pass<H: Host>(&mut self, host: &mut H, maker: &mut impl Maker<V>) {
+    pub fn pass<H: Host>(&mut self, host: &mut H) {
         self.take_vectors(host);
         self.expire(host);
         while let Some(adoption) = host.machine().receive(host.cpu()) {
-            self.adopt(host, maker, &adoption);
+            self.adopt(host, adoption);
         }
         self.wake_waiting(host.now());
         host.flush_console();
@@ -127,7 +116,7 @@ impl<V: Vcpu> CpuLoop<V> {
     /// Lets the timers fire that are due.
     fn expire<H: Host>(&mut self, host: &mut H) {
         let now = host.now();
-        for resident in &mut self.residents {
+        for resident in self.residents.iter_mut().flatten() {
             if resident.readiness == Readiness::Parked {
                 continue;
             }
@@ -145,41 +134,48 @@ impl<V: Vcpu> CpuLoop<V> {
         }
     }
 
-    fn adopt<H: Host>(&mut self, host: &mut H, maker: &mut impl Maker<V>, adoption: &Adoption) {
-        match maker.make(adoption) {
-            Ok(record) => self.residents.push(Resident {
-                record,
-                // It wakes by its reset hazard.
-                readiness: Readiness::Parked,
-                ready: Instant::NEVER,
-                credit: self.queue.fresh(),
-                run_ticks: 0,
-            }),
-            Err(error) => {
-                let partition = &adoption.partition;
-                host.report(format_args!(
-                    "partition {}: vCPU {}: {error}",
-                    partition.name, adoption.vcpu
-                ));
-                // The partition counts on this vCPU, which will never run: it ends instead of waiting for ever.
-                let record = CrashRecord {
-                    cause: StopCause::OutOfMemory as u32,
-                    vcpu: u32::from(adoption.vcpu.0),
-                    gpa: u64::MAX,
-                    ..CrashRecord::default()
-                };
-                partition.crash(record);
-                let _ = lifecycle::wake_all(partition, host);
-                if partition.retire_vcpu() {
-                    lifecycle::ended(partition, host);
-                }
-            }
+    fn adopt<H: Host>(&mut self, host: &mut H, adoption: Adoption) {
+        let Some(record) = adoption.into_record::<V>() else {
+            host.report(format_args!("bug: a vCPU of another backend"));
+            return;
+        };
+        if record.partition.is_doomed() {
+            return drop_last(record);
+        }
+        let resident = Resident {
+            record,
+            // It wakes by its reset hazard.
+            readiness: Readiness::Parked,
+            ready: Instant::NEVER,
+            credit: self.queue.fresh(),
+            run_ticks: 0,
+        };
+        match self.residents.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(resident),
+            None => self.residents.push(Some(resident)),
+        }
+    }
+
+    /// Drops a vCPU whose partition is being removed. It is not in the queue.
+    fn drop_slot(&mut self, slot: Slot) {
+        if self.active == Some(slot) {
+            self.deactivate();
+        }
+        let place = self.residents.get_mut(slot.0);
+        if let Some(resident) = place.and_then(Option::take) {
+            drop_last(resident.record);
+        }
+        while let Some(None) = self.residents.last() {
+            self.residents.pop();
         }
     }
 
     /// Queues those for whom something has come.
     fn wake_waiting(&mut self, now: Instant) {
-        for (index, resident) in self.residents.iter_mut().enumerate() {
+        for (index, place) in self.residents.iter_mut().enumerate() {
+            let Some(resident) = place else {
+                continue;
+            };
             if resident.readiness != Readiness::Ready && resident.record.should_wake() {
                 resident.readiness = Readiness::Ready;
                 resident.ready = now;
@@ -191,7 +187,7 @@ impl<V: Vcpu> CpuLoop<V> {
     /// The earliest timer of any vCPU here.
     fn next_deadline(&self) -> Instant {
         let mut earliest = Instant::NEVER;
-        for resident in &self.residents {
+        for resident in self.residents.iter().flatten() {
             let record = &resident.record;
             if resident.readiness == Readiness::Parked {
                 continue;
@@ -209,7 +205,7 @@ impl<V: Vcpu> CpuLoop<V> {
         let start = host.now();
         let mut deadline = self.next_deadline();
         let contended = self.queue.is_contended();
-        let Some(resident) = self.residents.get_mut(slot.0) else {
+        let Some(Some(resident)) = self.residents.get_mut(slot.0) else {
             return;
         };
         if contended {
@@ -246,13 +242,16 @@ impl<V: Vcpu> CpuLoop<V> {
                     exit::crash::stop_if_all_rest(record, host);
                 }
             }
-            Leave::WaitIo => resident.readiness = Readiness::Waiting,
+            Leave::WaitIo | Leave::Paused => resident.readiness = Readiness::Waiting,
             Leave::Stopped => {
                 resident.readiness = Readiness::Parked;
-                let enlisted = core::mem::take(&mut resident.record.enlisted);
-                if enlisted && resident.record.partition.retire_vcpu() {
-                    let partition = resident.record.partition.clone();
+                let duty = core::mem::replace(&mut resident.record.duty, Duty::Off);
+                let partition = resident.record.partition.clone();
+                if duty != Duty::Off && partition.retire_vcpu() {
                     lifecycle::ended(&partition, host);
+                }
+                if partition.is_doomed() {
+                    self.drop_slot(slot);
                 }
             }
         }
@@ -263,13 +262,8 @@ impl<V: Vcpu> CpuLoop<V> {
         if self.active == Some(slot) {
             return;
         }
-        if let Some(resident) = self
-            .active
-            .and_then(|Slot(index)| self.residents.get_mut(index))
-        {
-            resident.record.hw.deactivate(&mut self.cpu);
-        }
-        if let Some(resident) = self.residents.get_mut(slot.0) {
+        self.deactivate();
+        if let Some(Some(resident)) = self.residents.get_mut(slot.0) {
             let (root, epoch) = (
                 resident.record.partition.root,
                 resident.record.partition.epoch(),
@@ -278,4 +272,22 @@ impl<V: Vcpu> CpuLoop<V> {
         }
         self.active = Some(slot);
     }
+
+    /// Takes the CPU from the vCPU whose extended state it holds.
+    fn deactivate(&mut self) {
+        if let Some(Some(resident)) = self
+            .active
+            .take()
+            .and_then(|Slot(index)| self.residents.get_mut(index))
+        {
+            resident.record.hw.deactivate(&mut self.cpu);
+        }
+    }
+}
+
+/// Drops a record such that its partition is free only after all else of it is.
+fn drop_last<V>(record: Box<VcpuRecord<V>>) {
+    let partition = record.partition.clone();
+    drop(record);
+    drop(partition);
 }

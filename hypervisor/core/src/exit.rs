@@ -41,6 +41,8 @@ pub enum Leave {
     Halted,
     /// The vCPU waits for the answer to an I/O request.
     WaitIo,
+    /// The partition is paused.
+    Paused,
     /// The partition does not run any more.
     Stopped,
 }

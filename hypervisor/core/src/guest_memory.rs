@@ -5,12 +5,11 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::addr::{Gpa, Hpa, HpaRange, PAGE_SIZE};
-use crate::host::Host;
+use bulkhead_abi::partition::{HOLE_END, HOLE_START};
 
-/// The hole: the last gigabyte below 4 GiB.
-const HOLE_START: u64 = 3 << 30;
-const HOLE_END: u64 = 4 << 30;
+use crate::addr::{Gpa, Hpa, HpaRange, PAGE_SIZE};
+use crate::fault::ResourceError;
+use crate::host::Host;
 
 /// One run of RAM.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +18,13 @@ pub struct RamRange {
     pub gpa: Gpa,
     /// The machine memory behind it.
     pub machine: HpaRange,
+}
+
+impl RamRange {
+    /// The address after its last byte.
+    pub fn end(&self) -> Gpa {
+        self.gpa.wrapping_add(self.machine.bytes())
+    }
 }
 
 /// The address is not RAM of the partition.
@@ -45,11 +51,18 @@ impl GuestMemory {
 
     /// RAM of these pieces of machine memory from address 0 upwards, with the hole below 4 GiB where PCs have their
     /// devices and interrupt controllers.
-    pub fn with_pc_hole(pieces: impl IntoIterator<Item = HpaRange>) -> Self {
+    ///
+    /// # Errors
+    /// The hypervisor's memory is exhausted.
+    pub fn with_pc_hole(pieces: &[HpaRange]) -> Result<Self, ResourceError> {
         let mut ranges = Vec::new();
+        // The hole divides one piece at most.
+        ranges
+            .try_reserve_exact(pieces.len().saturating_add(1))
+            .map_err(|_| ResourceError::HypervisorMemory)?;
         let mut gpa = 0;
         for piece in pieces {
-            let mut machine = piece;
+            let mut machine = *piece;
             if gpa < HOLE_START && machine.bytes() > HOLE_START - gpa {
                 let border = machine.start.wrapping_add(HOLE_START - gpa);
                 let below = HpaRange {
@@ -72,7 +85,7 @@ impl GuestMemory {
             });
             gpa = gpa.saturating_add(machine.bytes());
         }
-        Self { ranges }
+        Ok(Self { ranges })
     }
 
     /// The ranges.
@@ -156,6 +169,43 @@ impl GuestMemory {
         }
     }
 
+    /// Zeroes at most `most` bytes of RAM from `from` on, both whole pages: where to go on, `None` after the last byte.
+    ///
+    /// # Errors
+    /// [`NotRam`] where no RAM begins at or follows `from`, or for an address off the page border.
+    pub fn clear_piece(
+        &self,
+        host: &mut impl Host,
+        from: Gpa,
+        most: u64,
+    ) -> Result<Option<Gpa>, NotRam> {
+        if from.as_u64() & (PAGE_SIZE - 1) != 0 {
+            return Err(NotRam(from));
+        }
+        let range = self
+            .ranges
+            .iter()
+            .find(|range| from < range.end())
+            .ok_or(NotRam(from))?;
+        let start = from.max(range.gpa);
+        let (first, left) = self.locate(start)?;
+        let bytes = left.min(most);
+        for offset in (0..bytes).step_by(PAGE_SIZE as usize) {
+            host.zero(first.wrapping_add(offset));
+        }
+        let next = start.wrapping_add(bytes);
+        Ok((next < self.end()).then_some(next))
+    }
+
+    /// The address after the last byte of RAM.
+    pub fn end(&self) -> Gpa {
+        self.ranges
+            .iter()
+            .map(RamRange::end)
+            .max()
+            .unwrap_or(Gpa::new(0))
+    }
+
     /// Where `at` is, and how many of `wanted` bytes lie in its frame.
     fn chunk(&self, at: Gpa, wanted: usize) -> Result<(Hpa, usize), NotRam> {
         let (hpa, left) = self.locate(at)?;
@@ -184,7 +234,8 @@ mod tests {
         const GIB: u64 = 1 << 30;
         let piece = |start: u64, bytes| HpaRange::new(Hpa::new(start), bytes).unwrap();
         let layout = |pieces: &[HpaRange]| -> Vec<(u64, u64, u64)> {
-            GuestMemory::with_pc_hole(pieces.iter().copied())
+            GuestMemory::with_pc_hole(pieces)
+                .unwrap()
                 .ranges()
                 .iter()
                 .map(|r| (r.gpa.as_u64(), r.machine.start.as_u64(), r.machine.bytes()))

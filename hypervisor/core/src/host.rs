@@ -8,6 +8,7 @@ use bulkhead_abi::host::HostInfo;
 
 use crate::addr::Hpa;
 use crate::id::{CpuId, Vector};
+use crate::lifecycle::maker::Maker;
 use crate::machine::Machine;
 use crate::time::Instant;
 
@@ -37,7 +38,7 @@ pub enum MachineEnd {
 }
 
 /// The physical CPU, and through it the machine. Each CPU has its own.
-pub trait Host {
+pub trait Host: Maker {
     /// This CPU.
     fn cpu(&self) -> CpuId;
 

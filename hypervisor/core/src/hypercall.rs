@@ -110,11 +110,11 @@ fn perform<V: Vcpu, H: Host>(
         Number::LifecyclePort => events::lifecycle_port(host, arguments),
         Number::ConsolePage => console::page(vcpu, host, arguments),
         Number::ConsoleInput => console::input(vcpu, host, arguments),
-        Number::PartitionCreate
-        | Number::PartitionDestroy
-        | Number::MemoryWindow
-        | Number::MemoryClear
-        | Number::BootState => Err(Status::NoSuchCall),
+        Number::PartitionCreate => partitions::create(vcpu, host, arguments),
+        Number::PartitionDestroy => partitions::destroy(vcpu, host, arguments),
+        Number::MemoryWindow => partitions::memory_window(vcpu, host, arguments),
+        Number::MemoryClear => partitions::memory_clear(host, arguments),
+        Number::BootState => partitions::boot_state(vcpu, host, arguments),
     }
 }
 
@@ -154,6 +154,19 @@ fn partition<H: Host>(
         .ok()
         .and_then(|id| host.machine().partition(PartitionId(id)))
         .ok_or(Status::NotFound)
+}
+
+/// A partition that management serves: any but itself.
+fn served<H: Host>(
+    host: &H,
+    number: u64,
+) -> Result<alloc::sync::Arc<crate::partition::Partition>, Status> {
+    let subject = partition(host, number)?;
+    if subject.role == Role::Management {
+        Err(Status::BadArgument)
+    } else {
+        Ok(subject)
+    }
 }
 
 /// Writes a record at the start of a page of the caller.

@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod addr;
 pub mod boot_image;
+pub mod boot_state;
 pub mod config;
 pub mod console_page;
 pub mod cpu_loop;
@@ -54,3 +55,4 @@ pub mod tlb_tag;
 pub mod uart;
 pub mod vcpu;
 pub mod vcpu_record;
+pub mod window_area;

@@ -1,11 +1,16 @@
-//! A partition's life: started, ended by itself, crashed, stopped by management, started again.
+//! A partition's life: made, started, paused, ended by itself, crashed, stopped by management, started again, removed.
 //!
 //! The hypervisor is the keeper of this state; the management partition learns of changes by its life-cycle port.
+
+pub mod creation;
+pub mod maker;
+pub mod removal;
+pub mod windows;
 
 use core::fmt;
 use core::ops::ControlFlow;
 
-use bulkhead_abi::host::PartitionState;
+use bulkhead_abi::host::{PartitionOrigin, PartitionState};
 
 use crate::boot_image::{self, BootError};
 use crate::config::Role;
@@ -18,7 +23,7 @@ use crate::local_apic::{Identity, IdentityMode};
 use crate::machine::WhenDone;
 use crate::partition::Partition;
 use crate::shared_vcpu::Hazard;
-use crate::vcpu::Vcpu;
+use crate::vcpu::{StartState, Vcpu};
 use crate::vcpu_record::VcpuRecord;
 
 /// Most starts of a management partition that fails again and again.
@@ -31,6 +36,10 @@ pub enum StartError {
     Busy,
     /// Its image cannot be loaded.
     Boot(BootError),
+    /// Its RAM still holds what others left there.
+    NotCleared,
+    /// Nobody said where it starts.
+    NoBootState,
 }
 
 impl fmt::Display for StartError {
@@ -38,6 +47,8 @@ impl fmt::Display for StartError {
         match self {
             StartError::Busy => f.write_str("it runs, or is about to start or to end"),
             StartError::Boot(error) => error.fmt(f),
+            StartError::NotCleared => f.write_str("its memory was not cleared"),
+            StartError::NoBootState => f.write_str("it has no state to start in"),
         }
     }
 }
@@ -58,8 +69,16 @@ pub fn report_failure<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) 
 /// The guest wants to be started again: by hypercall or by a reset port.
 pub fn ask_for_restart<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
     // Whoever stopped it first decides what comes then; it ends only after this vCPU has left.
-    if vcpu.partition.stop(PartitionState::Stopped) {
-        vcpu.partition.want_restart();
+    match vcpu.partition.origin {
+        PartitionOrigin::Configuration => {
+            if vcpu.partition.stop(PartitionState::Stopped) {
+                vcpu.partition.want_restart();
+            }
+        }
+        // Management fills its memory again.
+        PartitionOrigin::Management => {
+            vcpu.partition.stop(PartitionState::Reset);
+        }
     }
     let _ = wake_all(&vcpu.partition, host);
     ControlFlow::Break(Leave::Stopped)
@@ -98,7 +117,14 @@ pub fn prepare<H: Host>(partition: &Partition, host: &mut H) -> Result<(), Start
 
 /// Loads a partition that the caller has claimed.
 fn load<H: Host>(partition: &Partition, host: &mut H) -> Result<(), StartError> {
-    let start = boot_image::load(partition, host).map_err(StartError::Boot)?;
+    let start = match &partition.boot {
+        Some(boot) => boot_image::load(partition, boot, host).map_err(StartError::Boot)?,
+        None if !partition.is_clear() => return Err(StartError::NotCleared),
+        None => {
+            let state = partition.boot_state().ok_or(StartError::NoBootState)?;
+            StartState::Registers(state)
+        }
+    };
     partition.devices.lock().reset(host.now());
     partition.set_start(start);
     for vcpu in &partition.vcpus {
@@ -121,7 +147,19 @@ pub fn release<H: Host>(partition: &Partition, host: &H) -> Woken {
     for vcpu in &partition.vcpus {
         vcpu.raise(Hazard::RESET);
     }
-    wake_all(partition, host)
+    wake_all(partition, host).or(tell_management(partition, host))
+}
+
+/// Takes the vCPUs of a running partition out of guest mode; `None` where it is not running.
+pub fn pause<H: Host>(partition: &Partition, host: &H) -> Option<Woken> {
+    partition.pause().then(|| wake_all(partition, host))
+}
+
+/// Lets a paused partition go on; `None` where it is not paused.
+pub fn resume<H: Host>(partition: &Partition, host: &H) -> Option<Woken> {
+    partition
+        .resume()
+        .then(|| wake_all(partition, host).or(tell_management(partition, host)))
 }
 
 /// The last vCPU of a partition that does not run any more has come to rest.
@@ -148,10 +186,16 @@ pub fn ended<H: Host>(partition: &Partition, host: &mut H) {
         restart(partition, host);
     } else {
         partition.rest();
-        host.report(format_args!("partition {} has stopped", partition.name));
+        let what = match state {
+            PartitionState::Reset => "asks for a reset",
+            _ => "has stopped",
+        };
+        host.report(format_args!("partition {} {what}", partition.name));
     }
-    tell_management(partition, host);
-    end_machine_when_done(host);
+    let _ = tell_management(partition, host);
+    if partition.origin == PartitionOrigin::Configuration {
+        end_machine_when_done(host);
+    }
 }
 
 /// Brings the management partition back, with its devices quiet.
@@ -159,6 +203,7 @@ fn management_ended<H: Host>(partition: &Partition, host: &mut H, state: Partiti
     host.quiesce_devices();
     host.machine().unbind_all(partition);
     forget_routes(host);
+    windows::forget_all(partition, host);
     let wish = partition.take_restart_wish();
     if (state == PartitionState::Crashed || wish) && partition.restarts() < MAX_RESTARTS {
         restart(partition, host);
@@ -206,18 +251,18 @@ fn restart<H: Host>(partition: &Partition, host: &mut H) {
 }
 
 /// Raises the partition's life-cycle port.
-fn tell_management<H: Host>(partition: &Partition, host: &H) {
-    let Some(port) = partition.io.lock().lifecycle else {
-        return;
-    };
-    let _ = deliver::raise_event(port, host);
+pub fn tell_management<H: Host>(partition: &Partition, host: &H) -> Woken {
+    let port = partition.io.lock().lifecycle;
+    match port {
+        Some(port) => deliver::raise_event(port, host),
+        None => Woken::Elsewhere,
+    }
 }
 
 /// Ends the machine where it was asked to live as long as its guests.
 fn end_machine_when_done<H: Host>(host: &mut H) {
     let guest_runs = |partition: &Partition| {
-        partition.role == Role::Guest
-            && (partition.state() == PartitionState::Running || partition.is_active())
+        partition.role == Role::Guest && (partition.is_live() || partition.is_active())
     };
     if host.machine().when_done() == WhenDone::PowerOff && !host.machine().any_partition(guest_runs)
     {

@@ -13,10 +13,11 @@ use core::sync::atomic::{
 };
 
 use bulkhead_abi::crash::CrashRecord;
-use bulkhead_abi::host::PartitionState;
+use bulkhead_abi::host::{PartitionOrigin, PartitionState};
+use bulkhead_abi::partition::BootState;
 use spin::Mutex;
 
-use crate::addr::Hpa;
+use crate::addr::{Gpa, Hpa};
 use crate::boot_image::BootImage;
 use crate::config::Role;
 use crate::cpuid::CpuidTable;
@@ -29,10 +30,12 @@ use crate::id::{PartitionId, VcpuId};
 use crate::line::LineBuffer;
 use crate::msr::ControlRules;
 use crate::nested_space::NestedSpace;
+use crate::paging::Flush;
 use crate::paravirtual_clock::ClockBase;
 use crate::platform_devices::PlatformDevices;
 use crate::shared_vcpu::{Hazard, SharedVcpu};
 use crate::vcpu::StartState;
+use crate::window_area::WindowRange;
 
 /// Where the partition's unanswered accesses and its life-cycle changes are reported.
 #[derive(Default)]
@@ -65,6 +68,17 @@ impl IoRoute {
     }
 }
 
+/// Where the management partition sees the partition's RAM.
+#[derive(Default)]
+pub struct Window {
+    /// The slots; `None` while it is not shown.
+    pub range: Option<WindowRange>,
+    /// Whether all of the RAM is mapped there.
+    pub complete: bool,
+    /// What closing it left to flush in the management partition's tables.
+    pub debt: Option<Flush>,
+}
+
 /// What a partition is made of.
 pub struct PartitionParts {
     /// Its id.
@@ -73,8 +87,12 @@ pub struct PartitionParts {
     pub name: String,
     /// Its rights.
     pub role: Role,
-    /// What it is started from.
-    pub boot: BootImage,
+    /// Who made it.
+    pub origin: PartitionOrigin,
+    /// What its maker knows it by.
+    pub cookie: [u8; 16],
+    /// What it is loaded from at each start; `None`: management fills its memory and says where it starts.
+    pub boot: Option<BootImage>,
     /// Its RAM.
     pub memory: GuestMemory,
     /// The device memory it may reach.
@@ -97,8 +115,12 @@ pub struct Partition {
     pub name: String,
     /// Its rights.
     pub role: Role,
-    /// What it is started from.
-    pub boot: BootImage,
+    /// Who made it.
+    pub origin: PartitionOrigin,
+    /// What its maker knows it by.
+    pub cookie: [u8; 16],
+    /// What it is loaded from at each start; `None`: management fills its memory and says where it starts.
+    pub boot: Option<BootImage>,
     /// What CPUID tells its vCPUs.
     pub cpuid: CpuidTable,
     /// What its paravirtual clocks count from.
@@ -123,9 +145,18 @@ pub struct Partition {
     pub io: Mutex<IoRoute>,
     /// The line being printed.
     pub line: Mutex<LineBuffer>,
+    /// Where the management partition sees its RAM; taken after the lock of the machine's works.
+    pub window: Mutex<Window>,
     crash: Mutex<CrashRecord>,
     start: Mutex<Option<StartState>>,
+    boot_state: Mutex<Option<BootState>>,
+    /// All RAM below this guest-physical address was cleared since the partition was made.
+    cleared: AtomicU64,
     state: AtomicU32,
+    /// The number of the last pause.
+    pause: AtomicU32,
+    /// It is being removed: CPUs drop its vCPUs.
+    doomed: AtomicBool,
     /// Index of the vCPU after the one that took the last lowest-priority message.
     pub(crate) next_receiver: AtomicUsize,
     /// Counts changes of the nested tables that need a TLB flush.
@@ -144,6 +175,8 @@ impl Partition {
             id: parts.id,
             name: parts.name,
             role: parts.role,
+            origin: parts.origin,
+            cookie: parts.cookie,
             boot: parts.boot,
             clock: parts.devices.clock_base(),
             rules: ControlRules::new(&parts.cpuid),
@@ -157,9 +190,14 @@ impl Partition {
             device_deadline: AtomicU64::new(u64::MAX),
             io: Mutex::new(IoRoute::default()),
             line: Mutex::new(LineBuffer::new()),
+            window: Mutex::new(Window::default()),
             crash: Mutex::new(CrashRecord::default()),
             start: Mutex::new(None),
+            boot_state: Mutex::new(None),
+            cleared: AtomicU64::new(0),
             state: AtomicU32::new(PartitionState::Stopped as u32),
+            pause: AtomicU32::new(0),
+            doomed: AtomicBool::new(false),
             next_receiver: AtomicUsize::new(0),
             epoch: AtomicU64::new(1),
             active: AtomicU32::new(0),
@@ -170,19 +208,34 @@ impl Partition {
 
     /// Its state.
     pub fn state(&self) -> PartitionState {
-        match self.state.load(Acquire) {
+        match self.state.load(SeqCst) {
             1 => PartitionState::Running,
             3 => PartitionState::Crashed,
+            4 => PartitionState::Paused,
+            5 => PartitionState::Reset,
             _ => PartitionState::Stopped,
         }
     }
 
-    /// Leaves state running; `false` where it was not running (someone else was faster).
+    /// Whether it has been started and has not ended: running or paused.
+    pub fn is_live(&self) -> bool {
+        matches!(
+            self.state(),
+            PartitionState::Running | PartitionState::Paused
+        )
+    }
+
+    /// Leaves state running or paused for good; `false` where it was in neither (someone else was faster).
     pub fn stop(&self, next: PartitionState) -> bool {
-        let running = PartitionState::Running as u32;
+        const LIVE: [u32; 2] = [
+            PartitionState::Running as u32,
+            PartitionState::Paused as u32,
+        ];
         let first = self
             .state
-            .compare_exchange(running, next as u32, SeqCst, SeqCst)
+            .fetch_update(SeqCst, SeqCst, |state| {
+                LIVE.contains(&state).then_some(next as u32)
+            })
             .is_ok();
         if first {
             for vcpu in &self.vcpus {
@@ -190,6 +243,55 @@ impl Partition {
             }
         }
         first
+    }
+
+    /// From running to paused: the vCPUs shall leave guest mode. `false` where it is not running.
+    pub fn pause(&self) -> bool {
+        let paused = self.exchange(PartitionState::Running, PartitionState::Paused);
+        if paused {
+            self.pause.fetch_add(1, SeqCst);
+            for vcpu in &self.vcpus {
+                vcpu.raise(Hazard::PAUSE);
+            }
+        }
+        paused
+    }
+
+    /// From paused to running. `false` where it is not paused.
+    pub fn resume(&self) -> bool {
+        let resumed = self.exchange(PartitionState::Paused, PartitionState::Running);
+        if resumed {
+            for vcpu in &self.vcpus {
+                vcpu.raise(Hazard::PAUSE);
+            }
+        }
+        resumed
+    }
+
+    fn exchange(&self, from: PartitionState, to: PartitionState) -> bool {
+        self.state
+            .compare_exchange(from as u32, to as u32, SeqCst, SeqCst)
+            .is_ok()
+    }
+
+    /// A vCPU stays out of guest mode from now on; `true` where that holds for all of them.
+    pub fn obey_pause(&self, vcpu: &SharedVcpu) -> bool {
+        vcpu.obey_pause(self.pause.load(SeqCst));
+        self.is_settled()
+    }
+
+    /// Whether no vCPU is in guest mode and none will be before somebody acts on the partition.
+    pub fn is_settled(&self) -> bool {
+        match self.state() {
+            PartitionState::Running => false,
+            PartitionState::Paused => {
+                let pause = self.pause.load(SeqCst);
+                self.vcpus.iter().all(|vcpu| vcpu.obeyed_pause() == pause)
+            }
+            PartitionState::Stopped | PartitionState::Crashed | PartitionState::Reset => {
+                !self.is_active()
+            }
+        }
     }
 
     /// Stops with a crash record; the first failure is kept.
@@ -211,6 +313,48 @@ impl Partition {
     /// Where vCPU 0 starts; `None` before the partition was loaded.
     pub fn start(&self) -> Option<StartState> {
         *self.start.lock()
+    }
+
+    /// Takes the state that vCPU 0 starts in from the next start on.
+    pub fn set_boot_state(&self, state: BootState) {
+        *self.boot_state.lock() = Some(state);
+    }
+
+    /// What [`Partition::set_boot_state`] was told.
+    pub fn boot_state(&self) -> Option<BootState> {
+        *self.boot_state.lock()
+    }
+
+    /// The RAM from `from` to `to` was cleared. Counts only where all below was cleared before.
+    pub fn note_cleared(&self, from: Gpa, to: Gpa) {
+        let _ = self.cleared.fetch_update(SeqCst, SeqCst, |cleared| {
+            (from.as_u64() <= cleared && cleared < to.as_u64()).then_some(to.as_u64())
+        });
+    }
+
+    /// Whether nothing of former owners is left in its RAM.
+    pub fn is_clear(&self) -> bool {
+        self.cleared.load(SeqCst) >= self.memory.end().as_u64()
+    }
+
+    /// It is being removed; whoever says so has claimed it and keeps it.
+    pub fn doom(&self) {
+        self.doomed.store(true, SeqCst);
+    }
+
+    /// Whether it is being removed.
+    pub fn is_doomed(&self) -> bool {
+        self.doomed.load(SeqCst)
+    }
+
+    /// Its nested tables changed such that what CPUs have cached of them is wrong: its vCPUs flush before their next entry.
+    /// The caller wakes their owners.
+    pub fn demand_flush(&self) {
+        // Release: partner of `epoch`, after the change of the tables.
+        self.epoch.fetch_add(1, SeqCst);
+        for vcpu in &self.vcpus {
+            vcpu.raise(Hazard::FLUSH);
+        }
     }
 
     /// Claims a partition at rest for a start; `false` where it runs, or where somebody else starts or ends it.

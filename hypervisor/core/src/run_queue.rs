@@ -5,6 +5,7 @@
 
 use alloc::collections::VecDeque;
 
+use crate::machine::VCPU_PLACES;
 use crate::time::Ticks;
 
 /// A vCPU's place in its CPU's run loop.
@@ -24,9 +25,9 @@ pub struct Credit(Ticks);
 
 impl RunQueue {
     /// An empty queue that gives `slice` at a time.
-    pub const fn new(slice: Ticks) -> Self {
+    pub fn new(slice: Ticks) -> Self {
         Self {
-            ready: VecDeque::new(),
+            ready: VecDeque::with_capacity(VCPU_PLACES),
             slice,
         }
     }

@@ -48,6 +48,17 @@ pub enum Activity {
     WaitForStartUp,
 }
 
+/// Whether the vCPU is to run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Duty {
+    /// Its partition does not run, or does not count on this vCPU any more.
+    Off,
+    /// Its partition is paused.
+    Paused,
+    /// Its partition runs, and counts on this vCPU.
+    On,
+}
+
 /// A request that the management partition has not answered yet.
 #[derive(Clone, Copy, Debug)]
 pub struct PendingIo {
@@ -102,8 +113,8 @@ pub struct VcpuRecord<V> {
     pub pending_io: Option<PendingIo>,
     /// The answers to the device accesses of the instruction that is being emulated.
     pub io_log: heapless::Vec<u64, 8>,
-    /// The partition runs, and counts on this vCPU.
-    pub enlisted: bool,
+    /// Whether it is to run.
+    pub duty: Duty,
 }
 
 impl<V: Vcpu> VcpuRecord<V> {
@@ -128,7 +139,7 @@ impl<V: Vcpu> VcpuRecord<V> {
             doorbells: Arc::default(),
             pending_io: None,
             io_log: heapless::Vec::new(),
-            enlisted: false,
+            duty: Duty::Off,
         };
         record.reset();
         record
@@ -191,7 +202,7 @@ impl<V: Vcpu> VcpuRecord<V> {
     /// Whether it takes events at all: its partition runs, and it waits for no answer.
     #[inline(always)]
     fn may_run(&self) -> bool {
-        self.enlisted && self.pending_io.is_none()
+        self.duty == Duty::On && self.pending_io.is_none()
     }
 
     /// Whether a sleeping vCPU has a reason to be looked at: others want something, or an event can end its halt.

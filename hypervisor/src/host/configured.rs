@@ -1,27 +1,24 @@
 //! The partitions of the boot configuration: memory, tables, vCPUs.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use bulkhead_abi::host::PartitionOrigin;
 use bulkhead_boot::Module;
-use bulkhead_core::addr::{Gpa, HpaRange, PageSize};
+use bulkhead_core::addr::{Gpa, Hpa, HpaRange, PAGE_SIZE, PageSize};
 use bulkhead_core::boot_image::BootImage;
 use bulkhead_core::config::{self, PartitionConfig, Role};
 use bulkhead_core::device_windows::DeviceWindows;
 use bulkhead_core::fault::ResourceError;
-use bulkhead_core::frames::{FrameAllocator, Owner, Placement};
+use bulkhead_core::frames::{BLOCK_BYTES, FrameAllocator, Owner, Placement};
 use bulkhead_core::guest_memory::{GuestMemory, RamRange};
-use bulkhead_core::host::Host;
-use bulkhead_core::id::{ApicId, CpuId, PartitionId, VcpuId};
-use bulkhead_core::lifecycle;
-use bulkhead_core::machine::Adoption;
-use bulkhead_core::nested_space::{Content, NestedSpace, NestedTables};
-use bulkhead_core::paging::{LongMode, UserBit};
-use bulkhead_core::partition::{Partition, PartitionParts};
-use bulkhead_core::platform_devices::PlatformDevices;
-use bulkhead_core::shared_vcpu::SharedVcpu;
-use bulkhead_hw::pool::{self, Tables};
+use bulkhead_core::id::{CpuId, PartitionId};
+use bulkhead_core::lifecycle::creation::{self, Order};
+use bulkhead_core::lifecycle::maker::CpuShape;
+use bulkhead_core::lifecycle::{self, windows};
+use bulkhead_core::machine::Works;
+use bulkhead_core::partition::Partition;
+use bulkhead_hw::pool;
 use bulkhead_hw::{error, info, space};
 
 use super::shared::Shared;
@@ -30,8 +27,6 @@ use super::{devices, dma};
 
 /// The module that says which partitions there are.
 const CONFIGURATION: &str = "partitions.conf";
-/// Frames for the tables of one partition and of the hypervisor's view of it.
-const TABLE_FRAMES: u64 = 256;
 /// The management partition's devices may reach only so far without an IOMMU.
 const DMA_LIMIT: u64 = 1 << 32;
 
@@ -39,7 +34,6 @@ const DMA_LIMIT: u64 = 1 << 32;
 enum Refusal {
     NoSuchModule,
     Resource(ResourceError),
-    Space,
     Start(lifecycle::StartError),
     NoSuchCpu(CpuId),
     Iommu(dma::Refusal),
@@ -50,7 +44,6 @@ impl core::fmt::Display for Refusal {
         match self {
             Refusal::NoSuchModule => f.write_str("its image is not among the boot modules"),
             Refusal::Resource(error) => error.fmt(f),
-            Refusal::Space => f.write_str("its memory cannot be mapped"),
             Refusal::Start(error) => error.fmt(f),
             Refusal::Iommu(refusal) => refusal.fmt(f),
             Refusal::NoSuchCpu(cpu) => write!(f, "there is no CPU {cpu} to pin a vCPU to"),
@@ -65,7 +58,7 @@ impl From<ResourceError> for Refusal {
 }
 
 /// Makes and starts all of them. What cannot be started is reported and left out.
-pub fn start_all(shared: &'static Shared, mut frames: FrameAllocator<'static>, cpu: &mut ThisCpu) {
+pub fn start_all(shared: &'static Shared, cpu: &mut ThisCpu) {
     if let Err(error) = map_modules(shared) {
         error!("boot modules cannot be read: {error}");
         return;
@@ -82,10 +75,9 @@ pub fn start_all(shared: &'static Shared, mut frames: FrameAllocator<'static>, c
             return;
         }
     };
-    let mut next_cpu = 0;
     let mut prepared = Vec::new();
     for config in &configs {
-        match prepare_one(shared, &mut frames, cpu, config, &mut next_cpu) {
+        match prepare_one(shared, cpu, config) {
             Ok(partition) => prepared.push(partition),
             Err(refusal) => error!("partition {} is not started: {refusal}", config.name),
         }
@@ -96,7 +88,7 @@ pub fn start_all(shared: &'static Shared, mut frames: FrameAllocator<'static>, c
     }
     info!(
         "memory: {} MiB left for partitions",
-        frames.free_bytes() >> 20
+        shared.machine.works().frames.free_bytes() >> 20
     );
 }
 
@@ -131,62 +123,35 @@ fn module(shared: &Shared, name: &str) -> Option<&'static [u8]> {
 /// Makes a partition and loads it; its vCPUs do not run yet.
 fn prepare_one(
     shared: &'static Shared,
-    frames: &mut FrameAllocator<'static>,
     cpu: &mut ThisCpu,
     config: &PartitionConfig,
-    next_cpu: &mut usize,
 ) -> Result<Arc<Partition>, Refusal> {
     let image = module(shared, &config.image).ok_or(Refusal::NoSuchModule)?;
-    pool::grow(TABLE_FRAMES, frames)?;
-    let id = shared.machine.next_id();
-    let memory = memory(frames, id, config)?;
-    let space = space_of(shared, &memory)?;
-    let mut facts = shared.facts;
-    let windows = match config.role {
-        Role::Management => {
-            let iommus = dma::description(shared).map_err(Refusal::Iommu)?;
-            let hidden = iommus.iter().flat_map(dma::registers);
-            let windows = devices::windows(
-                &shared.boot,
-                &shared.acpi,
-                shared.features.physical_bits,
-                hidden,
-            );
-            facts.iommu =
-                dma::confine(shared, iommus, frames, id, &memory).map_err(Refusal::Iommu)?;
-            windows
+    let mut works = shared.machine.works();
+    let id = shared.machine.free_id()?;
+    let memory = memory(&mut works.frames, id, config)?;
+    let made = order(shared, &mut works, config, (id, image), memory).and_then(|order| {
+        let places = order.owners.clone();
+        creation::make(cpu, &mut works, order).map_err(|error| {
+            leave(shared, &places);
+            Refusal::Resource(error)
+        })
+    });
+    let partition = match made {
+        Ok(partition) => partition,
+        Err(refusal) => {
+            // Devices may reach the management partition's memory by now; what they could do must not come to others.
+            if config.role == Role::Guest {
+                works.frames.free_all(Owner::Partition(id));
+            }
+            return Err(refusal);
         }
-        Role::Guest => DeviceWindows::none(),
     };
-    let vcpus = vcpus(shared, config, next_cpu)?;
-    let partition = Arc::new(Partition::new(PartitionParts {
-        id,
-        name: config.name.clone(),
-        role: config.role,
-        boot: BootImage {
-            image,
-            arguments: config.arguments.clone(),
-            archive: None,
-            facts,
-        },
-        memory,
-        windows,
-        space,
-        cpuid: shared.cpuid(config.vcpus),
-        devices: PlatformDevices::new(&shared.board_at(cpu.now()), cpu.now()),
-        vcpus,
-    }));
-    shared.machine.add(partition.clone())?;
     if config.role == Role::Management {
         shared.machine.set_management(partition.clone());
+        prepare_management(&partition, &mut works);
     }
-    for vcpu in &partition.vcpus {
-        let adoption = Adoption {
-            partition: partition.clone(),
-            vcpu: vcpu.id,
-        };
-        shared.machine.hand_over(vcpu.owner(), adoption);
-    }
+    drop(works);
     info!(
         "partition {}: {} MiB, {} vCPUs",
         config.name,
@@ -197,76 +162,104 @@ fn prepare_one(
     Ok(partition)
 }
 
+/// What the partition is made of.
+fn order(
+    shared: &'static Shared,
+    works: &mut Works,
+    config: &PartitionConfig,
+    (id, image): (PartitionId, &'static [u8]),
+    memory: GuestMemory,
+) -> Result<Order, Refusal> {
+    let mut facts = shared.facts;
+    let windows = match config.role {
+        Role::Management => {
+            let iommus = dma::description(shared).map_err(Refusal::Iommu)?;
+            let hidden: Vec<_> = iommus.iter().flat_map(dma::registers).collect();
+            works.windows = devices::window_area(shared, &hidden);
+            let windows = devices::windows(shared, &works.windows, &hidden);
+            facts.iommu = dma::confine(shared, iommus, &mut works.frames, id, &memory)
+                .map_err(Refusal::Iommu)?;
+            windows
+        }
+        Role::Guest => DeviceWindows::none(),
+    };
+    Ok(Order {
+        id,
+        name: config.name.clone(),
+        role: config.role,
+        origin: PartitionOrigin::Configuration,
+        cookie: [0; 16],
+        boot: Some(BootImage {
+            image,
+            arguments: config.arguments.clone(),
+            archive: None,
+            facts,
+        }),
+        memory,
+        windows,
+        shape: CpuShape::flat(config.vcpus),
+        owners: owners(shared, config)?,
+    })
+}
+
 /// The partition's RAM: for management identity-mapped and in one piece, else as a PC has it.
 fn memory(
     frames: &mut FrameAllocator<'static>,
     id: PartitionId,
     config: &PartitionConfig,
 ) -> Result<GuestMemory, ResourceError> {
-    let owner = Owner::Partition(id);
-    if config.role == Role::Management {
-        let machine = frames.allocate_contiguous(
-            owner,
-            config.memory,
-            PageSize::Size2M,
-            Some(bulkhead_core::addr::Hpa::new(DMA_LIMIT)),
-            Placement::Anywhere,
-        )?;
-        let gpa = Gpa::new(machine.start.as_u64());
-        return Ok(GuestMemory::new(alloc::vec![RamRange { gpa, machine }]));
+    if config.role == Role::Guest {
+        return creation::take_ram(frames, id, config.memory);
     }
-    let mut pieces = Vec::new();
-    frames.allocate(owner, config.memory, Placement::Anywhere, |piece| {
-        pieces.push(piece)
-    })?;
-    Ok(GuestMemory::with_pc_hole(pieces))
+    let machine = frames.allocate_contiguous(
+        Owner::Partition(id),
+        config.memory,
+        PageSize::Size2M,
+        Some(Hpa::new(DMA_LIMIT)),
+        Placement::Anywhere,
+    )?;
+    let gpa = Gpa::new(machine.start.as_u64());
+    Ok(GuestMemory::new(alloc::vec![RamRange { gpa, machine }]))
 }
 
-/// Nested tables that map all of the RAM.
-fn space_of(shared: &Shared, memory: &GuestMemory) -> Result<Box<dyn NestedSpace>, Refusal> {
-    let format = LongMode::new(
-        UserBit::Always,
-        shared.gigabyte_pages(),
-        shared.features.physical_bits,
-    );
-    let mut space: Box<dyn NestedSpace> = Box::new(NestedTables::new(format, Tables, Tables)?);
-    for range in memory.ranges() {
-        space
-            .map(range.gpa, range.machine, Content::Ram)
-            .map_err(|_| Refusal::Space)?;
-    }
-    Ok(space)
-}
-
-/// The shared parts of the vCPUs, each with its physical CPU.
-fn vcpus(
-    shared: &Shared,
-    config: &PartitionConfig,
-    next_cpu: &mut usize,
-) -> Result<Vec<Arc<SharedVcpu>>, Refusal> {
-    let mut vcpus = Vec::new();
-    for number in 0..config.vcpus {
-        let owner = match config.pin.iter().cycle().nth(usize::from(number)) {
-            Some(&pinned) => pinned,
-            None => {
-                let chosen = shared
-                    .cpus
-                    .iter()
-                    .cycle()
-                    .nth(*next_cpu)
-                    .map_or(CpuId(0), |(block, _)| block.cpu);
-                *next_cpu = (*next_cpu + 1) % shared.cpus.len().max(1);
-                chosen
+/// Makes the tables that the management partition's work needs later, so that making and removing partitions leaves the number of
+/// free ones as it was: those behind pages that it shares with the hypervisor, and the highest ones of the window area.
+fn prepare_management(partition: &Partition, works: &mut Works) {
+    for range in partition.memory.ranges() {
+        for offset in (0..range.machine.bytes()).step_by(BLOCK_BYTES as usize) {
+            let first = range.machine.start.wrapping_add(offset);
+            let page = HpaRange::new(first, PAGE_SIZE);
+            let needed = pool::grow(1, &mut works.frames);
+            if let (Some(page), Ok(())) = (page, needed) {
+                // SAFETY: RAM of the partition, which the hypervisor reaches there by atomic accesses only.
+                let _ = unsafe { space::map_direct(page) };
             }
-        };
-        if shared.apic_of(owner).is_none() {
-            return Err(Refusal::NoSuchCpu(owner));
         }
-        vcpus.push(Arc::new(SharedVcpu::new(
-            VcpuId(number),
-            ApicId(u32::from(number)),
-            owner,
-        )));
     }
-    Ok(vcpus)
+    windows::prepare(partition, works);
+}
+
+/// The physical CPU of each vCPU.
+fn owners(shared: &Shared, config: &PartitionConfig) -> Result<Vec<CpuId>, Refusal> {
+    let mut owners = Vec::new();
+    for number in 0..config.vcpus {
+        let pinned = config.pin.iter().cycle().nth(usize::from(number)).copied();
+        let place = shared.machine.take_place(|cpu| {
+            shared.apic_of(cpu).is_some() && pinned.is_none_or(|pinned| pinned == cpu)
+        });
+        match place {
+            Some(cpu) => owners.push(cpu),
+            None => {
+                leave(shared, &owners);
+                return Err(Refusal::NoSuchCpu(pinned.unwrap_or_default()));
+            }
+        }
+    }
+    Ok(owners)
+}
+
+fn leave(shared: &Shared, places: &[CpuId]) {
+    for place in places {
+        shared.machine.leave_place(*place);
+    }
 }

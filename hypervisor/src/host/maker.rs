@@ -1,56 +1,101 @@
-//! Makes vCPU records for the CPU that adopts them.
+//! The running CPU as core's port [`Maker`]: what partitions are made of on SVM.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use bulkhead_core::config::Role;
-use bulkhead_core::cpu_loop::Maker;
+use bulkhead_core::cpuid::CpuidTable;
 use bulkhead_core::fault::ResourceError;
-use bulkhead_core::id::VcpuId;
+use bulkhead_core::frames::FrameAllocator;
+use bulkhead_core::host::Host;
+use bulkhead_core::id::{CpuId, VcpuId};
+use bulkhead_core::lifecycle::maker::{CpuShape, Maker};
 use bulkhead_core::local_apic::{LocalApic, ProcessorRole};
 use bulkhead_core::machine::Adoption;
 use bulkhead_core::msr::Bank;
+use bulkhead_core::nested_space::{NestedSpace, NestedTables};
+use bulkhead_core::paging::{LongMode, UserBit};
+use bulkhead_core::partition::Partition;
+use bulkhead_core::pc_board::BoardConfig;
 use bulkhead_core::vcpu_record::VcpuRecord;
+use bulkhead_hw::pool::{self, Tables};
 use bulkhead_hw::svm::SvmVcpu;
 
-use super::shared::Shared;
+use super::this_cpu::ThisCpu;
 
-/// Makes vCPUs on SVM.
-pub struct SvmMaker {
-    shared: &'static Shared,
-}
+/// Heap that is left for what other CPUs do at the same time.
+const HEAP_MARGIN: usize = 256 << 10;
 
-impl SvmMaker {
-    /// With what all CPUs share.
-    pub fn new(shared: &'static Shared) -> Self {
-        Self { shared }
+impl Maker for ThisCpu {
+    fn check_heap(&self, bytes: usize) -> Result<(), ResourceError> {
+        let mut probe: Vec<u8> = Vec::new();
+        probe
+            .try_reserve_exact(bytes.saturating_add(HEAP_MARGIN))
+            .map_err(|_| ResourceError::HypervisorMemory)
     }
-}
 
-impl Maker<SvmVcpu> for SvmMaker {
-    fn make(&mut self, adoption: &Adoption) -> Result<Box<VcpuRecord<SvmVcpu>>, ResourceError> {
-        let partition = &adoption.partition;
+    fn grow_tables(
+        &mut self,
+        count: u64,
+        frames: &mut FrameAllocator<'static>,
+    ) -> Result<(), ResourceError> {
+        pool::grow(count, frames)
+    }
+
+    fn new_space(&mut self) -> Result<Box<dyn NestedSpace>, ResourceError> {
+        let shared = self.all();
+        let format = LongMode::new(
+            UserBit::Always,
+            shared.gigabyte_pages(),
+            shared.features.physical_bits,
+        );
+        Ok(Box::new(NestedTables::new(format, Tables, Tables)?))
+    }
+
+    fn new_vcpu(
+        &mut self,
+        partition: &Arc<Partition>,
+        vcpu: VcpuId,
+    ) -> Result<Adoption, ResourceError> {
+        let shared = self.all();
         let shared_vcpu = partition
-            .vcpu(adoption.vcpu)
+            .vcpu(vcpu)
             .ok_or(ResourceError::TableFull("vCPUs"))?
             .clone();
         let maps = match partition.role {
-            Role::Management => &self.shared.management_maps,
-            Role::Guest => &self.shared.guest_maps,
+            Role::Management => &shared.management_maps,
+            Role::Guest => &shared.guest_maps,
         };
-        let role = if adoption.vcpu == VcpuId(0) {
+        let role = if vcpu == VcpuId(0) {
             ProcessorRole::Bootstrap
         } else {
             ProcessorRole::Application
         };
-        let apic = LocalApic::new(shared_vcpu.apic_id, role, &self.shared.lapic);
-        let hw = SvmVcpu::new(maps)?;
-        let bank = Bank::new(self.shared.bank);
-        Ok(Box::new(VcpuRecord::new(
-            hw,
+        let apic = LocalApic::new(shared_vcpu.apic_id, role, &shared.lapic);
+        let record = VcpuRecord::new(
+            SvmVcpu::new(maps)?,
             shared_vcpu,
             partition.clone(),
             apic,
-            bank,
-        )))
+            Bank::new(shared.bank),
+        );
+        Ok(Adoption::new(Box::new(record)))
+    }
+
+    fn cpuid_table(&self, shape: &CpuShape) -> CpuidTable {
+        self.all().cpuid(shape.vcpus)
+    }
+
+    fn board(&self) -> BoardConfig {
+        self.all().board_at(self.now())
+    }
+
+    fn has_cpu(&self, cpu: CpuId) -> bool {
+        self.all().apic_of(cpu).is_some()
+    }
+
+    fn physical_bits(&self) -> u8 {
+        self.all().features.physical_bits
     }
 }

@@ -8,7 +8,6 @@ use bulkhead_boot::BootInfo;
 use bulkhead_core::boot_image::StartFacts;
 use bulkhead_core::cpuid::{CpuidFeatures, CpuidPolicy, CpuidTable, HypervisorLeaves};
 use bulkhead_core::fault::ResourceError;
-use bulkhead_core::frames::FrameAllocator;
 use bulkhead_core::id::{ApicId, CpuId};
 use bulkhead_core::local_apic::{ExtendedDestination, LapicConfig, LapicFeatures};
 use bulkhead_core::machine::{Machine, WhenDone};
@@ -71,13 +70,11 @@ pub struct Shared {
 static SHARED: Once<Shared> = Once::new();
 
 impl Shared {
-    /// Makes the record known to all CPUs, and gives back the memory that is left for partitions.
+    /// Makes the record known to all CPUs.
     ///
     /// # Errors
     /// The hypervisor's memory is exhausted.
-    pub fn publish(
-        platform: Platform,
-    ) -> Result<(&'static Shared, FrameAllocator<'static>), ResourceError> {
+    pub fn publish(platform: Platform) -> Result<&'static Shared, ResourceError> {
         let cpus: Vec<_> = platform
             .cpus
             .iter()
@@ -102,11 +99,13 @@ impl Shared {
         for (slot, byte) in version.iter_mut().zip(env!("CARGO_PKG_VERSION").bytes()) {
             *slot = byte;
         }
+        let guest_memory_bytes = platform.frames.total_bytes();
         let shared = Shared {
             // CPU numbers of CPUs that failed to start stay unused.
             machine: Machine::new(
                 cpus.iter().map(|(cpu, _)| cpu.cpu.0 + 1).max().unwrap_or(1),
                 when_done,
+                platform.frames,
             ),
             tsc: platform.tsc,
             tsc_to_timer: Ratio::new(platform.tsc, platform.apic_timer),
@@ -151,8 +150,8 @@ impl Shared {
                 version: bulkhead_abi::VERSION,
                 cpus: cpus.len() as u32,
                 memory_bytes: platform.memory_bytes,
-                guest_memory_bytes: platform.frames.total_bytes(),
-                guest_memory_free: platform.frames.free_bytes(),
+                guest_memory_bytes,
+                guest_memory_free: 0,
                 hypervisor_bytes: platform.foundation.bytes(),
                 tsc_hz: platform.tsc.get(),
                 tsc: 0,
@@ -166,7 +165,7 @@ impl Shared {
             boot: platform.boot,
             acpi: platform.acpi,
         };
-        Ok((SHARED.call_once(|| shared), platform.frames))
+        Ok(SHARED.call_once(|| shared))
     }
 
     /// The record, as soon as it is there.

@@ -27,15 +27,15 @@ impl Cpu {
         }
     }
 
-    fn pass(&mut self, world: &mut World) {
-        self.run_loop.pass(&mut self.host, world);
+    fn pass(&mut self) {
+        self.run_loop.pass(&mut self.host);
     }
 
     /// Passes until the CPU sleeps; fails where it does not.
-    fn settle(&mut self, world: &mut World) {
+    fn settle(&mut self) {
         let before = self.host.idles;
         for _ in 0..20 {
-            self.pass(world);
+            self.pass();
             if self.host.idles > before {
                 return;
             }
@@ -44,7 +44,7 @@ impl Cpu {
     }
 
     fn record(&mut self, slot: usize) -> &mut VcpuRecord<Scripted> {
-        &mut self.run_loop.residents[slot].record
+        &mut self.run_loop.residents[slot].as_mut().unwrap().record
     }
 
     #[track_caller]
@@ -53,7 +53,7 @@ impl Cpu {
     }
 
     fn readiness(&self, slot: usize) -> Readiness {
-        self.run_loop.residents[slot].readiness
+        self.run_loop.residents[slot].as_ref().unwrap().readiness
     }
 
     /// The timer's interrupt comes at the time that it is armed for.
@@ -83,7 +83,7 @@ fn single() -> (World, Arc<Partition>, Cpu) {
     let partition = world.guest(&[0]);
     let mut cpu = Cpu::new(&world, 0);
     start(&world, &partition, &mut cpu);
-    cpu.pass(&mut world);
+    cpu.pass();
     (world, partition, cpu)
 }
 
@@ -94,8 +94,8 @@ fn pair() -> (World, Arc<Partition>, Cpu, Cpu) {
     let (mut first, mut second) = (Cpu::new(&world, 0), Cpu::new(&world, 1));
     start(&world, &partition, &mut first);
     second.kicked();
-    second.settle(&mut world);
-    first.pass(&mut world);
+    second.settle();
+    first.pass();
     first.host.take_kicks();
     (world, partition, first, second)
 }

@@ -4,15 +4,16 @@ use core::ops::ControlFlow;
 
 use bulkhead_abi::host::PartitionState;
 
-use crate::exit::{Flow, Leave, RESUME, port};
+use crate::exit::{Flow, Leave, RESUME, deliver, port};
 use crate::host::Host;
 use crate::id::{VcpuId, Vector};
 use crate::instruction_fetch;
+use crate::lifecycle;
 use crate::local_apic::{Drained, LocalDelivery, LvtEntry};
 use crate::paravirtual_clock::ParavirtualClock;
 use crate::shared_vcpu::Hazard;
 use crate::vcpu::{StartState, Vcpu, Watch};
-use crate::vcpu_record::{Activity, VcpuRecord, Work};
+use crate::vcpu_record::{Activity, Duty, VcpuRecord, Work};
 
 /// Clears everything that waits, or says why the vCPU cannot be entered.
 #[inline(never)]
@@ -28,9 +29,13 @@ pub fn attend<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, cpu: &mu
             signals(vcpu, drained);
         }
     }
-    if !vcpu.enlisted {
-        vcpu.work = Work::empty();
-        return ControlFlow::Break(Leave::Stopped);
+    match vcpu.duty {
+        Duty::On => {}
+        Duty::Paused => return ControlFlow::Break(Leave::Paused),
+        Duty::Off => {
+            vcpu.work = Work::empty();
+            return ControlFlow::Break(Leave::Stopped);
+        }
     }
     if vcpu.pending_io.is_some() {
         return ControlFlow::Break(Leave::WaitIo);
@@ -61,14 +66,15 @@ pub fn attend<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, cpu: &mu
 fn hazards<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, hazard: Hazard) -> Flow {
     if hazard.contains(Hazard::RESET) {
         vcpu.reset();
-        vcpu.enlisted = true;
+        vcpu.duty = Duty::On;
     }
     // The state decides: a stop of the partition's former life may be announced late, and one between the halves of a start
-    // was seen before the reset.
-    if hazard.intersects(Hazard::STOP | Hazard::RESET)
-        && vcpu.partition.state() != PartitionState::Running
-    {
+    // was seen before the reset. So with pauses.
+    if hazard.intersects(Hazard::STOP | Hazard::RESET) && !vcpu.partition.is_live() {
         return ControlFlow::Break(Leave::Stopped);
+    }
+    if hazard.intersects(Hazard::PAUSE | Hazard::RESET) && vcpu.duty != Duty::Off {
+        pause_or_go_on(vcpu, host);
     }
     if hazard.contains(Hazard::FLUSH) {
         vcpu.work |= Work::TAG;
@@ -83,6 +89,19 @@ fn hazards<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, hazard: Haz
         port::finish_request(vcpu, host, port::Answer::Nobody)?;
     }
     RESUME
+}
+
+/// Stays out of guest mode where the partition is paused; the last vCPU that does so tells management.
+fn pause_or_go_on<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
+    if vcpu.partition.state() != PartitionState::Paused {
+        vcpu.duty = Duty::On;
+        return;
+    }
+    vcpu.duty = Duty::Paused;
+    if vcpu.partition.obey_pause(&vcpu.shared) {
+        let woken = lifecycle::tell_management(&vcpu.partition, host);
+        deliver::note(vcpu, woken);
+    }
 }
 
 /// Whether the request that the vCPU waits for is in the page that is registered now.

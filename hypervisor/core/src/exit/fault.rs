@@ -36,7 +36,8 @@ pub fn nested_fault<V: Vcpu, H: Host>(
     if fault.in_walk || fault.access == Access::Fetch {
         return crash::stop(vcpu, host, StopCause::NothingMapped, Some(fault.gpa));
     }
-    if vcpu.partition.boot.is_archive(fault.gpa) {
+    let boot = vcpu.partition.boot.as_ref();
+    if boot.is_some_and(|boot| boot.is_archive(fault.gpa)) {
         return crash::stop(vcpu, host, StopCause::ReadOnly, Some(fault.gpa));
     }
     let ours = vcpu.apic.mmio_page() == Some(page) || page == IOAPIC_PAGE;

@@ -3,20 +3,49 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bulkhead_abi::host::HostInfo;
 use zerocopy::FromZeros;
 
-use super::memory::FakeMemory;
+use super::memory::{FakeMemory, NestedEntries, NestedFrames};
+use super::world;
 use crate::addr::Hpa;
+use crate::cpuid::CpuidTable;
+use crate::fault::ResourceError;
+use crate::frames::FrameAllocator;
 use crate::host::{Host, HostVectors, LOG_LINE, MachineEnd, SharedPage};
-use crate::id::{CpuId, Vector};
-use crate::machine::Machine;
+use crate::id::{CpuId, VcpuId, Vector};
+use crate::lifecycle::maker::{CpuShape, Maker};
+use crate::machine::{Adoption, Machine};
+use crate::nested_space::NestedSpace;
+use crate::partition::Partition;
+use crate::pc_board::BoardConfig;
 use crate::time::{Instant, Ticks};
 
 /// What [`Host::end`] unwinds with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ended(pub MachineEnd);
+
+/// What was made for partitions, and what may be.
+#[derive(Default)]
+pub struct Made {
+    /// vCPUs so far.
+    pub serial: Cell<u64>,
+    /// Steps that succeed before all fail; `None`: all succeed.
+    pub fuel: Cell<Option<u64>>,
+}
+
+impl Made {
+    fn step(&self) -> Result<(), ResourceError> {
+        match self.fuel.get() {
+            Some(0) => return Err(ResourceError::HypervisorMemory),
+            Some(left) => self.fuel.set(Some(left - 1)),
+            None => {}
+        }
+        Ok(())
+    }
+}
 
 /// The fake CPU. CPUs of one world share memory and clock.
 pub struct FakeHost {
@@ -40,6 +69,8 @@ pub struct FakeHost {
     pub reports: Vec<String>,
     pub log: Vec<String>,
     pub quiesced: u32,
+    pub made: Rc<Made>,
+    tables: (NestedEntries, NestedFrames),
 }
 
 impl FakeHost {
@@ -48,6 +79,8 @@ impl FakeHost {
         clock: Rc<Cell<u64>>,
         memory: Rc<RefCell<FakeMemory>>,
         machine: &'static Machine,
+        made: Rc<Made>,
+        tables: (NestedEntries, NestedFrames),
     ) -> Self {
         Self {
             cpu,
@@ -66,6 +99,8 @@ impl FakeHost {
             reports: Vec::new(),
             log: Vec::new(),
             quiesced: 0,
+            made,
+            tables,
         }
     }
 
@@ -87,6 +122,50 @@ impl FakeHost {
     /// Whether a report holds `words`.
     pub fn reported(&self, words: &str) -> bool {
         self.reports.iter().any(|report| report.contains(words))
+    }
+}
+
+impl Maker for FakeHost {
+    fn check_heap(&self, _: usize) -> Result<(), ResourceError> {
+        self.made.step()
+    }
+
+    fn grow_tables(
+        &mut self,
+        _: u64,
+        _: &mut FrameAllocator<'static>,
+    ) -> Result<(), ResourceError> {
+        self.made.step()
+    }
+
+    fn new_space(&mut self) -> Result<Box<dyn NestedSpace>, ResourceError> {
+        let (entries, frames) = &self.tables;
+        world::empty_space(entries, frames)
+    }
+
+    fn new_vcpu(
+        &mut self,
+        partition: &Arc<Partition>,
+        vcpu: VcpuId,
+    ) -> Result<Adoption, ResourceError> {
+        self.made.step()?;
+        Ok(Adoption::new(world::record(&self.made, partition, vcpu)))
+    }
+
+    fn cpuid_table(&self, shape: &CpuShape) -> CpuidTable {
+        world::cpuid_table(shape)
+    }
+
+    fn board(&self) -> BoardConfig {
+        world::board()
+    }
+
+    fn has_cpu(&self, cpu: CpuId) -> bool {
+        cpu.0 < self.machine.cpus()
+    }
+
+    fn physical_bits(&self) -> u8 {
+        40
     }
 }
 
@@ -170,6 +249,7 @@ impl Host for FakeHost {
         HostInfo {
             version: bulkhead_abi::VERSION,
             cpus: u32::from(self.machine.cpus()),
+            guest_memory_free: self.machine.works().frames.free_bytes(),
             ..HostInfo::new_zeroed()
         }
     }

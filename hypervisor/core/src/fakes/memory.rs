@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use crate::addr::{Gpa, Hpa, PAGE_SIZE};
+use crate::fault::ResourceError;
 use crate::host::SharedPage;
-use crate::paging::TableMemory;
+use crate::paging::fakes::Frames;
+use crate::paging::{TableFrames, TableMemory};
 
 /// Frames that were touched, zero until written; each is 512 atomic words, so that it can be shared.
 #[derive(Default)]
@@ -128,5 +130,31 @@ impl TableMemory for NestedEntries {
     fn store(&mut self, entry: Hpa, value: u64) {
         assert_eq!(entry.as_u64() % 8, 0);
         self.0.lock().unwrap().insert(entry.as_u64(), value);
+    }
+}
+
+/// The frames of all nested tables; clones share them.
+#[derive(Clone, Default)]
+pub struct NestedFrames(Arc<Mutex<Frames>>);
+
+impl NestedFrames {
+    /// How many are in use.
+    pub fn in_use(&self) -> usize {
+        self.0.lock().unwrap().in_use()
+    }
+
+    /// Lets so many more requests succeed; `None`: all.
+    pub fn set_fuel(&self, fuel: Option<u64>) {
+        self.0.lock().unwrap().fuel = fuel;
+    }
+}
+
+impl TableFrames for NestedFrames {
+    fn allocate(&mut self) -> Result<Hpa, ResourceError> {
+        self.0.lock().unwrap().allocate()
+    }
+
+    fn free(&mut self, frame: Hpa) {
+        self.0.lock().unwrap().free(frame);
     }
 }

@@ -248,6 +248,16 @@ impl Scripted {
                 self.set(Gpr::Rsp, stack);
                 self.set(Gpr::Rdi, argument);
             }
+            StartState::Registers(state) => {
+                self.system.cr0 = state.cr0;
+                self.system.cr3 = state.cr3;
+                self.system.cr4 = state.cr4;
+                self.system.efer = state.efer;
+                self.system.cs_selector = state.cs.selector;
+                self.system.cs_base = state.cs.base;
+                self.rip = state.rip;
+                self.gprs = state.registers;
+            }
         }
     }
 }

@@ -4,25 +4,27 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::host::FakeHost;
-use super::memory::{FakeMemory, NestedEntries};
+use super::host::{FakeHost, Made};
+use super::memory::{FakeMemory, NestedEntries, NestedFrames};
 use super::script::Scripted;
+use bulkhead_abi::host::PartitionOrigin;
+
 use crate::addr::{Gpa, Hpa, HpaRange};
 use crate::boot_image::{BootImage, StartFacts};
 use crate::config::Role;
-use crate::cpu_loop::Maker;
 use crate::cpuid::{CpuidFeatures, CpuidPolicy, CpuidTable, HypervisorLeaves, Leaf};
 use crate::device_windows::DeviceWindows;
 use crate::fault::ResourceError;
+use crate::frames::{FrameAllocator, Layout, NodeId, NodeRange, Storage, Zone};
 use crate::guest_memory::{GuestMemory, RamRange};
 use crate::id::{ApicId, CpuId, VcpuId};
+use crate::lifecycle::maker::CpuShape;
 use crate::local_apic::{
     ExtendedDestination, LapicConfig, LapicFeatures, LocalApic, ProcessorRole,
 };
 use crate::machine::{Adoption, Machine, WhenDone};
 use crate::msr::{Bank, BankConfig, Vendor};
 use crate::nested_space::{Content, NestedSpace, NestedTables};
-use crate::paging::fakes::Frames;
 use crate::paging::{GigabytePages, LongMode, UserBit};
 use crate::partition::{Partition, PartitionParts};
 use crate::pc_board::BoardConfig;
@@ -43,9 +45,34 @@ pub struct World {
     pub machine: &'static Machine,
     pub clock: Rc<Cell<u64>>,
     pub memory: Rc<RefCell<FakeMemory>>,
-    /// The nested tables of the partitions, in the order of their ids.
-    pub nested: Vec<NestedEntries>,
-    serial: u64,
+    /// The nested tables of all partitions.
+    pub nested: NestedEntries,
+    /// The frames of these tables.
+    pub frames: NestedFrames,
+    pub made: Rc<Made>,
+    guests: u64,
+}
+
+/// RAM for partitions that management makes.
+pub const POOL_BASE: u64 = 0x2_0000_0000;
+/// Its bytes.
+pub const POOL_BYTES: u64 = 64 << 20;
+
+/// An allocator of the pool, and of records for this many partitions.
+fn pool() -> FrameAllocator<'static> {
+    let range = HpaRange::new(Hpa::new(POOL_BASE), POOL_BYTES).unwrap();
+    let usable = [NodeRange {
+        node: NodeId(0),
+        range,
+    }];
+    let zones = Box::leak(Box::new([Zone::default(); 4]));
+    let layout = Layout::plan(zones, &usable, &[]).unwrap();
+    let storage = Storage {
+        blocks: Box::leak(vec![0; layout.blocks()].into_boxed_slice()),
+        chunks: Box::leak(vec![0; layout.chunks()].into_boxed_slice()),
+        partitions: Box::leak(vec![0; 1024].into_boxed_slice()),
+    };
+    FrameAllocator::new(layout, storage).unwrap()
 }
 
 fn clock() -> Hertz {
@@ -109,11 +136,13 @@ impl World {
     /// The same, and what becomes of it when its guests have ended.
     pub fn ending(cpus: u16, when_done: WhenDone) -> Self {
         Self {
-            machine: Box::leak(Box::new(Machine::new(cpus, when_done))),
+            machine: Box::leak(Box::new(Machine::new(cpus, when_done, pool()))),
             clock: Rc::new(Cell::new(1000)),
             memory: Rc::default(),
-            nested: Vec::new(),
-            serial: 0,
+            nested: NestedEntries::default(),
+            frames: NestedFrames::default(),
+            made: Rc::default(),
+            guests: 0,
         }
     }
 
@@ -124,6 +153,8 @@ impl World {
             self.clock.clone(),
             self.memory.clone(),
             self.machine,
+            self.made.clone(),
+            (self.nested.clone(), self.frames.clone()),
         )
     }
 
@@ -132,11 +163,12 @@ impl World {
         let ram = RamRange {
             gpa: Gpa::new(0),
             machine: HpaRange::new(
-                Hpa::new(0x1_0000_0000 + (self.nested.len() as u64) * GUEST_BYTES),
+                Hpa::new(0x1_0000_0000 + self.guests * GUEST_BYTES),
                 GUEST_BYTES,
             )
             .unwrap(),
         };
+        self.guests += 1;
         self.partition(Role::Guest, owners, ram, DeviceWindows::none())
     }
 
@@ -166,13 +198,9 @@ impl World {
         ram: RamRange,
         windows: DeviceWindows,
     ) -> Arc<Partition> {
-        let entries = NestedEntries::default();
-        let format = LongMode::new(UserBit::Always, GigabytePages::Absent, 40);
-        let mut space: Box<dyn NestedSpace> =
-            Box::new(NestedTables::new(format, entries.clone(), Frames::default()).unwrap());
+        let mut space = empty_space(&self.nested, &self.frames).unwrap();
         space.map(ram.gpa, ram.machine, Content::Ram).unwrap();
-        self.nested.push(entries);
-        let id = self.machine.next_id();
+        let id = self.machine.free_id().unwrap();
         let vcpus = (0..).zip(owners).map(|(number, owner)| {
             let apic = ApicId(u32::from(number));
             Arc::new(SharedVcpu::new(VcpuId(number), apic, CpuId(*owner)))
@@ -185,89 +213,101 @@ impl World {
             id,
             name: format!("p{id}"),
             role,
-            boot: BootImage {
+            origin: PartitionOrigin::Configuration,
+            cookie: [0; 16],
+            boot: Some(BootImage {
                 image,
                 arguments: String::from("quiet"),
                 archive: None,
                 facts: StartFacts::default(),
-            },
+            }),
             memory: GuestMemory::new(vec![ram]),
             windows,
             space,
-            cpuid: CpuidTable::new(
-                &CpuidPolicy {
-                    vcpus: owners.len() as u16,
-                    features: CpuidFeatures::all(),
-                    physical_bits: 40,
-                    xcr0: 7,
-                    tsc: Some(clock()),
-                    lapic_timer: clock(),
-                    hypervisor: HypervisorLeaves {
-                        interface: [1, 0, 0, 0],
-                        compatible: None,
-                    },
-                },
-                &host_cpuid,
-            ),
-            devices: PlatformDevices::new(
-                &BoardConfig {
-                    tsc: clock(),
-                    seconds: 0,
-                    extended: ExtendedDestination::On,
-                    pm_timer_port: 0x608,
-                },
-                Instant(self.clock.get()),
-            ),
+            cpuid: cpuid_table(&CpuShape::flat(owners.len() as u16)),
+            devices: PlatformDevices::new(&board(), Instant(self.clock.get())),
             vcpus: vcpus.collect(),
         }));
         self.machine.add(partition.clone()).unwrap();
         partition
     }
 
-    /// The record of a vCPU, as the CPU that adopts it makes it.
+    /// The record of a vCPU, as its CPU gets it.
     pub fn record(&mut self, partition: &Arc<Partition>, id: u16) -> Box<VcpuRecord<Scripted>> {
-        self.serial += 1;
-        let shared = partition.vcpu(VcpuId(id)).unwrap().clone();
-        let role = if id == 0 {
-            ProcessorRole::Bootstrap
-        } else {
-            ProcessorRole::Application
-        };
-        let lapic = LapicConfig {
-            timer_hz: clock(),
-            tsc_hz: clock(),
-            physical_bits: 40,
-            features: LapicFeatures::X2APIC | LapicFeatures::TSC_DEADLINE,
-        };
-        let bank = Bank::new(BankConfig {
-            vendor: Vendor::Amd,
-            physical_bits: 40,
-            microcode: 0,
-            tsc: Some(clock()),
-        });
-        Box::new(VcpuRecord::new(
-            Scripted::new(self.serial),
-            shared.clone(),
-            partition.clone(),
-            LocalApic::new(shared.apic_id, role, &lapic),
-            bank,
-        ))
+        record(&self.made, partition, VcpuId(id))
     }
 
     /// Hands all vCPUs of a partition to their CPUs.
     pub fn hand_over(&self, partition: &Arc<Partition>) {
         for vcpu in &partition.vcpus {
-            let adoption = Adoption {
-                partition: partition.clone(),
-                vcpu: vcpu.id,
-            };
+            let adoption = Adoption::new(record(&self.made, partition, vcpu.id));
             self.machine.hand_over(vcpu.owner(), adoption);
         }
     }
 }
 
-impl Maker<Scripted> for World {
-    fn make(&mut self, adoption: &Adoption) -> Result<Box<VcpuRecord<Scripted>>, ResourceError> {
-        Ok(self.record(&adoption.partition, adoption.vcpu.0))
+/// The record of a vCPU.
+pub fn record(made: &Made, partition: &Arc<Partition>, id: VcpuId) -> Box<VcpuRecord<Scripted>> {
+    made.serial.set(made.serial.get() + 1);
+    let shared = partition.vcpu(id).unwrap().clone();
+    let role = match id {
+        VcpuId(0) => ProcessorRole::Bootstrap,
+        _ => ProcessorRole::Application,
+    };
+    let lapic = LapicConfig {
+        timer_hz: clock(),
+        tsc_hz: clock(),
+        physical_bits: 40,
+        features: LapicFeatures::X2APIC | LapicFeatures::TSC_DEADLINE,
+    };
+    let bank = Bank::new(BankConfig {
+        vendor: Vendor::Amd,
+        physical_bits: 40,
+        microcode: 0,
+        tsc: Some(clock()),
+    });
+    Box::new(VcpuRecord::new(
+        Scripted::new(made.serial.get()),
+        shared.clone(),
+        partition.clone(),
+        LocalApic::new(shared.apic_id, role, &lapic),
+        bank,
+    ))
+}
+
+/// Nested tables with nothing mapped.
+pub fn empty_space(
+    entries: &NestedEntries,
+    frames: &NestedFrames,
+) -> Result<Box<dyn NestedSpace>, ResourceError> {
+    let format = LongMode::new(UserBit::Always, GigabytePages::Absent, 40);
+    let tables = NestedTables::new(format, entries.clone(), frames.clone())?;
+    Ok(Box::new(tables))
+}
+
+/// The platform devices' configuration.
+pub fn board() -> BoardConfig {
+    BoardConfig {
+        tsc: clock(),
+        seconds: 0,
+        extended: ExtendedDestination::On,
+        pm_timer_port: 0x608,
     }
+}
+
+/// What CPUID tells.
+pub fn cpuid_table(shape: &CpuShape) -> CpuidTable {
+    let policy = CpuidPolicy {
+        vcpus: shape.vcpus,
+        features: CpuidFeatures::all(),
+        physical_bits: 40,
+        xcr0: 7,
+        tsc: Some(clock()),
+        lapic_timer: clock(),
+        hypervisor: HypervisorLeaves {
+            interface: [1, 0, 0, 0],
+            compatible: None,
+        },
+    };
+    CpuidTable::new(&policy, &host_cpuid)
 }

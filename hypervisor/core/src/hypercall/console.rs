@@ -1,7 +1,7 @@
 //! Calls about consoles.
 
-use super::events::{event_port, served, shared_page};
-use super::{Answer, Arguments};
+use super::events::{event_port, shared_page};
+use super::{Answer, Arguments, served};
 use crate::exit::deliver;
 use crate::host::Host;
 use crate::vcpu::Vcpu;

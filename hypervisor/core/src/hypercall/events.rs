@@ -6,9 +6,8 @@ use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use bulkhead_abi::hypercall::Status;
 use bulkhead_abi::io::{STATE_PENDING, Space};
 
-use super::{Answer, Arguments, partition};
+use super::{Answer, Arguments, served};
 use crate::addr::Gpa;
-use crate::config::Role;
 use crate::doorbell::{Doorbell, DoorbellError, DoorbellTable};
 use crate::event_page::{EventPage, EventPort};
 use crate::exit::deliver::{self, wake};
@@ -49,16 +48,6 @@ pub fn event_page<V: Vcpu, H: Host>(
     let page = shared_page(vcpu, host, arguments.rdi)?;
     vcpu.partition.io.lock().events = Some(EventPage::new(page, vector));
     Ok(0)
-}
-
-/// A partition that management serves: any but itself.
-pub(super) fn served<H: Host>(host: &H, number: u64) -> Result<Arc<Partition>, Status> {
-    let subject = partition(host, number)?;
-    if subject.role == Role::Management {
-        Err(Status::BadArgument)
-    } else {
-        Ok(subject)
-    }
 }
 
 pub fn io_page<V: Vcpu, H: Host>(

@@ -1,6 +1,6 @@
 //! Calls that fill in records: the machine, partitions, crashes, the log.
 
-use bulkhead_abi::host::{PartitionInfo, PartitionOrigin};
+use bulkhead_abi::host::PartitionInfo;
 use bulkhead_abi::hypercall::Status;
 use zerocopy::IntoBytes;
 
@@ -35,9 +35,9 @@ pub fn partition_info<V: Vcpu, H: Host>(
         exits,
         run_ticks,
         name: [0; 64],
-        cookie: [0; 16],
-        origin: PartitionOrigin::Configuration as u32,
-        pad: 0,
+        cookie: subject.cookie,
+        origin: subject.origin as u32,
+        settled: u32::from(subject.is_settled()),
     };
     for (slot, byte) in record.name.iter_mut().zip(subject.name.bytes()) {
         *slot = byte;

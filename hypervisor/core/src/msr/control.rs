@@ -83,6 +83,16 @@ impl ControlRules {
         }
     }
 
+    /// Whether a guest can have this CR4 at all.
+    pub const fn permits_cr4(&self, value: u64) -> bool {
+        value & !self.cr4 == 0
+    }
+
+    /// Whether a guest can have this EFER at all.
+    pub const fn permits_efer(&self, value: u64) -> bool {
+        value & !self.efer == 0
+    }
+
     /// The value that CR0 takes when `value` is written.
     ///
     /// # Errors

@@ -23,14 +23,14 @@ fn stop_itself(vcpu: &mut Scripted, reason: StopReason) {
 
 #[test]
 fn a_guest_that_asks_for_a_restart_runs_again() {
-    let (mut world, partition, mut cpu) = single();
+    let (_, partition, mut cpu) = single();
     let resets = cpu.hw(0).resets.len();
     for restart in 1..4 {
         stop_itself(cpu.hw(0), StopReason::Restart);
-        cpu.pass(&mut world);
-        cpu.pass(&mut world);
+        cpu.pass();
+        cpu.pass();
         let entries = cpu.hw(0).entries;
-        cpu.pass(&mut world);
+        cpu.pass();
         assert_eq!(cpu.hw(0).entries, entries + 1, "it runs");
         assert_eq!(cpu.hw(0).resets.len(), resets + restart);
         assert_eq!(partition.restarts() as usize, restart);
@@ -42,23 +42,23 @@ fn a_guest_that_asks_for_a_restart_runs_again() {
 
 #[test]
 fn a_guest_that_is_done_comes_to_rest_and_can_be_started_again() {
-    let (mut world, partition, mut cpu) = single();
+    let (_, partition, mut cpu) = single();
     stop_itself(cpu.hw(0), StopReason::Done);
-    cpu.settle(&mut world);
+    cpu.settle();
     assert_eq!(partition.state(), PartitionState::Stopped);
     assert!(!partition.is_active());
     assert!(cpu.host.reported("partition p0 has stopped"));
     let entries = cpu.hw(0).entries;
-    cpu.settle(&mut world);
+    cpu.settle();
     assert_eq!(cpu.hw(0).entries, entries);
     let _ = life::start(&partition, &mut cpu.host).unwrap();
-    cpu.pass(&mut world);
+    cpu.pass();
     assert_eq!(cpu.hw(0).entries, entries + 1);
 }
 
 #[test]
 fn a_restart_leaves_nothing_of_the_guests_former_life() {
-    let (mut world, partition, mut cpu) = single();
+    let (_, partition, mut cpu) = single();
     let record = cpu.record(0);
     record.hw.set_tsc_offset(77);
     record.hw.set_xcr0(7);
@@ -71,8 +71,8 @@ fn a_restart_leaves_nothing_of_the_guests_former_life() {
         },
         Exit::Hypercall,
     );
-    cpu.pass(&mut world);
-    cpu.pass(&mut world);
+    cpu.pass();
+    cpu.pass();
     let record = cpu.record(0);
     assert_eq!(record.hw.tsc_offset, 0);
     assert_eq!(record.apic.tsc_offset(), 0);
@@ -83,13 +83,13 @@ fn a_restart_leaves_nothing_of_the_guests_former_life() {
 #[test]
 fn a_halted_vcpu_of_another_cpu_hears_that_its_partition_stops() {
     for reason in [StopReason::Done, StopReason::Failed, StopReason::Restart] {
-        let (mut world, partition, mut first, mut second) = pair();
+        let (_, partition, mut first, mut second) = pair();
         stop_itself(first.hw(0), reason);
-        first.pass(&mut world);
+        first.pass();
         assert_eq!(first.host.take_kicks(), [CpuId(1)], "{reason:?}");
         assert!(partition.is_active(), "the second has not retired yet");
         second.kicked();
-        second.settle(&mut world);
+        second.settle();
         let runs = reason == StopReason::Restart;
         assert_eq!(partition.is_active(), runs);
         assert_eq!(partition.state() == PartitionState::Running, runs);
@@ -98,7 +98,7 @@ fn a_halted_vcpu_of_another_cpu_hears_that_its_partition_stops() {
 
 #[test]
 fn of_two_vcpus_that_fail_at_once_the_first_is_recorded_and_both_retire() {
-    let (mut world, partition, mut first, mut second) = pair();
+    let (_, partition, mut first, mut second) = pair();
     second.record(0).activity = Activity::Running;
     second.hw(0).then(Exit::TripleFault);
     let _ = second
@@ -107,9 +107,9 @@ fn of_two_vcpus_that_fail_at_once_the_first_is_recorded_and_both_retire() {
         .mailbox
         .post(Vector(0x40), Trigger::Edge);
     first.hw(0).then(Exit::Unknown);
-    second.pass(&mut world);
+    second.pass();
     assert!(partition.is_active());
-    first.pass(&mut world);
+    first.pass();
     assert!(!partition.is_active());
     assert_eq!(partition.state(), PartitionState::Crashed);
     let record = partition.crash_record();
@@ -119,58 +119,58 @@ fn of_two_vcpus_that_fail_at_once_the_first_is_recorded_and_both_retire() {
     );
     assert!(first.host.reported("crashed on vCPU 1: triple fault"));
     // What was raised for the stop wakes them once more, and changes nothing.
-    first.settle(&mut world);
-    second.settle(&mut world);
+    first.settle();
+    second.settle();
     assert!(!partition.is_active());
 }
 
 #[test]
 fn a_stop_that_is_announced_late_does_not_end_the_next_life() {
-    let (mut world, partition, mut cpu) = single();
+    let (_, partition, mut cpu) = single();
     stop_itself(cpu.hw(0), StopReason::Restart);
-    cpu.pass(&mut world);
+    cpu.pass();
     // Another CPU had decided to stop the former life, and raises the hazard only now.
     partition.vcpus[0].raise(Hazard::STOP);
-    cpu.pass(&mut world);
+    cpu.pass();
     let entries = cpu.hw(0).entries;
-    cpu.pass(&mut world);
+    cpu.pass();
     assert_eq!(cpu.hw(0).entries, entries + 1);
     assert!(partition.is_active());
 }
 
 #[test]
 fn a_stop_and_a_start_in_a_row_are_both_seen() {
-    let (mut world, partition, mut cpu) = single();
+    let (_, partition, mut cpu) = single();
     assert!(partition.stop(PartitionState::Stopped));
-    cpu.settle(&mut world);
+    cpu.settle();
     let _ = life::start(&partition, &mut cpu.host).unwrap();
     assert!(partition.stop(PartitionState::Stopped));
-    cpu.settle(&mut world);
+    cpu.settle();
     assert!(!partition.is_active(), "it was counted in and out again");
     let entries = cpu.hw(0).entries;
     let _ = life::start(&partition, &mut cpu.host).unwrap();
-    cpu.pass(&mut world);
+    cpu.pass();
     assert_eq!(cpu.hw(0).entries, entries + 1);
 }
 
 #[test]
 fn a_start_is_refused_until_the_last_vcpu_has_retired() {
-    let (mut world, partition, mut first, mut second) = pair();
+    let (_, partition, mut first, mut second) = pair();
     assert!(life::start(&partition, &mut first.host).is_err(), "it runs");
     assert!(partition.stop(PartitionState::Stopped));
-    first.settle(&mut world);
+    first.settle();
     assert!(life::start(&partition, &mut first.host).is_err());
-    second.settle(&mut world);
+    second.settle();
     assert!(life::start(&partition, &mut first.host).is_ok());
 }
 
 #[test]
 fn an_application_processor_that_has_not_seen_its_reset_is_started_all_the_same() {
-    let (mut world, partition, mut first, mut second) = pair();
+    let (_, partition, mut first, mut second) = pair();
     stop_itself(first.hw(0), StopReason::Restart);
-    first.pass(&mut world);
+    first.pass();
     second.kicked();
-    second.settle(&mut world);
+    second.settle();
     assert_eq!(partition.state(), PartitionState::Running);
     // The first vCPU is faster than the second one's CPU.
     for command in [0xc500_u64, 0xc608] {
@@ -192,9 +192,9 @@ fn an_application_processor_that_has_not_seen_its_reset_is_started_all_the_same(
         );
     }
     // The reset comes before the script.
-    first.pass(&mut world);
+    first.pass();
     assert!(first.hw(0).script.is_empty());
-    second.pass(&mut world);
+    second.pass();
     assert_eq!(second.record(0).activity, Activity::Running);
     assert_eq!(second.hw(0).system.cs_base, 0x8000);
 }
@@ -210,12 +210,12 @@ fn management_that_crashes_is_brought_back_and_its_guests_live_on() {
     // Each run uses a slice up, so that they take turns.
     cpu.host.tick.set(SLICE.0);
     for _ in 0..4 {
-        cpu.pass(&mut world);
+        cpu.pass();
     }
     let resets = [cpu.hw(0).resets.len(), cpu.hw(1).resets.len()];
     cpu.hw(0).then(Exit::TripleFault);
     for _ in 0..4 {
-        cpu.pass(&mut world);
+        cpu.pass();
     }
     assert_eq!(cpu.host.quiesced, 1);
     assert_eq!(manager.state(), PartitionState::Running);
@@ -235,11 +235,11 @@ fn management_that_fails_for_ever_is_given_up() {
     let manager = world.manager(&[0]);
     let mut cpu = Cpu::new(&world, 0);
     start(&world, &manager, &mut cpu);
-    cpu.pass(&mut world);
+    cpu.pass();
     for _ in 0..150 {
         cpu.hw(0).script.clear();
         cpu.hw(0).then(Exit::TripleFault);
-        cpu.pass(&mut world);
+        cpu.pass();
     }
     assert_eq!(manager.restarts(), 100);
     assert_eq!(manager.state(), PartitionState::Crashed);
@@ -257,16 +257,16 @@ fn the_machine_ends_with_its_last_guest_where_it_was_told_so() {
     for guest in &guests {
         start(&world, guest, &mut cpu);
     }
-    cpu.pass(&mut world);
-    cpu.pass(&mut world);
+    cpu.pass();
+    cpu.pass();
     stop_itself(cpu.hw(0), StopReason::Done);
     for _ in 0..4 {
-        cpu.pass(&mut world);
+        cpu.pass();
     }
     stop_itself(cpu.hw(1), StopReason::Failed);
     let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         for _ in 0..4 {
-            cpu.pass(&mut world);
+            cpu.pass();
         }
     }));
     let ended = end.unwrap_err();
@@ -278,12 +278,12 @@ fn the_machine_ends_with_its_last_guest_where_it_was_told_so() {
 
 #[test]
 fn a_stop_by_management_is_not_undone_by_the_guests_wish_to_restart() {
-    let (mut world, partition, mut cpu) = single();
+    let (_, partition, mut cpu) = single();
     stop_itself(cpu.hw(0), StopReason::Restart);
     // Management is faster: the guest's wish comes when it counts as stopped already.
     assert!(partition.stop(PartitionState::Stopped));
     partition.vcpus[0].take();
-    cpu.settle(&mut world);
+    cpu.settle();
     assert_eq!(partition.state(), PartitionState::Stopped);
     assert!(!partition.is_active());
     assert_eq!(partition.restarts(), 0);
@@ -291,7 +291,7 @@ fn a_stop_by_management_is_not_undone_by_the_guests_wish_to_restart() {
 
 #[test]
 fn a_crash_report_holds_the_registers_and_the_code() {
-    let (mut world, partition, mut cpu) = single();
+    let (world, partition, mut cpu) = single();
     cpu.hw(0).after(
         |vcpu| {
             vcpu.set(Gpr::R9, 0x1234);
@@ -299,7 +299,7 @@ fn a_crash_report_holds_the_registers_and_the_code() {
         },
         Exit::InvalidState,
     );
-    cpu.pass(&mut world);
+    cpu.pass();
     let record = partition.crash_record();
     assert_eq!(record.cause, StopCause::InvalidState as u32);
     assert_eq!(record.rip, 0x10_0000);
@@ -319,16 +319,16 @@ fn a_crash_report_holds_the_registers_and_the_code() {
 
 #[test]
 fn a_stop_between_the_halves_of_a_start_is_not_lost() {
-    let (mut world, partition, mut cpu) = single();
+    let (_, partition, mut cpu) = single();
     assert!(partition.stop(PartitionState::Stopped));
-    cpu.settle(&mut world);
+    cpu.settle();
     let entries = cpu.hw(0).entries;
     life::prepare(&partition, &mut cpu.host).unwrap();
     assert!(partition.stop(PartitionState::Stopped));
-    cpu.settle(&mut world);
+    cpu.settle();
     assert!(partition.is_active(), "the start goes on");
     let _ = life::release(&partition, &cpu.host);
-    cpu.settle(&mut world);
+    cpu.settle();
     assert_eq!(cpu.hw(0).entries, entries);
     assert!(!partition.is_active());
 }

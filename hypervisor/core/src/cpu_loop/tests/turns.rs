@@ -9,7 +9,7 @@ fn two() -> (World, Cpu) {
     for guest in &guests {
         start(&world, guest, &mut cpu);
     }
-    cpu.pass(&mut world);
+    cpu.pass();
     // Every look at the clock costs a tenth of a slice.
     cpu.host.tick.set(SLICE.0 / 10);
     (world, cpu)
@@ -17,10 +17,10 @@ fn two() -> (World, Cpu) {
 
 #[test]
 fn two_spinners_share_the_cpu_by_slices() {
-    let (mut world, mut cpu) = two();
+    let (_, mut cpu) = two();
     for _ in 0..200 {
         // Whoever runs exits now and then, and after a while the timer ends its slice.
-        cpu.pass(&mut world);
+        cpu.pass();
         cpu.timer();
     }
     let ran = [cpu.hw(0).entries, cpu.hw(1).entries];
@@ -30,9 +30,9 @@ fn two_spinners_share_the_cpu_by_slices() {
 
 #[test]
 fn the_extended_state_moves_with_the_vcpu() {
-    let (mut world, mut cpu) = two();
+    let (_, mut cpu) = two();
     for _ in 0..50 {
-        cpu.pass(&mut world);
+        cpu.pass();
     }
     // The fake checks that the state of one vCPU only is in the CPU at a time.
     let roots: Vec<_> = cpu
@@ -50,9 +50,9 @@ fn the_extended_state_moves_with_the_vcpu() {
 
 #[test]
 fn a_lone_vcpu_is_not_interrupted_by_slices() {
-    let (mut world, _, mut cpu) = single();
+    let (_, _, mut cpu) = single();
     cpu.host.asked.clear();
-    cpu.pass(&mut world);
+    cpu.pass();
     assert!(
         cpu.host
             .asked
@@ -63,10 +63,10 @@ fn a_lone_vcpu_is_not_interrupted_by_slices() {
 
 #[test]
 fn time_on_the_cpu_is_counted() {
-    let (mut world, partition, mut cpu) = single();
+    let (_, partition, mut cpu) = single();
     cpu.host.tick.set(10);
     for _ in 0..5 {
-        cpu.pass(&mut world);
+        cpu.pass();
     }
     let (exits, ticks) = partition.usage();
     assert_eq!(exits, 6);

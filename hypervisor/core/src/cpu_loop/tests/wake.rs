@@ -39,34 +39,34 @@ fn input() -> Exit {
 
 #[test]
 fn a_halted_guest_wakes_when_its_timer_is_due() {
-    let (mut world, _, mut cpu) = single();
+    let (_, _, mut cpu) = single();
     arm_timer(cpu.hw(0), 5000);
     cpu.hw(0).after(Scripted::enable_interrupts, Exit::Halt);
-    cpu.settle(&mut world);
+    cpu.settle();
     assert_eq!(cpu.readiness(0), Readiness::Waiting);
     assert!(
         (6000..6010).contains(&cpu.host.armed.0),
         "{:?}",
         cpu.host.armed
     );
-    cpu.settle(&mut world);
+    cpu.settle();
     assert!(cpu.hw(0).interrupts().is_empty());
     cpu.timer();
-    cpu.pass(&mut world);
+    cpu.pass();
     assert_eq!(cpu.hw(0).interrupts(), [0x40]);
     assert_eq!(cpu.readiness(0), Readiness::Ready);
 }
 
 #[test]
 fn a_stopped_guest_is_not_entered_when_its_timer_fires() {
-    let (mut world, partition, mut cpu) = single();
+    let (_, partition, mut cpu) = single();
     arm_timer(cpu.hw(0), 5000);
-    cpu.pass(&mut world);
+    cpu.pass();
     partition.stop(PartitionState::Stopped);
-    cpu.settle(&mut world);
+    cpu.settle();
     let entries = cpu.hw(0).entries;
     cpu.timer();
-    cpu.settle(&mut world);
+    cpu.settle();
     assert_eq!(cpu.hw(0).entries, entries);
     assert_eq!(cpu.readiness(0), Readiness::Parked);
 }
@@ -78,40 +78,40 @@ fn a_guest_that_waits_for_an_answer_is_not_entered_when_its_timer_fires() {
     let partition = world.guest(&[0]);
     let mut cpu = Cpu::new(&world, 0);
     start(&world, &partition, &mut cpu);
-    cpu.pass(&mut world);
+    cpu.pass();
     let frame = crate::addr::Hpa::new(crate::fakes::MANAGER_BASE);
     let page = world.memory.borrow_mut().share(frame).unwrap();
     partition.io.lock().requests = Some((page, EventPort::new(100).unwrap()));
     arm_timer(cpu.hw(0), 5000);
     cpu.hw(0).after(Scripted::enable_interrupts, input());
-    cpu.settle(&mut world);
+    cpu.settle();
     assert_eq!(cpu.readiness(0), Readiness::Waiting);
     let entries = cpu.hw(0).entries;
     cpu.timer();
     // And it does not keep the CPU from sleeping either.
-    cpu.settle(&mut world);
-    cpu.settle(&mut world);
+    cpu.settle();
+    cpu.settle();
     assert_eq!(cpu.hw(0).entries, entries);
     page[2].store(0x77, std::sync::atomic::Ordering::SeqCst);
     partition.vcpus[0].raise(crate::shared_vcpu::Hazard::IO_DONE);
-    cpu.pass(&mut world);
+    cpu.pass();
     assert_eq!(cpu.hw(0).get(Gpr::Rax) as u8, 0x77);
     assert_eq!(cpu.hw(0).interrupts(), [0x40], "after the answer");
 }
 
 #[test]
 fn a_vcpu_that_waits_for_start_up_sleeps_through_interrupts_and_nmis() {
-    let (mut world, partition, _, mut second) = pair();
+    let (_, partition, _, mut second) = pair();
     let _ = partition.vcpus[1].mailbox.post_nmi();
     let _ = partition.vcpus[1].mailbox.post(Vector(0x40), Trigger::Edge);
-    second.settle(&mut world);
+    second.settle();
     assert_eq!(second.hw(0).entries, 0);
-    second.settle(&mut world);
+    second.settle();
 }
 
 #[test]
 fn interrupts_of_devices_reach_the_vcpu_they_are_bound_to() {
-    let (mut world, partition, mut cpu) = single();
+    let (world, partition, mut cpu) = single();
     for (msr, value) in [(0x1b, 0xfee0_0d00), (0x80f, 0x1ff)] {
         cpu.hw(0).after(
             move |vcpu| {
@@ -124,7 +124,7 @@ fn interrupts_of_devices_reach_the_vcpu_they_are_bound_to() {
         );
     }
     cpu.hw(0).then(Exit::Halt);
-    cpu.settle(&mut world);
+    cpu.settle();
     let route = InterruptRoute {
         vcpu: partition.vcpus[0].clone(),
         vector: Vector(0x61),
@@ -134,41 +134,41 @@ fn interrupts_of_devices_reach_the_vcpu_they_are_bound_to() {
     // Vectors that nobody bound are nobody's.
     cpu.host.raise(Vector(vector.0 + 1));
     cpu.host.raise(Vector(0xff));
-    cpu.pass(&mut world);
+    cpu.pass();
     assert_eq!(cpu.hw(0).interrupts(), [0x61]);
 }
 
 #[test]
 fn a_post_between_the_last_look_and_the_sleep_is_seen_on_the_next_pass() {
-    let (mut world, partition, mut cpu) = single();
+    let (_, partition, mut cpu) = single();
     arm_timer(cpu.hw(0), 5000);
     cpu.hw(0).after(Scripted::enable_interrupts, Exit::Halt);
-    cpu.settle(&mut world);
+    cpu.settle();
     // The poster's kick makes `idle` return at once; the pass after it must find the post.
     let _ = partition.vcpus[0].mailbox.post(Vector(0x99), Trigger::Edge);
     cpu.kicked();
-    cpu.pass(&mut world);
+    cpu.pass();
     assert_eq!(cpu.hw(0).interrupts(), [0x99]);
 }
 
 #[test]
 fn a_timer_that_fires_between_the_look_and_the_entry_is_not_lost() {
-    let (mut world, _, mut cpu) = single();
+    let (_, _, mut cpu) = single();
     arm_timer(cpu.hw(0), 5000);
     cpu.hw(0).after(Scripted::enable_interrupts, Exit::Cpuid);
-    cpu.pass(&mut world);
+    cpu.pass();
     let entries = cpu.hw(0).entries;
     cpu.host.clock.set(cpu.host.armed.0);
     cpu.host.while_flushing.push(TIMER_VECTOR);
-    cpu.pass(&mut world);
+    cpu.pass();
     assert_eq!(cpu.hw(0).entries, entries, "entered with a vector waiting");
-    cpu.pass(&mut world);
+    cpu.pass();
     assert_eq!(cpu.hw(0).interrupts(), [0x40]);
 }
 
 #[test]
 fn a_timer_with_a_tiny_period_does_not_starve_the_other_guests_of_its_cpu() {
-    let (mut world, _, mut cpu) = single();
+    let (_, _, mut cpu) = single();
     // Periodic, vector 0x40, every second tick.
     for (msr, value) in [
         (0x1b, 0xfee0_0d00),
@@ -186,11 +186,11 @@ fn a_timer_with_a_tiny_period_does_not_starve_the_other_guests_of_its_cpu() {
             Exit::MsrWrite,
         );
     }
-    cpu.pass(&mut world);
+    cpu.pass();
     for _ in 0..5 {
         cpu.timer();
         let now = cpu.host.clock.get();
-        cpu.pass(&mut world);
+        cpu.pass();
         assert!(
             cpu.host.armed.0 >= now + SLICE.0 / 256,
             "{:?}",
@@ -201,7 +201,7 @@ fn a_timer_with_a_tiny_period_does_not_starve_the_other_guests_of_its_cpu() {
 
 #[test]
 fn the_boards_timer_interrupts_a_guest_through_the_8259() {
-    let (mut world, _, mut cpu) = single();
+    let (_, _, mut cpu) = single();
     let write = |port: u16, value: u64, vcpu: &mut Scripted| {
         let access = PortAccess {
             port,
@@ -231,19 +231,19 @@ fn the_boards_timer_interrupts_a_guest_through_the_8259() {
         write(port, value, cpu.hw(0));
     }
     cpu.hw(0).then(Exit::Halt);
-    cpu.settle(&mut world);
+    cpu.settle();
     for _ in 0..3 {
         cpu.timer();
         write(0x20, 0x20, cpu.hw(0));
         cpu.hw(0).then(Exit::Halt);
-        cpu.settle(&mut world);
+        cpu.settle();
     }
     assert_eq!(cpu.hw(0).interrupts(), [0x20, 0x20, 0x20]);
 }
 
 #[test]
 fn the_console_is_written_when_a_guest_has_printed_a_line() {
-    let (mut world, _, mut cpu) = single();
+    let (_, _, mut cpu) = single();
     for byte in *b"hi\n" {
         let access = PortAccess {
             port: bulkhead_abi::DEBUG_PORT,
@@ -256,9 +256,9 @@ fn the_console_is_written_when_a_guest_has_printed_a_line() {
             Exit::Port(access),
         );
     }
-    cpu.pass(&mut world);
+    cpu.pass();
     assert_eq!(cpu.host.lines, [(String::from("p0"), String::from("hi"))]);
     let flushes = cpu.host.flushes;
-    cpu.pass(&mut world);
+    cpu.pass();
     assert_eq!(cpu.host.flushes, flushes + 1);
 }

@@ -26,7 +26,7 @@ fn cpuid_shows_the_state_of_the_vcpu_that_asks() {
     bench.cpu = crate::fakes::FakeCpu::default();
     crate::vcpu::Vcpu::activate(&mut bench.vcpu.hw, &mut bench.cpu, bench.partition.root, 1);
     bench.vcpu.shared.take();
-    bench.vcpu.enlisted = true;
+    bench.vcpu.duty = crate::vcpu_record::Duty::On;
     bench.vcpu.activity = Activity::Running;
     bench.vcpu.hw.system.cr4 = 1 << 18;
     let _ = bench.exit(&[(Gpr::Rax, 1)], Exit::Cpuid);

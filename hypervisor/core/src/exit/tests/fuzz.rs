@@ -177,9 +177,9 @@ fn disturb(bench: &mut Bench, random: &mut Random) {
     }
 }
 
-fn fuzz(mut bench: Bench, seed: u64, rounds: u64) -> [u64; 5] {
+fn fuzz(mut bench: Bench, seed: u64, rounds: u64) -> [u64; 6] {
     let mut random = Random(seed);
-    let mut leaves = [0; 5];
+    let mut leaves = [0; 6];
     for _ in 0..rounds {
         stir(&mut bench, &mut random);
         disturb(&mut bench, &mut random);
@@ -197,9 +197,11 @@ fn fuzz(mut bench: Bench, seed: u64, rounds: u64) -> [u64; 5] {
         match leave {
             Leave::Interrupted | Leave::Yield | Leave::Halted => {}
             Leave::WaitIo => bench.vcpu.shared.raise(Hazard::IO_DONE),
+            Leave::Paused => assert!(bench.partition.is_settled() && bench.partition.resume()),
             Leave::Stopped => {
                 // As the run loop does it.
-                assert!(std::mem::take(&mut bench.vcpu.enlisted));
+                let duty = std::mem::replace(&mut bench.vcpu.duty, crate::vcpu_record::Duty::Off);
+                assert_ne!(duty, crate::vcpu_record::Duty::Off);
                 assert!(bench.partition.retire_vcpu());
                 bench.partition.rest();
                 bench.vcpu.hw.script.clear();
@@ -209,6 +211,9 @@ fn fuzz(mut bench: Bench, seed: u64, rounds: u64) -> [u64; 5] {
         if leave == Leave::Halted {
             let _ = bench.vcpu.shared.mailbox.post_init();
             let _ = bench.vcpu.shared.mailbox.post_startup(0x10);
+        }
+        if random.below(64) == 0 {
+            let _ = bench.partition.pause();
         }
         if random.below(64) == 0 {
             bench.host.take_kicks();
@@ -237,6 +242,7 @@ fn random_exits_of_a_served_guest_are_survived() {
         Leave::Interrupted,
         Leave::Halted,
         Leave::WaitIo,
+        Leave::Paused,
         Leave::Stopped,
     ] {
         assert!(leaves[leave as usize] > 10, "{leave:?}: {leaves:?}");

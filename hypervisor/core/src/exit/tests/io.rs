@@ -93,7 +93,7 @@ fn requests_of_several_vcpus_have_slots_and_events_of_their_own() {
     bench.cpu = crate::fakes::FakeCpu::default();
     crate::vcpu::Vcpu::activate(&mut bench.vcpu.hw, &mut bench.cpu, bench.partition.root, 1);
     bench.vcpu.shared.take();
-    bench.vcpu.enlisted = true;
+    bench.vcpu.duty = crate::vcpu_record::Duty::On;
     bench.vcpu.activity = crate::vcpu_record::Activity::Running;
     assert_eq!(
         bench.exit(&[], access(0x60, 1, Direction::Read)),

@@ -16,8 +16,7 @@ fn fault(gpa: u64, access: Access) -> NestedFault {
 }
 
 fn walk(bench: &Bench, gpa: u64) -> Option<Walked> {
-    let id = usize::from(bench.partition.id.0);
-    bench.world.nested[id].walk(bench.partition.root, Gpa::new(gpa))
+    bench.world.nested.walk(bench.partition.root, Gpa::new(gpa))
 }
 
 fn device(start: u64, bytes: u64) -> Option<Walked> {

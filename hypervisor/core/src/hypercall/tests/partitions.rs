@@ -14,7 +14,9 @@ fn a_partition_is_started_and_stopped_in_its_states_only() {
     let guest = bench.host.machine.partition(PartitionId(1)).unwrap();
     let mut control = |action| call(&mut bench, PartitionControl, [GUEST, action, 0, 0]);
     assert_eq!(control(1), Err(Status::BadState), "it does not run");
-    assert_eq!(control(2), Err(Status::BadArgument));
+    assert_eq!(control(2), Err(Status::BadState), "nothing to pause");
+    assert_eq!(control(3), Err(Status::BadState), "nothing to resume");
+    assert_eq!(control(4), Err(Status::BadArgument));
     assert_eq!(control(0), Ok(0));
     assert_eq!(guest.state(), PartitionState::Running);
     assert_eq!(control(0), Err(Status::BadState));

@@ -1,6 +1,8 @@
 //! The power-up state, and the two ways to start from it (APM 2 14.1.3, `bulkhead_abi::start`).
 
 use bulkhead_core::addr::Gpa;
+use bulkhead_core::boot_state::{BootSegment, BootState};
+use bulkhead_core::msr::ControlRules;
 use bulkhead_core::vcpu::{StartState, Watch};
 
 use super::{CR8, Loaded, SvmVcpu};
@@ -102,6 +104,7 @@ impl SvmVcpu {
                 vmcb.set_rsp(stack);
                 self.block.registers.rdi = argument;
             }
+            StartState::Registers(state) => self.take_registers(&state),
         }
         self.extended.reset();
         self.block.vmcb.set_dirty();
@@ -109,5 +112,44 @@ impl SvmVcpu {
             // VMRUN does not load these, and the next VMSAVE would bring the old ones back.
             self.load();
         }
+    }
+
+    /// Takes over a state that core has found possible.
+    fn take_registers(&mut self, state: &BootState) {
+        let [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r @ ..] = state.registers;
+        let segment = |segment: &BootSegment| Segment {
+            selector: segment.selector,
+            attributes: segment.attributes,
+            limit: segment.limit,
+            base: segment.base,
+        };
+        let vmcb = &mut self.block.vmcb;
+        vmcb.set_segments(segment(&state.cs), segment(&state.data));
+        let gdt = Segment {
+            limit: state.gdt_limit as u32,
+            base: state.gdt_base,
+            ..Segment::default()
+        };
+        // As after INIT, where real mode has its vectors.
+        let idt = Segment {
+            limit: 0xffff,
+            ..Segment::default()
+        };
+        vmcb.set_tables(gdt, idt);
+        // ET is 1 on every CPU.
+        vmcb.set_control_registers(state.cr0 | 1 << 4, Gpa::new(state.cr3), state.cr4);
+        vmcb.set_efer(ControlRules::efer_with_cr0(state.efer, state.cr0));
+        vmcb.set_rip(state.rip);
+        vmcb.set_rsp(rsp);
+        vmcb.set_rax(rax);
+        self.block.registers = Registers {
+            rcx,
+            rdx,
+            rbx,
+            rbp,
+            rsi,
+            rdi,
+            r,
+        };
     }
 }
