@@ -333,7 +333,10 @@ impl Connection {
         let headers = cim_headers(&head, &prefix);
         let request = match parse_request(&body) {
             Ok(request) => request,
-            Err(error) => return self.refuse(&head, &prefix, &headers.refuse_body(&error)),
+            Err(error) => {
+                let refusal = headers.refuse_body(&error);
+                return self.refuse_with(&head, &prefix, &refusal, &error.to_string());
+            }
         };
         drop(body);
         if let Err(refusal) = headers.check_body(&request) {
@@ -432,13 +435,18 @@ impl Connection {
     }
 
     fn refuse(&mut self, head: &RequestHead, prefix: &str, refusal: &Refusal) {
+        self.refuse_with(head, prefix, refusal, refusal.reason);
+    }
+
+    /// Refuses with a text that says more than the refusal itself, such as where the message is wrong.
+    fn refuse_with(&mut self, head: &RequestHead, prefix: &str, refusal: &Refusal, detail: &str) {
         let mut response = ResponseHead::new(refusal.status);
         if let Some(header) = refusal.cim_error {
             response = response.with("CIMError", header.name());
             // pywbem shows this text to people.
-            response = response.with("PGErrorDetail", percent_encode(refusal.reason));
+            response = response.with("PGErrorDetail", percent_encode(detail));
         }
-        let text = alloc::format!("{}\n", refusal.reason);
+        let text = alloc::format!("{detail}\n");
         self.text(response.for_request(head, prefix), &text);
     }
 

@@ -65,6 +65,11 @@ fn failures_are_cim_errors_or_http_errors() {
     let broken = String::from_utf8(request("EnumerateQualifiers", "")).unwrap();
     let answer = lab.send(broken.replace("<SIMPLEREQ>", "<SIMPLEREQQ>").as_bytes());
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(
+        answer.contains("PGErrorDetail: CIM-XML%20is%20not%20valid"),
+        "{answer}"
+    );
+    assert!(answer.contains("at byte"), "and where: {answer}");
 }
 
 #[test]
