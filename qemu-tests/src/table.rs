@@ -229,22 +229,26 @@ pub fn exit_benches() -> Vec<MachineTest> {
 }
 
 /// Instructions for exits that the hypervisor handles alone.
-const EXIT_LIMITS: [(&str, u64); 10] = [
+const EXIT_LIMITS: [(&str, u64); 12] = [
     ("cpuid", 200),
     ("hypercall", 160),
     ("rdmsr", 200),
     ("wrmsr", 200),
     ("out", 150),
     ("in", 450),
+    ("uart_out", 370),
+    ("uart_status", 380),
     ("x2apic_timer", 450),
     ("x2apic_eoi", 200),
     ("self_ipi", 400),
     ("hlt_timer", 650),
 ];
 /// Instructions for what another partition answers.
-const REQUEST_LIMITS: [(&str, u64); 3] = [
+const REQUEST_LIMITS: [(&str, u64); 5] = [
     ("io_request", 3300),
     ("doorbell", 420),
+    ("console_out", 400),
+    ("console_status", 400),
     ("first_touch", 2500),
 ];
 

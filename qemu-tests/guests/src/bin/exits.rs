@@ -53,6 +53,14 @@ fn main(_: &StartInfo) {
             cpu::in8(0x21);
         }),
     );
+    // COM1's transmitter and its status: what a byte on the console costs.
+    result("uart_out", cost(|| cpu::out8(0x3f8, b'.')));
+    result(
+        "uart_status",
+        cost(|| {
+            cpu::in8(0x3fd);
+        }),
+    );
     result(
         "x2apic_timer",
         cost(|| cpu::wrmsr(apic::TIMER_INITIAL, 1_000_000_000)),

@@ -1,4 +1,4 @@
-//! Measures I/O requests and doorbells that the partition `responder` answers.
+//! Measures I/O requests, doorbells and a console that the partition `responder` answers.
 #![no_std]
 #![no_main]
 
@@ -25,4 +25,12 @@ fn main(_: &StartInfo) {
         }),
     );
     result("doorbell", cost(|| cpu::out32(0xb10, 1)));
+    // As long as the responder has a console page for it.
+    result("console_out", cost(|| cpu::out8(0x3f8, b'.')));
+    result(
+        "console_status",
+        cost(|| {
+            cpu::in8(0x3fd);
+        }),
+    );
 }

@@ -1,10 +1,11 @@
 //! A management partition that does nothing but answer: the I/O requests of partition 1 on any port, with the port's number plus one,
-//! and its doorbell. It also measures the first touch of a device page, which only management can make.
+//! its doorbell, and its console, which it takes without a look. It also measures the first touch of a device page, which only management can make.
 #![no_std]
 #![no_main]
 
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use micro_guests::abi::console::{OUTPUT_HEAD, OUTPUT_TAIL};
 use micro_guests::abi::event::FIRST_PORT;
 use micro_guests::abi::hypercall::Number;
 use micro_guests::abi::io::Space;
@@ -27,6 +28,7 @@ struct Page([AtomicU64; 512]);
 
 static EVENTS: Page = Page([const { AtomicU64::new(0) }; 512]);
 static REQUESTS: Page = Page([const { AtomicU64::new(0) }; 512]);
+static CONSOLE: Page = Page([const { AtomicU64::new(0) }; 512]);
 
 fn main(info: &StartInfo) {
     apic::enable();
@@ -51,6 +53,11 @@ fn main(info: &StartInfo) {
         Number::LifecyclePort,
         [SERVED, BELL_PORT + 1, 0, 0],
     );
+    set_up(
+        "the console page",
+        Number::ConsolePage,
+        [SERVED, address(&CONSOLE), BELL_PORT + 2, 0],
+    );
     say!("ready");
     loop {
         cpu::cli();
@@ -63,6 +70,10 @@ fn main(info: &StartInfo) {
         let events = EVENTS.0[1].swap(0, SeqCst);
         if events & 1 != 0 {
             answer();
+        }
+        if events >> 34 & 1 != 0 {
+            let head = CONSOLE.0[OUTPUT_HEAD / 8].load(SeqCst);
+            CONSOLE.0[OUTPUT_TAIL / 8].store(head, SeqCst);
         }
         if events >> 33 & 1 != 0 {
             return;
