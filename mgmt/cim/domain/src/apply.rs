@@ -45,7 +45,12 @@ pub(crate) fn define(change: DefinitionChange, to: &mut Definition) -> Result<()
         let fix = format!("Give \"{VIRTUAL_SYSTEM_TYPE}\" or NULL");
         return Err(invalid("BH-TYPE", what, fix).at("VirtualSystemType"));
     }
-    change.identifier.apply(&mut to.identifier);
+    let own = format!("{}", to.uuid);
+    match change.identifier {
+        // What the host shows where the choice was left to it.
+        Patch::Set(text) if text.eq_ignore_ascii_case(&own) => to.identifier = None,
+        other => other.apply(&mut to.identifier),
+    }
     change.system_type.apply(&mut to.system_type);
     change.description.apply(&mut to.description);
     change.notes.apply(&mut to.notes);

@@ -14,7 +14,7 @@ use crate::id::{JobId, SystemId};
 use crate::image::{Image, ImageName, Images};
 use crate::job::Job;
 use crate::keep::{Keep, KeepError};
-use crate::ledger::{Ledger, Pool};
+use crate::ledger::{Ledger, Pool, PoolKind};
 use crate::machine::{Machine, Usage};
 use crate::notice::{Notice, Notices};
 use crate::now::Now;
@@ -86,6 +86,25 @@ impl Domain {
     #[must_use]
     pub fn resolved(&self, definition: &Definition) -> Definition {
         resolve::resolved(definition, &self.host)
+    }
+
+    /// RAM of a system whose definition leaves it open.
+    #[must_use]
+    pub fn default_memory_bytes(&self) -> u64 {
+        resolve::DEFAULT_MEMORY.min(self.host.memory_bytes)
+    }
+
+    /// What systems may have of a pool at most, together: memory is never promised twice, processors are shared.
+    #[must_use]
+    pub fn most_consumable(&self, kind: PoolKind) -> u64 {
+        match kind {
+            PoolKind::Memory => self.host.memory_bytes,
+            PoolKind::Processor => {
+                let systems = u64::try_from(self.host.max_running).unwrap_or(u64::MAX);
+                let each = u64::from(self.host.max_processors).saturating_mul(100);
+                systems.saturating_mul(each)
+            }
+        }
     }
 
     /// What a system uses right now; `None` when it is off.

@@ -1,0 +1,345 @@
+//! [`Element`]: everything that shows as an instance, and the way from it to its path and back.
+
+use crate::values::resource_sub_type;
+use alloc::format;
+use alloc::string::{String, ToString};
+use cim_domain::{
+    AllocationId, ConsoleKind, Domain, ImageName, JobId, PoolKind, Resource, SystemId, Uuid,
+};
+use cim_model::{ClassName, InstancePath};
+
+/// The two configurations of a system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Configuration {
+    /// What it is to be.
+    Defined,
+    /// What it is.
+    State,
+}
+
+/// What a RASD that describes allocation capabilities is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Limit {
+    /// What an allocation gets that leaves the choice open.
+    Default,
+    /// The least.
+    Minimum,
+    /// The most.
+    Maximum,
+    /// The step between.
+    Increment,
+}
+
+impl Limit {
+    /// All of them.
+    pub const ALL: [Limit; 4] = [
+        Limit::Default,
+        Limit::Minimum,
+        Limit::Maximum,
+        Limit::Increment,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Limit::Default => "default",
+            Limit::Minimum => "minimum",
+            Limit::Maximum => "maximum",
+            Limit::Increment => "increment",
+        }
+    }
+}
+
+impl Configuration {
+    /// Both.
+    pub const ALL: [Configuration; 2] = [Configuration::Defined, Configuration::State];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Configuration::Defined => "defined",
+            Configuration::State => "state",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
+    }
+}
+
+/// Everything that shows as an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// The host system.
+    Host,
+    /// A virtual system.
+    System(SystemId),
+    /// The virtual system management service.
+    Service,
+    /// The capabilities of host and service.
+    ServiceCapabilities,
+    /// The capabilities of a virtual system.
+    SystemCapabilities(SystemId),
+    /// A configuration of a virtual system.
+    Settings(SystemId, Configuration),
+    /// An allocation in a configuration.
+    Allocation(SystemId, Configuration, AllocationId),
+    /// A resource pool.
+    Pool(PoolKind),
+    /// What can be allocated from a pool.
+    AllocationCapabilities(PoolKind),
+    /// A bound of that.
+    AllocationLimit(PoolKind, Limit),
+    /// A physical CPU.
+    HostProcessor(u32),
+    /// The memory for virtual systems.
+    HostMemory,
+    /// A virtual CPU of a system that is on.
+    Processor(SystemId, u32),
+    /// The memory of a system that is on.
+    Memory(SystemId),
+    /// Another device of a system that is on.
+    Device(SystemId, AllocationId),
+    /// A job.
+    Job(JobId),
+    /// An image.
+    Image(ImageName),
+}
+
+/// The class of host and virtual systems.
+pub(crate) const SYSTEM: &str = "CIM_ComputerSystem";
+pub(crate) const SERVICE: &str = "CIM_VirtualSystemManagementService";
+pub(crate) const SETTINGS: &str = "BH_VirtualSystemSettingData";
+pub(crate) const ALLOCATION: &str = "CIM_ResourceAllocationSettingData";
+pub(crate) const PROCESSOR_ALLOCATION: &str = "BH_ProcessorAllocationSettingData";
+pub(crate) const SERVICE_CAPABILITIES: &str = "CIM_VirtualSystemManagementCapabilities";
+pub(crate) const SYSTEM_CAPABILITIES: &str = "CIM_EnabledLogicalElementCapabilities";
+pub(crate) const ALLOCATION_CAPABILITIES: &str = "CIM_AllocationCapabilities";
+pub(crate) const POOL: &str = "CIM_ResourcePool";
+pub(crate) const PROCESSOR: &str = "CIM_Processor";
+pub(crate) const MEMORY: &str = "CIM_Memory";
+pub(crate) const SERIAL_PORT: &str = "CIM_SerialPort";
+pub(crate) const PCI_DEVICE: &str = "CIM_PCIDevice";
+pub(crate) const JOB: &str = "CIM_ConcreteJob";
+
+/// Name of the management service; there is one.
+pub(crate) const SERVICE_NAME: &str = "virtual-system-management";
+
+/// What every InstanceID begins with.
+const ORGANIZATION: &str = "BH:";
+
+impl Element {
+    /// The class of the instance; `None` for what is not there.
+    #[must_use]
+    pub fn class(&self, domain: &Domain) -> Option<ClassName> {
+        Some(ClassName::from_static(match self {
+            Element::Host | Element::System(_) => SYSTEM,
+            Element::Service => SERVICE,
+            Element::ServiceCapabilities => SERVICE_CAPABILITIES,
+            Element::SystemCapabilities(_) => SYSTEM_CAPABILITIES,
+            Element::Settings(..) => SETTINGS,
+            Element::Allocation(system, configuration, id) => {
+                match resource(domain, *system, *configuration, *id)? {
+                    Resource::Processor(_) => PROCESSOR_ALLOCATION,
+                    _ => ALLOCATION,
+                }
+            }
+            Element::Pool(_) => POOL,
+            Element::AllocationCapabilities(_) => ALLOCATION_CAPABILITIES,
+            Element::AllocationLimit(PoolKind::Processor, _) => PROCESSOR_ALLOCATION,
+            Element::AllocationLimit(..) => ALLOCATION,
+            Element::HostProcessor(_) | Element::Processor(..) => PROCESSOR,
+            Element::HostMemory | Element::Memory(_) => MEMORY,
+            Element::Device(system, id) => {
+                match resource(domain, *system, Configuration::State, *id)? {
+                    Resource::Console(_) => SERIAL_PORT,
+                    _ => PCI_DEVICE,
+                }
+            }
+            Element::Job(_) => JOB,
+            Element::Image(_) => return None,
+        }))
+    }
+
+    /// The path of the instance, without host and namespace; `None` for what is not there.
+    #[must_use]
+    pub fn path(&self, domain: &Domain) -> Option<InstancePath> {
+        let class = self.class(domain)?;
+        let path = InstancePath::new(class.clone());
+        Some(match self {
+            Element::Host => path
+                .with_key("CreationClassName", SYSTEM)
+                .with_key("Name", domain.host().name.clone()),
+            Element::System(id) => path
+                .with_key("CreationClassName", SYSTEM)
+                .with_key("Name", domain.system(*id)?.defined.uuid.to_string()),
+            Element::Service => path
+                .with_key("SystemCreationClassName", SYSTEM)
+                .with_key("SystemName", domain.host().name.clone())
+                .with_key("CreationClassName", SERVICE)
+                .with_key("Name", SERVICE_NAME),
+            _ => match self.device() {
+                Some((owner, id)) => path
+                    .with_key("SystemCreationClassName", SYSTEM)
+                    .with_key("SystemName", owner_name(owner, domain)?)
+                    .with_key("CreationClassName", class.text().clone())
+                    .with_key("DeviceID", format!("{ORGANIZATION}{id}")),
+                None => path.with_key("InstanceID", self.instance_id()?),
+            },
+        })
+    }
+
+    /// For a device: the system that it belongs to, `None` for the host, and its DeviceID without organization.
+    pub(crate) fn device(&self) -> Option<(Option<SystemId>, String)> {
+        Some(match self {
+            Element::HostProcessor(number) => (None, format!("processor/{number}")),
+            Element::HostMemory => (None, "memory".into()),
+            Element::Processor(system, number) => (Some(*system), format!("processor/{number}")),
+            Element::Memory(system) => (Some(*system), "memory".into()),
+            Element::Device(system, id) => (Some(*system), format!("device/{id}")),
+            _ => return None,
+        })
+    }
+
+    /// For elements that have one: the InstanceID.
+    #[must_use]
+    pub fn instance_id(&self) -> Option<String> {
+        let local = match self {
+            Element::ServiceCapabilities => "capabilities/virtual-system-management".into(),
+            Element::SystemCapabilities(id) => format!("capabilities/system/{id}"),
+            Element::Settings(id, configuration) => {
+                format!("system/{id}/{}", configuration.name())
+            }
+            Element::Allocation(system, configuration, id) => {
+                format!("system/{system}/{}/allocation/{id}", configuration.name())
+            }
+            Element::Pool(kind) => format!("pool/{}", kind.primordial()),
+            Element::AllocationCapabilities(kind) => {
+                format!("capabilities/pool/{}", kind.primordial())
+            }
+            Element::AllocationLimit(kind, limit) => {
+                format!("limit/{}/{}", limit.name(), kind.primordial())
+            }
+            Element::Job(id) => format!("job/{id}"),
+            Element::Image(name) => format!("image/{name}"),
+            _ => return None,
+        };
+        Some(format!("{ORGANIZATION}{local}"))
+    }
+
+    /// The element that a path names. That it is there is not yet said; its class is checked.
+    #[must_use]
+    pub fn of(path: &InstancePath, domain: &Domain) -> Option<Element> {
+        let text = |key: &str| path.key(key).and_then(|value| value.as_str());
+        let element = if let Some(id) = text("InstanceID") {
+            Self::of_instance_id(id)?
+        } else if let Some(device) = text("DeviceID") {
+            Self::of_device(text("SystemName")?, device, domain)?
+        } else if path.class == *SYSTEM {
+            match text("Name")? {
+                name if name == domain.host().name => Element::Host,
+                name => Element::System(domain.system_of(Uuid::parse(name)?)?.id),
+            }
+        } else {
+            Element::Service
+        };
+        // Also settles that the other keys are right.
+        let own = element.path(domain)?;
+        (own.class == path.class && own.keys() == path.keys()).then_some(element)
+    }
+
+    /// The element of an InstanceID.
+    #[must_use]
+    pub fn of_instance_id(id: &str) -> Option<Element> {
+        let local = id.strip_prefix(ORGANIZATION)?;
+        let (kind, rest) = local.split_once('/')?;
+        let pool = |id: &str| {
+            [PoolKind::Processor, PoolKind::Memory]
+                .into_iter()
+                .find(|kind| kind.primordial() == id)
+        };
+        let element = match kind {
+            "system" => {
+                let (system, rest) = rest.split_once('/')?;
+                let system = SystemId(system.parse().ok()?);
+                match rest.split_once("/allocation/") {
+                    None => Element::Settings(system, Configuration::from_name(rest)?),
+                    Some((configuration, allocation)) => Element::Allocation(
+                        system,
+                        Configuration::from_name(configuration)?,
+                        AllocationId(allocation.parse().ok()?),
+                    ),
+                }
+            }
+            "capabilities" => match rest.split_once('/') {
+                None => Element::ServiceCapabilities,
+                Some(("system", id)) => Element::SystemCapabilities(SystemId(id.parse().ok()?)),
+                Some((_, id)) => Element::AllocationCapabilities(pool(id)?),
+            },
+            "limit" => {
+                let (limit, id) = rest.split_once('/')?;
+                let mut limits = Limit::ALL.into_iter();
+                let limit = limits.find(|known| known.name() == limit)?;
+                Element::AllocationLimit(pool(id)?, limit)
+            }
+            "pool" => Element::Pool(pool(rest)?),
+            "job" => Element::Job(JobId(rest.parse().ok()?)),
+            "image" => Element::Image(ImageName::new(rest)?),
+            _ => return None,
+        };
+        // Numbers can be spelled in several ways, and only one of them is ours.
+        (element.instance_id().as_deref() == Some(id)).then_some(element)
+    }
+
+    fn of_device(system: &str, device: &str, domain: &Domain) -> Option<Element> {
+        let local = device.strip_prefix(ORGANIZATION)?;
+        let owner = match system {
+            name if name == domain.host().name => None,
+            name => Some(domain.system_of(Uuid::parse(name)?)?.id),
+        };
+        Some(match (owner, local.split_once('/')) {
+            (None, None) => Element::HostMemory,
+            (Some(system), None) => Element::Memory(system),
+            (None, Some((_, number))) => Element::HostProcessor(number.parse().ok()?),
+            (Some(system), Some(("processor", number))) => {
+                Element::Processor(system, number.parse().ok()?)
+            }
+            (Some(system), Some((_, id))) => {
+                Element::Device(system, AllocationId(id.parse().ok()?))
+            }
+        })
+    }
+}
+
+/// Name of a virtual system, or of the host.
+fn owner_name(owner: Option<SystemId>, domain: &Domain) -> Option<String> {
+    Some(match owner {
+        None => domain.host().name.clone(),
+        Some(id) => domain.system(id)?.defined.uuid.to_string(),
+    })
+}
+
+/// The resource behind an allocation, if it is there.
+pub(crate) fn resource(
+    domain: &Domain,
+    system: SystemId,
+    configuration: Configuration,
+    id: AllocationId,
+) -> Option<&Resource> {
+    let system = domain.system(system)?;
+    let definition = match configuration {
+        Configuration::Defined => &system.defined,
+        Configuration::State => system.active.as_ref()?,
+    };
+    Some(&definition.allocation(id)?.resource)
+}
+
+/// ResourceSubType of a resource.
+pub(crate) const fn sub_type(resource: &Resource) -> Option<&'static str> {
+    match resource {
+        Resource::Console(settings) => match settings.kind {
+            ConsoleKind::Serial => None,
+            ConsoleKind::Virtio => Some(resource_sub_type::VIRTIO_CONSOLE),
+        },
+        Resource::Entropy => Some(resource_sub_type::VIRTIO_ENTROPY),
+        Resource::Processor(_) | Resource::Memory(_) => None,
+    }
+}

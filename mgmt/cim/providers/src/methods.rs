@@ -1,0 +1,167 @@
+//! Methods, and changes of instances.
+//!
+//! What is wrong with a request is a CIM error. What a right request meets (a state, a lack of resources) is the return
+//! code of the profile, with a job that has failed as its output: GetError of that job says why.
+
+mod job;
+mod service;
+mod system;
+
+use crate::element::{Configuration, Element};
+use crate::faults;
+use crate::given;
+use crate::model::{Model, now};
+use alloc::format;
+use cim_domain::{
+    AllocationChange, DefinitionChange, JobId, NewAllocation, Patch, Problem, ProblemKind, SystemId,
+};
+use cim_model::{CimError, CimStatus, CimType, Instance, MethodName, Value};
+use cim_ops::{Argument, Context, MethodResult};
+
+/// Invokes a method of an element.
+pub(crate) fn invoke(
+    model: &Model,
+    context: &Context<'_>,
+    element: &Element,
+    method: &MethodName,
+    arguments: &[Argument],
+) -> Result<MethodResult, CimError> {
+    let call = Call {
+        model,
+        context,
+        arguments,
+    };
+    match element {
+        Element::System(id) if *method == "RequestStateChange" => call.request_state_change(*id),
+        Element::Service => call.service(method),
+        Element::Job(id) => call.job(*id, method),
+        _ => Err(not_available(context, method)),
+    }
+}
+
+/// A method call under way.
+struct Call<'a> {
+    model: &'a Model,
+    context: &'a Context<'a>,
+    arguments: &'a [Argument],
+}
+
+impl Call<'_> {
+    /// The value of an argument; `None` if it is NULL.
+    fn argument(&self, name: &str) -> Option<&Value> {
+        cim_ops::argument(self.arguments, name)
+    }
+
+    /// A return code with a job that says why.
+    fn refusal(&self, code: u32, system: Option<SystemId>, problem: Problem) -> MethodResult {
+        let clock = self.context.caller.clock;
+        let refuse = |domain: &mut cim_domain::Domain| domain.refuse(system, problem, now(clock));
+        let job = self.model.change(refuse);
+        self.with_job(code, job)
+    }
+
+    /// A return code with a job.
+    fn with_job(&self, code: u32, job: JobId) -> MethodResult {
+        let path = self.model.read(|domain| Element::Job(job).path(domain));
+        let path = path.map(|path| path.with_namespace(self.context.namespace.clone()));
+        let job = Value::or_null(path, CimType::Reference);
+        MethodResult::new(code).with(Argument::new("Job", job))
+    }
+
+    /// A return code without a job.
+    fn plain(code: u32) -> MethodResult {
+        let none = Value::null(CimType::Reference);
+        MethodResult::new(code).with(Argument::new("Job", none))
+    }
+}
+
+fn not_available(context: &Context<'_>, method: &MethodName) -> CimError {
+    CimError::new(
+        CimStatus::MethodNotAvailable,
+        format!("The method {method} of {} is not available.", context.class),
+    )
+}
+
+/// ModifyInstance: what ModifySystemSettings and ModifyResourceSettings do, a system's name, and how long a job stays.
+pub(crate) fn modify(
+    model: &Model,
+    context: &Context<'_>,
+    element: &Element,
+    change: Instance,
+) -> Result<(), CimError> {
+    let outcome = match element {
+        Element::System(id) => given_name(change).and_then(|name| {
+            let change = DefinitionChange {
+                name,
+                ..DefinitionChange::default()
+            };
+            model.change(|domain| domain.modify(*id, change))
+        }),
+        Element::Settings(id, Configuration::Defined) => given::settings(change)
+            .and_then(|change| model.change(|domain| domain.modify(*id, change))),
+        Element::Allocation(system, Configuration::Defined, id) => given::allocation(change)
+            .and_then(|change: AllocationChange| {
+                let place = alloc::string::String::new();
+                let change = NewAllocation { place, change };
+                let changes = alloc::vec![(*system, *id, change)];
+                model.change(|domain| domain.modify_allocations(changes))
+            }),
+        Element::Job(id) => job::modify(model, *id, &change),
+        _ => Err(Problem::new(
+            ProblemKind::Unsupported,
+            "BH-READ-ONLY",
+            format!("Instances of {} cannot be modified here", context.class),
+            "",
+        )),
+    };
+    outcome.map_err(|problem| faults::error(&problem))
+}
+
+/// A change of a virtual system, of which only the name can be one.
+fn given_name(change: Instance) -> Result<Patch<alloc::string::String>, Problem> {
+    let mut name = Patch::Keep;
+    for property in change.properties {
+        match property.value.as_str() {
+            Some(text) if property.name == "ElementName" => name = Patch::Set(text.into()),
+            _ => {
+                let what = "Only the ElementName of a system can be modified";
+                let fix = "Use RequestStateChange for its state, and ModifySystemSettings for its definition";
+                return Err(
+                    Problem::new(ProblemKind::Unsupported, "BH-READ-ONLY", what, fix)
+                        .at(property.name.as_str()),
+                );
+            }
+        }
+    }
+    Ok(name)
+}
+
+/// DeleteInstance: jobs that have ended.
+pub(crate) fn delete(
+    model: &Model,
+    context: &Context<'_>,
+    element: &Element,
+) -> Result<(), CimError> {
+    let outcome = match element {
+        Element::Job(id) => model.change(|domain| domain.remove_job(*id)),
+        Element::System(_) => Err(Problem::new(
+            ProblemKind::Unsupported,
+            "BH-DELETE",
+            "Systems are not deleted as instances",
+            "Use the method DestroySystem",
+        )),
+        Element::Allocation(..) => Err(Problem::new(
+            ProblemKind::Unsupported,
+            "BH-DELETE",
+            "Allocations are not deleted as instances",
+            "Use the method RemoveResourceSettings",
+        )),
+        _ => Err(Problem::new(
+            ProblemKind::Unsupported,
+            "BH-DELETE",
+            format!("Instances of {} cannot be deleted", context.class),
+            "",
+        )),
+    };
+    outcome.map_err(|problem| faults::error(&problem))
+}

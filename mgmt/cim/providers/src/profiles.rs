@@ -1,0 +1,169 @@
+//! The profiles that are implemented.
+
+use crate::element::{ALLOCATION_CAPABILITIES, Element, MEMORY, POOL, PROCESSOR, SYSTEM};
+use crate::elements::POOLS;
+use crate::model::Model;
+use crate::setup::namespace;
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use cim_domain::{Domain, PoolKind};
+use cim_model::{ClassName, InstancePath, Text};
+use cim_ops::Stream;
+use cim_ops::interop::{Central, Profile};
+
+type Elements = fn(&Domain) -> Vec<Element>;
+
+struct Row {
+    id: &'static str,
+    name: &'static str,
+    version: &'static str,
+    references: &'static [&'static str],
+    class: &'static str,
+    central: Elements,
+}
+
+const VIRTUALIZATION: &str = "BH:DSP1042-SystemVirtualization-1.0.0";
+const VIRTUAL_SYSTEM: &str = "BH:DSP1057-VirtualSystem-1.0.0";
+const COMPUTER_SYSTEM: &str = "BH:DSP1052-ComputerSystem-1.0.0";
+const RESOURCE_ALLOCATION: &str = "BH:DSP1041-ResourceAllocation-1.1.0";
+const ALLOCATIONS: &str = "BH:DSP1043-AllocationCapabilities-1.0.0";
+const PROCESSORS: &str = "BH:DSP1044-ProcessorResourceVirtualization-1.0.0";
+const MEMORIES: &str = "BH:DSP1045-MemoryResourceVirtualization-1.0.0";
+const CPU: &str = "BH:DSP1022-CPU-1.0.0";
+const SYSTEM_MEMORY: &str = "BH:DSP1026-SystemMemory-1.0.0";
+
+const ROWS: [Row; 9] = [
+    Row {
+        id: VIRTUALIZATION,
+        name: "System Virtualization",
+        version: "1.0.0",
+        references: &[
+            VIRTUAL_SYSTEM,
+            RESOURCE_ALLOCATION,
+            ALLOCATIONS,
+            PROCESSORS,
+            MEMORIES,
+            CPU,
+            SYSTEM_MEMORY,
+        ],
+        class: SYSTEM,
+        central: |_| Vec::from([Element::Host]),
+    },
+    Row {
+        id: VIRTUAL_SYSTEM,
+        name: "Virtual System Profile",
+        version: "1.0.0",
+        references: &[CPU, SYSTEM_MEMORY],
+        class: SYSTEM,
+        central: |domain| systems(domain).collect(),
+    },
+    Row {
+        id: COMPUTER_SYSTEM,
+        name: "Computer System",
+        version: "1.0.0",
+        references: &[CPU, SYSTEM_MEMORY],
+        class: SYSTEM,
+        central: |domain| {
+            core::iter::once(Element::Host)
+                .chain(systems(domain))
+                .collect()
+        },
+    },
+    Row {
+        id: RESOURCE_ALLOCATION,
+        name: "Resource Allocation",
+        version: "1.1.0",
+        references: &[],
+        class: POOL,
+        central: |_| POOLS.into_iter().map(Element::Pool).collect(),
+    },
+    Row {
+        id: ALLOCATIONS,
+        name: "Allocation Capabilities",
+        version: "1.0.0",
+        references: &[],
+        class: ALLOCATION_CAPABILITIES,
+        central: |_| {
+            POOLS
+                .into_iter()
+                .map(Element::AllocationCapabilities)
+                .collect()
+        },
+    },
+    Row {
+        id: PROCESSORS,
+        name: "Processor Resource Virtualization",
+        version: "1.0.0",
+        references: &[RESOURCE_ALLOCATION, ALLOCATIONS],
+        class: POOL,
+        central: |_| Vec::from([Element::Pool(PoolKind::Processor)]),
+    },
+    Row {
+        id: MEMORIES,
+        name: "Memory Resource Virtualization",
+        version: "1.0.0",
+        references: &[RESOURCE_ALLOCATION, ALLOCATIONS],
+        class: POOL,
+        central: |_| Vec::from([Element::Pool(PoolKind::Memory)]),
+    },
+    Row {
+        id: CPU,
+        name: "CPU",
+        version: "1.0.0",
+        references: &[],
+        class: PROCESSOR,
+        central: |domain| of_class(domain, PROCESSOR),
+    },
+    Row {
+        id: SYSTEM_MEMORY,
+        name: "System Memory",
+        version: "1.0.0",
+        references: &[],
+        class: MEMORY,
+        central: |domain| of_class(domain, MEMORY),
+    },
+];
+
+fn systems(domain: &Domain) -> impl Iterator<Item = Element> {
+    domain.systems().map(|system| Element::System(system.id))
+}
+
+fn of_class(domain: &Domain, class: &'static str) -> Vec<Element> {
+    crate::elements::of_class(domain, &ClassName::from_static(class))
+}
+
+/// Every profile.
+pub(crate) fn all(model: &Model) -> Vec<Profile> {
+    ROWS.iter().map(|row| profile(model, row)).collect()
+}
+
+fn profile(model: &Model, row: &Row) -> Profile {
+    let model = model.clone();
+    let elements = row.central;
+    let central = move |_: &cim_ops::Context<'_>| {
+        let paths: Vec<_> = model.read(|domain| {
+            let elements = elements(domain).into_iter();
+            elements
+                .filter_map(|element| element.path(domain))
+                .map(Ok)
+                .collect()
+        });
+        Ok(Box::new(paths.into_iter()) as Stream<InstancePath>)
+    };
+    Profile {
+        id: Text::from_static(row.id),
+        name: Text::from_static(row.name),
+        version: Text::from_static(row.version),
+        references: row
+            .references
+            .iter()
+            .map(|id| Text::from_static(id))
+            .collect(),
+        central: Vec::from([Central {
+            namespace: namespace(),
+            class: ClassName::from_static(row.class),
+            elements: Rc::new(central),
+        }]),
+    }
+}

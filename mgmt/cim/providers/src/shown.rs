@@ -1,0 +1,108 @@
+//! Elements as instances.
+
+mod allocation;
+mod capabilities;
+mod device;
+mod job;
+mod pool;
+mod settings;
+mod system;
+
+pub(crate) use allocation::instance as allocation_instance;
+pub(crate) use job::instance as job_instance;
+pub(crate) use settings::instance as settings_instance;
+pub(crate) use system::virtual_system as system_instance;
+
+use crate::element::{Configuration, Element, SERVICE, SERVICE_NAME, SYSTEM};
+use crate::values::{enabled_state, health_state, operational_status, requested_state};
+use alloc::borrow::Cow;
+use alloc::vec;
+use cim_domain::{Definition, Domain, System};
+use cim_model::{DateTime, Instance, Value, ValueType};
+use core::time::Duration;
+
+/// The instance of an element, with its path; `None` when it is not there.
+pub(crate) fn instance(domain: &Domain, element: &Element) -> Option<Instance> {
+    let path = element.path(domain)?;
+    let instance = match element {
+        Element::Host => system::host(domain),
+        Element::System(id) => system::virtual_system(domain.system(*id)?),
+        Element::Service => service(domain),
+        Element::ServiceCapabilities => capabilities::of_service(),
+        Element::SystemCapabilities(id) => capabilities::of_system(domain.system(*id)?),
+        Element::Settings(id, configuration) => {
+            let system = domain.system(*id)?;
+            settings::instance(
+                system,
+                *configuration,
+                &shown(domain, system, *configuration),
+            )
+        }
+        Element::Allocation(id, configuration, allocation) => {
+            let system = domain.system(*id)?;
+            let definition = match configuration {
+                Configuration::Defined => &system.defined,
+                Configuration::State => system.active.as_ref()?,
+            };
+            allocation::instance(*id, *configuration, definition.allocation(*allocation)?)
+        }
+        Element::Pool(kind) => pool::instance(domain, *kind)?,
+        Element::AllocationCapabilities(kind) => capabilities::of_pool(*kind),
+        Element::AllocationLimit(kind, limit) => capabilities::limit(domain, *kind, *limit),
+        Element::HostProcessor(number) => device::host_processor(domain, *number)?,
+        Element::HostMemory => device::host_memory(domain),
+        Element::Processor(id, number) => device::processor(domain, *id, *number)?,
+        Element::Memory(id) => device::memory(domain, *id)?,
+        Element::Device(id, allocation) => device::other(domain, *id, *allocation)?,
+        Element::Job(id) => job::instance(domain.job(*id)?),
+        Element::Image(_) => return None,
+    };
+    let mut instance = instance;
+    for key in path.keys() {
+        if let Some(text) = key.value.as_str() {
+            instance.set(key.name.clone(), cim_model::Text::copy(text));
+        }
+    }
+    Some(instance.with_path(path))
+}
+
+/// What a configuration of a system shows: the state configuration of a system that is off holds no resources, and else
+/// what the next start would choose.
+fn shown<'a>(
+    domain: &Domain,
+    system: &'a System,
+    configuration: Configuration,
+) -> Cow<'a, Definition> {
+    match (configuration, &system.active) {
+        (Configuration::Defined, _) => Cow::Borrowed(&system.defined),
+        (Configuration::State, Some(active)) => Cow::Borrowed(active),
+        (Configuration::State, None) => Cow::Owned(domain.resolved(&system.defined)),
+    }
+}
+
+fn service(domain: &Domain) -> Instance {
+    Instance::new(SERVICE)
+        .with("ElementName", "Virtual system management")
+        .with("SystemCreationClassName", SYSTEM)
+        .with("SystemName", domain.host().name.clone())
+        .with("CreationClassName", SERVICE)
+        .with("Name", SERVICE_NAME)
+        .with("EnabledState", enabled_state::ENABLED)
+        .with("RequestedState", requested_state::NOT_APPLICABLE)
+        .with("OperationalStatus", vec![operational_status::OK])
+        .with("HealthState", health_state::OK)
+        .with("Started", true)
+}
+
+/// A moment; NULL where it does not lie in the calendar.
+fn moment(unix_micros: i64) -> Value {
+    let ty = ValueType::scalar(cim_model::CimType::DateTime);
+    Value::or_null(DateTime::from_unix_micros(unix_micros).ok(), ty)
+}
+
+/// A length of time; NULL where it is longer than CIM can say.
+fn interval(length: Duration) -> Value {
+    let micros = u64::try_from(length.as_micros()).ok();
+    let interval = micros.and_then(|micros| DateTime::from_interval_micros(micros).ok());
+    Value::or_null(interval, ValueType::scalar(cim_model::CimType::DateTime))
+}
