@@ -17,8 +17,8 @@ use crate::root::Root;
 
 /// Port of CIM-XML over HTTP (DSP0200).
 pub const CIM_PORT: u16 = 5988;
-/// Clients at once.
-const CONNECTIONS: usize = 40;
+/// Connections at once; each takes 48 KiB for its socket.
+const CONNECTIONS: usize = 96;
 /// After so long without an address the partition counts as ready all the same: the serial channel works.
 const ADDRESS_PATIENCE: Duration = Duration::from_secs(20);
 

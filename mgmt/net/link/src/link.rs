@@ -135,6 +135,11 @@ impl Link {
         }
     }
 
+    /// When a byte last went in either direction.
+    pub fn active(&self) -> Instant {
+        self.active
+    }
+
     /// The limits.
     pub fn limits(&self) -> Limits {
         self.limits

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use smoltcp::phy::{self, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 
+use crate::gate::Gate;
+
 /// Longest Ethernet frame in bytes, without checksum.
 const MAX_FRAME: usize = 1514;
 
@@ -27,15 +29,27 @@ const BUDGET: usize = 64;
 /// Makes a [`FrameDevice`] a smoltcp device, for one poll.
 pub(crate) struct Adapter<'d, D> {
     device: &'d mut D,
+    gate: Gate<'d>,
     budget: usize,
 }
 
 impl<'d, D> Adapter<'d, D> {
-    pub fn new(device: &'d mut D) -> Self {
+    pub fn new(device: &'d mut D, gate: Gate<'d>) -> Self {
         Adapter {
             device,
+            gate,
             budget: BUDGET,
         }
+    }
+
+    /// Lets so many connections begin.
+    pub fn open_gate(&mut self, connections: usize) {
+        self.gate.open = connections;
+    }
+
+    /// The frame that the gate holds back.
+    pub fn held(&mut self) -> &mut Option<Vec<u8>> {
+        self.gate.held
     }
 
     /// Whether there may be frames that were not taken.
@@ -59,7 +73,7 @@ impl<D: FrameDevice> phy::Device for Adapter<'_, D> {
         if self.budget == 0 || !self.device.can_transmit() {
             return None;
         }
-        let frame = self.device.receive()?;
+        let frame = self.gate.pass(|| self.device.receive())?;
         self.budget -= 1;
         Some((Received(frame), Slot(self.device)))
     }

@@ -10,8 +10,10 @@ extern crate alloc;
 
 mod caller;
 mod device;
+mod gate;
 mod listener;
 mod plan;
+mod pool;
 mod stack;
 
 pub use device::FrameDevice;

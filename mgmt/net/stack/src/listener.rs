@@ -19,10 +19,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 enum State {
     /// Waiting for a client, or shut and about to.
     Idle,
+    /// The handshake with a client has begun.
+    Opening(Instant),
     /// Serving.
     Serving(Link),
-    /// Ended by us; the handshake must be over by then.
-    Closing(Instant),
+    /// Ended by us.
+    Closing {
+        since: Instant,
+        /// The handshake must be over by then.
+        until: Instant,
+    },
 }
 
 /// A socket of the pool.
@@ -60,10 +66,25 @@ impl Listener {
     /// When the listener must be looked at, whatever the network does.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Idle => None,
+            State::Idle | State::Opening(_) => None,
             State::Serving(link) => Some(link.deadline()),
-            State::Closing(until) => Some(*until),
+            State::Closing { until, .. } => Some(*until),
         }
+    }
+
+    /// When the socket's client last did something; `None` where there is none.
+    pub fn quiet_since(&self) -> Option<Instant> {
+        match &self.state {
+            State::Idle => None,
+            State::Opening(since) | State::Closing { since, .. } => Some(*since),
+            State::Serving(link) => Some(link.active()),
+        }
+    }
+
+    /// Drops the client.
+    pub fn abort(&mut self, socket: &mut tcp::Socket<'_>) {
+        socket.abort();
+        self.state = State::Idle;
     }
 
     /// Moves bytes and states on. Returns whether the socket has something for the network to do.
@@ -74,11 +95,11 @@ impl Listener {
         now: Instant,
     ) -> Work {
         let mut work = Work::None;
-        if matches!(self.state, State::Idle) {
+        if matches!(self.state, State::Idle | State::Opening(_)) {
             // A socket in TIME-WAIT would be missing from the pool for seconds; its port and sequence numbers are
             // safe enough, since each connection starts with a new random number.
             if !socket.is_open() || socket.state() == tcp::State::TimeWait {
-                socket.abort();
+                self.abort(socket);
                 let listening = socket.listen(self.port);
                 debug_assert!(
                     listening.is_ok(),
@@ -88,6 +109,12 @@ impl Listener {
             }
             let established = socket.may_send() || socket.may_recv();
             let Some(peer) = socket.remote_endpoint().filter(|_| established) else {
+                // A handshake that fails makes the socket listen again.
+                match (socket.state(), &self.state) {
+                    (tcp::State::Listen, _) => self.state = State::Idle,
+                    (_, State::Idle) => self.state = State::Opening(now),
+                    _ => {}
+                }
                 return Work::None;
             };
             let peer = Peer::Network((peer.addr, peer.port).into());
@@ -101,17 +128,19 @@ impl Listener {
                 Verdict::Keep => self.state = State::Idle,
                 Verdict::Close => {
                     socket.close();
-                    self.state = State::Closing(now.after(link.limits().closing));
+                    self.state = State::Closing {
+                        since: now,
+                        until: now.after(link.limits().closing),
+                    };
                     work = Work::Done;
                 }
                 Verdict::Abort => {
-                    socket.abort();
-                    self.state = State::Idle;
+                    self.abort(socket);
                     work = Work::Done;
                 }
             }
         }
-        if let State::Closing(until) = self.state {
+        if let State::Closing { until, .. } = self.state {
             // The peer may still send: it is not read, but must not fill the window and hold its FIN back.
             while socket
                 .recv(|bytes| (bytes.len(), bytes.len()))
@@ -123,8 +152,7 @@ impl Listener {
                 self.state = State::Idle;
                 work = Work::Done;
             } else if until <= now {
-                socket.abort();
-                self.state = State::Idle;
+                self.abort(socket);
                 work = Work::Done;
             }
         }

@@ -17,7 +17,9 @@ use smoltcp::wire::{
 
 use crate::caller::Caller;
 use crate::device::Adapter;
-use crate::listener::{self, Listener, Work};
+use crate::gate::Gate;
+use crate::listener::{self, Work};
+use crate::pool::Pool;
 use crate::{AddressPlan, FrameDevice};
 
 /// Passes over all sockets in one poll; what is left then waits for the next poll, which comes at once.
@@ -82,7 +84,9 @@ pub struct Stack {
     interface: Interface,
     sockets: SocketSet<'static>,
     dhcp: Option<SocketHandle>,
-    listeners: Vec<Listener>,
+    pool: Pool,
+    /// The first segment of a connection that finds no listening socket.
+    held: Option<Vec<u8>>,
     callers: Vec<Caller>,
     next_local: u16,
     service: Box<dyn Service>,
@@ -106,21 +110,24 @@ impl Stack {
         let mut hardware = Config::new(HardwareAddress::Ethernet(mac));
         hardware.random_seed = config.seed;
         hardware.slaac = true;
-        let mut interface = Interface::new(hardware, &mut Adapter::new(device), moment(now));
+        let mut held = None;
+        let gate = Gate {
+            port: config.port,
+            open: 0,
+            held: &mut held,
+        };
+        let mut interface = Interface::new(hardware, &mut Adapter::new(device, gate), moment(now));
         interface.update_ip_addrs(|addresses| {
             let local = Ipv6Cidr::new(link_local(config.mac), 64);
             let added = addresses.push(IpCidr::Ipv6(local));
             debug_assert!(added.is_ok(), "the list is empty");
         });
-        let mut sockets = SocketSet::new(Vec::new());
-        let listeners = (0..config.connections)
-            .map(|_| Listener::new(sockets.add(listener::socket()), config.port))
-            .collect();
         let mut stack = Stack {
             interface,
-            sockets,
+            sockets: SocketSet::new(Vec::new()),
             dhcp: None,
-            listeners,
+            pool: Pool::new(config.port, config.connections),
+            held,
             callers: Vec::new(),
             next_local: FIRST_LOCAL | config.seed as u16,
             service,
@@ -164,28 +171,39 @@ impl Stack {
 
     /// Does everything that can be done now, or a fair share of it: [`Stack::deadline`] says whether there is more.
     pub fn poll<D: FrameDevice>(&mut self, device: &mut D, now: Instant) {
-        let mut adapter = Adapter::new(device);
+        let mut held = self.held.take();
+        let gate = Gate {
+            port: self.pool.port(),
+            open: self.pool.listening(&self.sockets),
+            held: &mut held,
+        };
+        let mut adapter = Adapter::new(device, gate);
+        self.busy = true;
         for _ in 0..PASSES {
             let polled = self
                 .interface
                 .poll(moment(now), &mut adapter, &mut self.sockets);
             self.poll_dhcp();
-            let mut work = Work::None;
-            for listener in &mut self.listeners {
-                let socket = self.sockets.get_mut::<tcp::Socket<'_>>(listener.handle);
-                if listener.advance(socket, &mut *self.service, now) == Work::Done {
-                    work = Work::Done;
-                }
-            }
+            let mut work = self
+                .pool
+                .advance(&mut self.sockets, &mut *self.service, now);
             if self.advance_callers(now) == Work::Done {
                 work = Work::Done;
             }
+            let listening = self.pool.listening(&self.sockets);
+            adapter.open_gate(listening);
+            if adapter.held().is_some() {
+                work = Work::Done;
+                if listening == 0 && !self.pool.make_room(&mut self.sockets, now) {
+                    *adapter.held() = None;
+                }
+            }
             if polled == PollResult::None && work == Work::None {
                 self.busy = adapter.is_exhausted();
-                return;
+                break;
             }
         }
-        self.busy = true;
+        self.held = held;
     }
 
     /// Moves the connections on that we opened, and opens those that the service wants.
@@ -258,9 +276,9 @@ impl Stack {
             .poll_at(moment(now), &self.sockets)
             .and_then(|at| u64::try_from(at.total_micros()).ok())
             .map(|at| Instant::from_nanoseconds(at.saturating_mul(1_000)));
-        let listeners = self.listeners.iter().filter_map(Listener::deadline);
         let callers = self.callers.iter().filter_map(Caller::deadline);
-        network.into_iter().chain(listeners).chain(callers).min()
+        let pool = self.pool.deadline();
+        network.into_iter().chain(pool).chain(callers).min()
     }
 
     /// What happened since this was last called.
@@ -270,7 +288,7 @@ impl Stack {
 
     /// Clients being served.
     pub fn clients(&self) -> usize {
-        self.listeners.iter().filter(|l| l.is_serving()).count()
+        self.pool.clients()
     }
 }
 

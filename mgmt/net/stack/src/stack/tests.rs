@@ -125,6 +125,14 @@ impl Service for EchoService {
     }
 }
 
+fn ungated(held: &mut Option<Vec<u8>>) -> Gate<'_> {
+    Gate {
+        port: 0,
+        open: 0,
+        held,
+    }
+}
+
 /// The stack, and a client on the other end of its wire.
 struct Lab {
     now: Instant,
@@ -158,7 +166,9 @@ impl Lab {
         let stack = Stack::new(&config, &mut wire, Box::new(service), now);
         let mut hardware = Config::new(HardwareAddress::Ethernet(EthernetAddress(THEIRS)));
         hardware.random_seed = 2;
-        let mut client = Interface::new(hardware, &mut Adapter::new(&mut client_wire), moment(now));
+        let mut none = None;
+        let adapter = &mut Adapter::new(&mut client_wire, ungated(&mut none));
+        let mut client = Interface::new(hardware, adapter, moment(now));
         client.update_ip_addrs(|addresses| {
             let address = Ipv4Cidr::new(CLIENT, 24);
             addresses.push(IpCidr::Ipv4(address)).unwrap();
@@ -188,7 +198,8 @@ impl Lab {
     fn run(&mut self, milliseconds: u64) {
         for _ in 0..milliseconds {
             self.stack.poll(&mut self.wire, self.now);
-            let device = &mut Adapter::new(&mut self.client_wire);
+            let mut none = None;
+            let device = &mut Adapter::new(&mut self.client_wire, ungated(&mut none));
             self.client
                 .poll(moment(self.now), device, &mut self.sockets);
             self.now = self.now.after(Duration::from_millis(1));
@@ -317,21 +328,71 @@ fn many_clients_are_served_at_once() {
 }
 
 #[test]
-fn a_client_beyond_the_pool_is_refused_and_gets_in_later() {
-    let mut lab = Lab::fixed(1);
-    let first = lab.connect();
-    lab.run(50);
-    let second = lab.connect();
-    lab.run(50);
-    assert!(!lab.socket(second).is_open());
-    lab.socket(first).send_slice(b"bye.").unwrap();
-    lab.run(100);
-    assert_eq!(lab.received(first), b"bye.");
-    lab.socket(first).close();
-    lab.run(100);
+fn a_client_beyond_the_pool_gets_in_when_another_has_been_quiet() {
+    let mut lab = Lab::fixed(2);
+    let quiet = lab.connect();
+    let busy = lab.connect();
+    lab.run(500);
+    for _ in 0..5 {
+        lab.socket(busy).send_slice(b"x").unwrap();
+        lab.run(200);
+    }
+    assert_eq!(lab.received(busy), b"xxxxx");
     let third = lab.connect();
     lab.run(50);
     assert!(lab.socket(third).may_send());
+    assert!(!lab.socket(quiet).may_send());
+    // Nobody has been quiet for long now: a fourth waits and is not refused.
+    lab.socket(busy).send_slice(b"x").unwrap();
+    let fourth = lab.connect();
+    lab.run(100);
+    assert!(lab.socket(fourth).is_open() && !lab.socket(fourth).may_send());
+    lab.socket(third).send_slice(b"bye.").unwrap();
+    lab.run(100);
+    assert_eq!(lab.received(third), b"bye.");
+    lab.socket(third).close();
+    lab.run(5000);
+    assert!(lab.socket(fourth).may_send());
+    assert!(lab.socket(busy).may_send());
+    assert_eq!(lab.open.get(), 2);
+}
+
+#[test]
+fn a_crowd_that_comes_at_once_is_served_and_its_sockets_given_back() {
+    let mut lab = Lab::fixed(96);
+    lab.run(10);
+    assert_eq!(lab.stack.sockets.iter().count(), 8);
+    let clients: Vec<_> = (0..60).map(|_| lab.connect()).collect();
+    lab.run(10);
+    for &client in &clients {
+        assert!(lab.socket(client).may_send());
+        lab.socket(client).send_slice(b"bye.").unwrap();
+    }
+    lab.run(10);
+    for &client in &clients {
+        assert_eq!(lab.received(client), b"bye.");
+        lab.socket(client).close();
+    }
+    lab.run(100);
+    assert_eq!(lab.open.get(), 0);
+    assert!(lab.stack.sockets.iter().count() <= 16);
+}
+
+#[test]
+fn a_handshake_that_is_not_finished_makes_room() {
+    let mut lab = Lab::fixed(1);
+    // The client's side of the wire loses our answers.
+    let half = lab.connect();
+    lab.wire.loses = Some(1);
+    lab.run(10);
+    lab.wire.loses = None;
+    lab.sockets.remove(half);
+    lab.client_wire.loses = Some(1);
+    lab.run(1500);
+    lab.client_wire.loses = None;
+    let next = lab.connect();
+    lab.run(3000);
+    assert!(lab.socket(next).may_send());
 }
 
 #[test]
