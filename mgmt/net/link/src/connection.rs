@@ -5,6 +5,8 @@ use core::net::SocketAddr;
 
 use mgmt_executor::Instant;
 
+use crate::Limits;
+
 /// Who is at the other end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Peer {
@@ -29,6 +31,11 @@ pub enum Phase {
 pub trait Service {
     /// A stream has begun.
     fn connect(&mut self, peer: Peer, now: Instant) -> Box<dyn Connection>;
+
+    /// How patient a network is with the clients of this protocol.
+    fn limits(&self) -> Limits {
+        Limits::NETWORK
+    }
 
     /// A stream that the protocol wants opened, and to whom. Only networks ask, when they can open one more. The
     /// connection is dropped where the stream cannot be opened.
