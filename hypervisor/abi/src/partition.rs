@@ -19,7 +19,8 @@ pub struct PartitionRequest {
     pub name: [u8; 64],
     /// Bytes of RAM, a multiple of 2 MiB.
     pub memory_bytes: u64,
-    /// Number of vCPUs, at most [`MAX_VCPUS`]. Their APIC ids are 0, 1, 2 and so on.
+    /// Number of vCPUs, at most [`MAX_VCPUS`]. An APIC id holds the numbers of socket, core and thread in fields that are
+    /// just wide enough: ids are 0, 1, 2 and so on unless a count is not a power of two.
     pub vcpus: u32,
     /// How CPUID shows them: threads of a core.
     pub threads_per_core: u16,

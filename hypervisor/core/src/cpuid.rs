@@ -18,6 +18,7 @@ pub use build::{CpuidFeatures, CpuidPolicy, HypervisorLeaves};
 pub use extended_state::ExtendedStateLayout;
 
 use crate::id::ApicId;
+use topology::Topology;
 
 /// One answer: EAX, EBX, ECX, EDX.
 pub type Leaf = [u32; 4];
@@ -67,8 +68,9 @@ pub struct CpuidTable {
     caches: [Leaf; 8],
     /// Leaf 7, subleaves 0 to 3.
     features: [Leaf; 4],
+    topology: Topology,
     /// Leaf 0xb and 0x1f, subleaves 0 to 3.
-    topology: [Leaf; 4],
+    levels: [Leaf; 4],
     /// Leaf 0x8000_001d, subleaves 0 to 7.
     cache_properties: [Leaf; 8],
     extended_state: ExtendedStateLayout,
@@ -158,7 +160,7 @@ impl CpuidTable {
                 [eax, ebx, ecx | ospke, edx]
             }
             0xb | 0x1f if self.has_basic(leaf) => {
-                topology::level(&self.topology, subleaf, vcpu.apic_id)
+                topology::level(&self.levels, subleaf, vcpu.apic_id)
             }
             0xd if self.has_basic(leaf) => self.extended_state.query(subleaf, vcpu.xcr0),
             _ => fixed,
@@ -173,8 +175,7 @@ impl CpuidTable {
         if leaf == EXTENDED_FIRST | 0x1d {
             return subleaf_of(&self.cache_properties, subleaf);
         }
-        // 8000_001e: one thread a core, one node.
-        [vcpu.apic_id.0, vcpu.apic_id.0 & 0xff, 0, 0]
+        self.topology.identity(vcpu.apic_id)
     }
 
     /// Intel CPUs answer a leaf out of range like the highest basic one, AMD CPUs with zeros.

@@ -13,6 +13,7 @@ pub mod boot_state;
 pub mod config;
 pub mod console_page;
 pub mod cpu_loop;
+pub mod cpu_shape;
 pub mod cpuid;
 pub mod crash_report;
 pub mod decode;

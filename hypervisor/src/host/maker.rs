@@ -5,12 +5,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bulkhead_core::config::Role;
+use bulkhead_core::cpu_shape::CpuShape;
 use bulkhead_core::cpuid::CpuidTable;
 use bulkhead_core::fault::ResourceError;
 use bulkhead_core::frames::FrameAllocator;
 use bulkhead_core::host::Host;
 use bulkhead_core::id::{CpuId, VcpuId};
-use bulkhead_core::lifecycle::maker::{CpuShape, Maker};
+use bulkhead_core::lifecycle::maker::Maker;
 use bulkhead_core::local_apic::{LocalApic, ProcessorRole};
 use bulkhead_core::machine::Adoption;
 use bulkhead_core::msr::Bank;
@@ -84,7 +85,7 @@ impl Maker for ThisCpu {
     }
 
     fn cpuid_table(&self, shape: &CpuShape) -> CpuidTable {
-        self.all().cpuid(shape.vcpus)
+        self.all().cpuid(shape)
     }
 
     fn board(&self) -> BoardConfig {

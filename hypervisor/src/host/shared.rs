@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use bulkhead_abi::host::HostInfo;
 use bulkhead_boot::BootInfo;
 use bulkhead_core::boot_image::StartFacts;
+use bulkhead_core::cpu_shape::CpuShape;
 use bulkhead_core::cpuid::{CpuidFeatures, CpuidPolicy, CpuidTable, HypervisorLeaves};
 use bulkhead_core::fault::ResourceError;
 use bulkhead_core::id::{ApicId, CpuId};
@@ -196,10 +197,10 @@ impl Shared {
         }
     }
 
-    /// What CPUID tells a partition of so many vCPUs.
-    pub fn cpuid(&self, vcpus: u16) -> CpuidTable {
+    /// What CPUID tells a partition of this shape.
+    pub fn cpuid(&self, shape: &CpuShape) -> CpuidTable {
         let policy = CpuidPolicy {
-            vcpus,
+            shape: *shape,
             features: CpuidFeatures::X2APIC | CpuidFeatures::TSC_DEADLINE,
             physical_bits: self.features.physical_bits,
             xcr0: XCR0,

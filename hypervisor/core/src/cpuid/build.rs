@@ -7,6 +7,7 @@ use super::{
     BASIC, COMPATIBLE_FIRST, CpuidTable, EXTENDED, EXTENDED_FIRST, HYPERVISOR, HYPERVISOR_FIRST,
     Leaf,
 };
+use crate::cpu_shape::CpuShape;
 use crate::time::Hertz;
 
 bitflags::bitflags! {
@@ -35,8 +36,8 @@ pub struct HypervisorLeaves {
 /// What a partition's CPUID depends on besides the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CpuidPolicy {
-    /// Number of vCPUs; their APIC ids are 0 and up.
-    pub vcpus: u16,
+    /// The vCPUs and how they are arranged.
+    pub shape: CpuShape,
     /// Features the hypervisor implements for this partition.
     pub features: CpuidFeatures,
     /// Most bits of physical address to show.
@@ -73,6 +74,8 @@ const ON_HYPERVISOR: u32 = 1 << 31;
 const MULTI: u32 = 1 << 28;
 /// Leaf 8000_0001 ECX: leaf 1's CPU count is one of cores.
 const CORES_ONLY: u32 = 1 << 1;
+/// Leaf 8000_0001 ECX: leaves 8000_001d and 8000_001e describe caches and threads.
+const TOPOLOGY_EXTENSIONS: u32 = 1 << 22;
 /// The most the basic range goes up to.
 const LAST_BASIC: u32 = 0x1f;
 /// Leaf 0x16 and below are filled for Intel CPUs with the TSC's rate.
@@ -83,7 +86,7 @@ const LAST_EXTENDED: u32 = EXTENDED_FIRST | 0x21;
 impl CpuidTable {
     /// The table of a partition with this policy on the host that answers `host(leaf, subleaf)`.
     pub fn new(policy: &CpuidPolicy, host: &impl Fn(u32, u32) -> Leaf) -> Self {
-        let topology = Topology::new(policy.vcpus);
+        let topology = Topology(policy.shape);
         let [host_last, vendor_ebx, vendor_ecx, vendor_edx] = host(0, 0);
         let amd_like = [vendor_ebx, vendor_edx, vendor_ecx]
             == [
@@ -126,7 +129,8 @@ impl CpuidTable {
             compatible: compatible_leaves(policy),
             caches: core::array::from_fn(|index| topology.cache(basic(4, index as u32))),
             features: [[0; 4]; 4],
-            topology: topology.levels(),
+            topology,
+            levels: topology.levels(),
             cache_properties: [[0; 4]; 8],
             extended_state,
             last_basic: if amd_like { None } else { Some(last) },
@@ -157,7 +161,6 @@ impl CpuidTable {
                 0 => [last, vendor_ebx, vendor_ecx, vendor_edx],
                 1 => leaf1(
                     policy,
-                    topology,
                     basic(1, 0),
                     allow(Word::Leaf1Ecx),
                     allow(Word::Leaf1Edx),
@@ -180,16 +183,19 @@ impl CpuidTable {
                     [limit, ebx, ecx, edx]
                 }
                 1 => {
-                    let cores = if amd_like && topology.cpus() > 1 {
-                        CORES_ONLY
-                    } else {
-                        0
-                    };
+                    let mut describing = 0;
+                    if amd_like && policy.shape.socket_threads() > 1 {
+                        describing |= CORES_ONLY;
+                    }
+                    // Without it guests would not see threads; the leaves are the hypervisor's own.
+                    if amd_like && limit >= EXTENDED_FIRST | 0x1e {
+                        describing |= TOPOLOGY_EXTENSIONS;
+                    }
                     [
                         eax,
                         // The package type; the rest is a brand id.
                         ebx & 0xf000_0000,
-                        ecx & allow(Word::Extended1Ecx) | cores,
+                        ecx & allow(Word::Extended1Ecx) | describing,
                         edx & allow(Word::Extended1Edx),
                     ]
                 }
@@ -201,8 +207,8 @@ impl CpuidTable {
                     // 57-bit linear addresses are not shown, so the width is 48.
                     let linear = (eax >> 8 & 0xff).clamp(32, 48);
                     let count = if amd_like {
-                        topology.core_bits().min(15) << 12
-                            | topology.cpus().wrapping_sub(1).min(0xff)
+                        policy.shape.socket_bits().min(15) << 12
+                            | policy.shape.socket_threads().wrapping_sub(1).min(0xff)
                     } else {
                         0
                     };
@@ -259,13 +265,7 @@ fn last_basic(host_last: u32, amd_like: bool) -> u32 {
     }
 }
 
-fn leaf1(
-    policy: &CpuidPolicy,
-    topology: Topology,
-    host: Leaf,
-    allowed_ecx: u32,
-    allowed_edx: u32,
-) -> Leaf {
+fn leaf1(policy: &CpuidPolicy, host: Leaf, allowed_ecx: u32, allowed_edx: u32) -> Leaf {
     let [eax, ebx, ecx, edx] = host;
     let mut ecx = ecx & allowed_ecx | ON_HYPERVISOR;
     if policy.features.contains(CpuidFeatures::X2APIC) {
@@ -275,11 +275,11 @@ fn leaf1(
         ecx |= TSC_DEADLINE;
     }
     let mut edx = edx & allowed_edx;
-    if topology.cpus() > 1 {
+    if policy.shape.socket_threads() > 1 {
         edx |= MULTI;
     }
     // The field holds the size of the id space; larger packages are described by leaf 0xb.
-    let count = 1u32.wrapping_shl(topology.core_bits()).min(0xff);
+    let count = 1u32.wrapping_shl(policy.shape.socket_bits()).min(0xff);
     [eax, ebx & 0xff00 | count << 16, ecx, edx]
 }
 

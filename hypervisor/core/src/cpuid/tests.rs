@@ -1,5 +1,6 @@
 use super::allowed::Word;
 use super::*;
+use crate::cpu_shape::CpuShape;
 use crate::time::Hertz;
 use machines::{INTEL_XEON, Machine, QEMU_EPYC, QEMU_SKYLAKE};
 
@@ -20,7 +21,7 @@ fn host(machine: &'static Machine) -> impl Fn(u32, u32) -> Leaf {
 
 fn policy(vcpus: u16) -> CpuidPolicy {
     CpuidPolicy {
-        vcpus,
+        shape: CpuShape::flat(vcpus),
         features: CpuidFeatures::all(),
         physical_bits: 39,
         xcr0: 7,
@@ -64,7 +65,7 @@ fn the_emulated_epyc_looks_as_expected() {
     assert_eq!(limit, 0x8000_001e);
     let [_, _, ecx, edx] = ask(0x8000_0001, 0);
     // Host 77: without hardware virtualization (2), LOCK MOV CR0 (4) ...
-    assert_eq!(ecx, 0x63);
+    assert_eq!(ecx, 0x40_0063, "topology extensions, which are emulated");
     assert_eq!(edx, 0x2dd3_fbfd & !(1 << 19));
     assert_eq!(
         ask(0x8000_0002, 0),
@@ -340,4 +341,32 @@ fn a_xeon_shows_what_the_hypervisor_can_switch() {
     assert_eq!(table.query(0xd, 0, &full), [0xe7, 0xa80, 0xa80, 0]);
     assert_ne!(table.query(7, 0, &full)[1] & 1 << 16, 0);
     assert_eq!(table.query(0xd, 17, &full), [0; 4]);
+}
+
+#[test]
+fn two_sockets_of_two_cores_of_two_threads_are_described_alike_by_all_leaves() {
+    let shape = CpuShape {
+        vcpus: 8,
+        threads_per_core: 2,
+        cores_per_socket: 2,
+    };
+    let policy = CpuidPolicy { shape, ..policy(8) };
+    let table = CpuidTable::new(&policy, &host(QEMU_EPYC));
+    let last = vcpu(shape.apic_id(7).0);
+    let ask = |leaf, subleaf| table.query(leaf, subleaf, &last);
+    assert_eq!(ask(1, 0)[1], 0x0704_0800);
+    assert_eq!(ask(0xb, 0), [1, 2, 0x100, 7]);
+    assert_eq!(ask(0xb, 1), [2, 4, 0x201, 7]);
+    assert_eq!(ask(0x8000_0008, 0)[2], 0x2003);
+    assert_eq!(ask(0x8000_001e, 0), [7, 0x101, 1, 0]);
+    let sharers = |subleaf| (ask(0x8000_001d, subleaf)[0] >> 14) + 1;
+    assert_eq!((sharers(0), sharers(2), sharers(3)), (2, 2, 4));
+    assert_eq!(ask(0x8000_0001, 0)[2] & 0x40_0002, 0x40_0002);
+
+    let table = CpuidTable::new(&policy, &host(INTEL_XEON));
+    let caches = |subleaf| {
+        let [eax, ..] = table.query(4, subleaf, &last);
+        (eax >> 14 & 0xfff, eax >> 26)
+    };
+    assert_eq!((caches(0), caches(3)), ((1, 1), (3, 1)));
 }

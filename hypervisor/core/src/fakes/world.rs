@@ -12,13 +12,13 @@ use bulkhead_abi::host::PartitionOrigin;
 use crate::addr::{Gpa, Hpa, HpaRange};
 use crate::boot_image::{BootImage, StartFacts};
 use crate::config::Role;
+use crate::cpu_shape::CpuShape;
 use crate::cpuid::{CpuidFeatures, CpuidPolicy, CpuidTable, HypervisorLeaves, Leaf};
 use crate::device_windows::DeviceWindows;
 use crate::fault::ResourceError;
 use crate::frames::{FrameAllocator, Layout, NodeId, NodeRange, Storage, Zone};
 use crate::guest_memory::{GuestMemory, RamRange};
 use crate::id::{ApicId, CpuId, VcpuId};
-use crate::lifecycle::maker::CpuShape;
 use crate::local_apic::{
     ExtendedDestination, LapicConfig, LapicFeatures, LocalApic, ProcessorRole,
 };
@@ -298,7 +298,7 @@ pub fn board() -> BoardConfig {
 /// What CPUID tells.
 pub fn cpuid_table(shape: &CpuShape) -> CpuidTable {
     let policy = CpuidPolicy {
-        vcpus: shape.vcpus,
+        shape: *shape,
         features: CpuidFeatures::all(),
         physical_bits: 40,
         xcr0: 7,

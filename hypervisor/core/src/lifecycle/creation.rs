@@ -11,16 +11,16 @@ use core::fmt;
 use bulkhead_abi::host::PartitionOrigin;
 use bulkhead_abi::partition::{MAX_VCPUS, PartitionRequest};
 
-use super::maker::CpuShape;
 use super::removal;
 use crate::boot_image::BootImage;
 use crate::config::Role;
+use crate::cpu_shape::CpuShape;
 use crate::device_windows::DeviceWindows;
 use crate::fault::ResourceError;
 use crate::frames::{BLOCK_BYTES, FrameAllocator, Owner, Placement};
 use crate::guest_memory::GuestMemory;
 use crate::host::Host;
-use crate::id::{ApicId, CpuId, PartitionId, VcpuId};
+use crate::id::{CpuId, PartitionId, VcpuId};
 use crate::machine::{Machine, Works};
 use crate::nested_space::Content;
 use crate::paging::Flushed;
@@ -110,7 +110,7 @@ pub fn make<H: Host>(
         }
     }
     let vcpus = (0..).zip(&order.owners).map(|(number, owner)| {
-        let apic = ApicId(u32::from(number));
+        let apic = order.shape.apic_id(number);
         Arc::new(SharedVcpu::new(VcpuId(number), apic, *owner))
     });
     let partition = Arc::new(Partition::new(PartitionParts {

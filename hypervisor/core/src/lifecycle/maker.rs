@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
+use crate::cpu_shape::CpuShape;
 use crate::cpuid::CpuidTable;
 use crate::fault::ResourceError;
 use crate::frames::FrameAllocator;
@@ -11,28 +12,6 @@ use crate::machine::Adoption;
 use crate::nested_space::NestedSpace;
 use crate::partition::Partition;
 use crate::pc_board::BoardConfig;
-
-/// How many vCPUs there are, and how CPUID shows them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CpuShape {
-    /// vCPUs.
-    pub vcpus: u16,
-    /// Threads of a core.
-    pub threads_per_core: u16,
-    /// Cores of a socket.
-    pub cores_per_socket: u16,
-}
-
-impl CpuShape {
-    /// One socket of single-threaded cores.
-    pub const fn flat(vcpus: u16) -> Self {
-        Self {
-            vcpus,
-            threads_per_core: 1,
-            cores_per_socket: vcpus,
-        }
-    }
-}
 
 /// Makes the parts of partitions; each physical CPU can, one of them at a time does ([`crate::machine::Works`]).
 pub trait Maker {
