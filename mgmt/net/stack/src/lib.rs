@@ -14,8 +14,10 @@ mod gate;
 mod listener;
 mod plan;
 mod pool;
+mod ports;
 mod stack;
 
 pub use device::FrameDevice;
 pub use plan::{AddressPlan, PlanError};
+pub use ports::Ports;
 pub use stack::{Report, Stack, StackConfig};

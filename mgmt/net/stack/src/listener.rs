@@ -1,15 +1,33 @@
 //! One socket of the listener pool: listens, serves one client, listens again.
 
 use mgmt_executor::Instant;
-use mgmt_link::{Limits, Link, Peer, Service, Verdict};
+use mgmt_link::{Link, Peer, Service, Verdict};
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp;
 use smoltcp::time::Duration;
 
-/// Bytes of receive buffer: what a client can have on its way to us.
-const RECEIVE_BYTES: usize = 16 * 1024;
-/// Bytes of transmit buffer.
-const TRANSMIT_BYTES: usize = 32 * 1024;
+/// A socket's buffers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Buffers {
+    /// Bytes of receive buffer: what a client can have on its way to us.
+    pub receive: usize,
+    /// Bytes of transmit buffer.
+    pub transmit: usize,
+}
+
+impl Buffers {
+    /// For requests and responses.
+    pub const LARGE: Self = Buffers {
+        receive: 16 * 1024,
+        transmit: 32 * 1024,
+    };
+    /// For people who type.
+    pub const SMALL: Self = Buffers {
+        receive: 2 * 1024,
+        transmit: 16 * 1024,
+    };
+}
+
 /// A peer that acknowledges nothing for so long is gone.
 const PEER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often an idle peer is asked whether it still is there.
@@ -39,9 +57,9 @@ pub(crate) struct Listener {
 }
 
 /// A socket for the pool.
-pub(crate) fn socket() -> tcp::Socket<'static> {
+pub(crate) fn socket(buffers: Buffers) -> tcp::Socket<'static> {
     let buffer = |bytes| tcp::SocketBuffer::new(alloc::vec![0; bytes]);
-    let mut socket = tcp::Socket::new(buffer(RECEIVE_BYTES), buffer(TRANSMIT_BYTES));
+    let mut socket = tcp::Socket::new(buffer(buffers.receive), buffer(buffers.transmit));
     socket.set_timeout(Some(PEER_TIMEOUT));
     socket.set_keep_alive(Some(KEEP_ALIVE));
     // Responses end in small segments that nobody acknowledges early: Nagle's algorithm would only delay them.
@@ -61,6 +79,11 @@ impl Listener {
     /// Whether a client is being served.
     pub fn is_serving(&self) -> bool {
         matches!(self.state, State::Serving(_))
+    }
+
+    /// Whether there is no client, and none on its way.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
     }
 
     /// When the listener must be looked at, whatever the network does.
@@ -119,7 +142,7 @@ impl Listener {
             };
             let peer = Peer::Network((peer.addr, peer.port).into());
             let connection = service.connect(peer, now);
-            self.state = State::Serving(Link::new(connection, Limits::NETWORK, now));
+            self.state = State::Serving(Link::new(connection, service.limits(), now));
         }
         if let State::Serving(link) = &mut self.state {
             let verdict = serve(link, socket, now, &mut work);

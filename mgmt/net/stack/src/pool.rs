@@ -13,12 +13,37 @@ use mgmt_link::Service;
 use smoltcp::iface::SocketSet;
 use smoltcp::socket::tcp;
 
-use crate::listener::{self, Listener, Work};
+use crate::listener::{self, Buffers, Listener, Work};
 
-/// Sockets that are kept listening, where the limit allows it.
-const SPARE: usize = 8;
-/// Listening sockets that are not given back.
-const MOST_SPARE: usize = 2 * SPARE;
+/// How large a pool is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Size {
+    /// Sockets that are kept listening, where the limit allows it. Twice as many are not given back.
+    pub spare: usize,
+    /// Sockets in all.
+    pub most: usize,
+    /// Their buffers.
+    pub buffers: Buffers,
+}
+
+impl Size {
+    /// For crowds of at most so many.
+    pub const fn large(most: usize) -> Self {
+        Size {
+            spare: 8,
+            most,
+            buffers: Buffers::LARGE,
+        }
+    }
+
+    /// For a few people.
+    pub const SMALL: Self = Size {
+        spare: 1,
+        most: 8,
+        buffers: Buffers::SMALL,
+    };
+}
+
 /// A client that did something within this time does not make room for another.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -26,17 +51,29 @@ const QUIET: Duration = Duration::from_secs(1);
 pub(crate) struct Pool {
     listeners: Vec<Listener>,
     port: u16,
-    most: usize,
+    size: Size,
+    is_retired: bool,
 }
 
 impl Pool {
-    /// A pool for at most so many connections.
-    pub fn new(port: u16, most: usize) -> Self {
+    /// A pool of this size for a port.
+    pub fn new(port: u16, size: Size) -> Self {
         Pool {
             listeners: Vec::new(),
             port,
-            most,
+            size,
+            is_retired: false,
         }
+    }
+
+    /// Takes no more clients; the pool is [gone](Pool::is_gone) when it has served those that it has.
+    pub fn retire(&mut self) {
+        self.is_retired = true;
+    }
+
+    /// Whether nothing is left of the pool.
+    pub fn is_gone(&self) -> bool {
+        self.is_retired && self.listeners.is_empty()
     }
 
     /// The port.
@@ -65,6 +102,14 @@ impl Pool {
         now: Instant,
     ) -> Work {
         let mut work = Work::None;
+        if self.is_retired {
+            self.listeners.retain(|listener| {
+                if listener.is_idle() {
+                    sockets.remove(listener.handle);
+                }
+                !listener.is_idle()
+            });
+        }
         for listener in &mut self.listeners {
             let socket = sockets.get_mut::<tcp::Socket<'_>>(listener.handle);
             if listener.advance(socket, service, now) == Work::Done {
@@ -72,15 +117,19 @@ impl Pool {
             }
         }
         let mut listening = self.listening(sockets);
-        while listening < SPARE && self.listeners.len() < self.most {
-            let mut listener = Listener::new(sockets.add(listener::socket()), self.port);
+        while !self.is_retired
+            && listening < self.size.spare
+            && self.listeners.len() < self.size.most
+        {
+            let socket = listener::socket(self.size.buffers);
+            let mut listener = Listener::new(sockets.add(socket), self.port);
             let socket = sockets.get_mut::<tcp::Socket<'_>>(listener.handle);
             listener.advance(socket, service, now);
             self.listeners.push(listener);
             listening += 1;
         }
         self.listeners.retain(|listener| {
-            let goes = listening > MOST_SPARE && is_listening(listener, sockets);
+            let goes = listening > 2 * self.size.spare && is_listening(listener, sockets);
             if goes {
                 listening -= 1;
                 sockets.remove(listener.handle);

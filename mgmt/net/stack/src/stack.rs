@@ -18,8 +18,9 @@ use smoltcp::wire::{
 use crate::caller::Caller;
 use crate::device::Adapter;
 use crate::gate::Gate;
-use crate::listener::{self, Work};
-use crate::pool::Pool;
+use crate::listener::{self, Buffers, Work};
+use crate::pool::{Pool, Size};
+use crate::ports::{Ports, Served};
 use crate::{AddressPlan, FrameDevice};
 
 /// Passes over all sockets in one poll; what is left then waits for the next poll, which comes at once.
@@ -85,6 +86,8 @@ pub struct Stack {
     sockets: SocketSet<'static>,
     dhcp: Option<SocketHandle>,
     pool: Pool,
+    /// What is served on other ports.
+    others: Served,
     /// The first segment of a connection that finds no listening socket.
     held: Option<Vec<u8>>,
     callers: Vec<Caller>,
@@ -126,7 +129,8 @@ impl Stack {
             interface,
             sockets: SocketSet::new(Vec::new()),
             dhcp: None,
-            pool: Pool::new(config.port, config.connections),
+            pool: Pool::new(config.port, Size::large(config.connections)),
+            others: Served::default(),
             held,
             callers: Vec::new(),
             next_local: FIRST_LOCAL | config.seed as u16,
@@ -143,6 +147,11 @@ impl Stack {
             } => stack.configure(Ipv4Cidr::new(address, prefix), gateway, "command line"),
         }
         stack
+    }
+
+    /// Also serves what these ports are told to.
+    pub fn serve_also(&mut self, ports: Ports) {
+        self.others.set(ports);
     }
 
     fn configure(&mut self, address: Ipv4Cidr, gateway: Option<Ipv4Address>, plan: &'static str) {
@@ -187,6 +196,9 @@ impl Stack {
             let mut work = self
                 .pool
                 .advance(&mut self.sockets, &mut *self.service, now);
+            if self.others.advance(&mut self.sockets, now) == Work::Done {
+                work = Work::Done;
+            }
             if self.advance_callers(now) == Work::Done {
                 work = Work::Done;
             }
@@ -236,7 +248,7 @@ impl Stack {
     fn call(&mut self, peer: SocketAddr, connection: Box<dyn Connection>, now: Instant) {
         let local = self.next_local;
         self.next_local = local.checked_add(1).unwrap_or(FIRST_LOCAL);
-        let mut socket = listener::socket();
+        let mut socket = listener::socket(Buffers::LARGE);
         let context = self.interface.context();
         if socket
             .connect(context, IpEndpoint::from(peer), local)
@@ -278,7 +290,9 @@ impl Stack {
             .map(|at| Instant::from_nanoseconds(at.saturating_mul(1_000)));
         let callers = self.callers.iter().filter_map(Caller::deadline);
         let pool = self.pool.deadline();
-        network.into_iter().chain(pool).chain(callers).min()
+        let others = self.others.deadline();
+        let timers = pool.into_iter().chain(others).chain(callers);
+        network.into_iter().chain(timers).min()
     }
 
     /// What happened since this was last called.

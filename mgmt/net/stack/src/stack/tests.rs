@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use mgmt_executor::Signal;
 use mgmt_link::{Connection, Peer, Phase, Service};
 use smoltcp::socket::{icmp, tcp, udp};
 use smoltcp::wire::{
@@ -207,10 +208,14 @@ impl Lab {
     }
 
     fn connect(&mut self) -> SocketHandle {
+        self.connect_to(PORT)
+    }
+
+    fn connect_to(&mut self, port: u16) -> SocketHandle {
         let buffer = || tcp::SocketBuffer::new(vec![0; 65536]);
         let handle = self.sockets.add(tcp::Socket::new(buffer(), buffer()));
         let local = 40_000 + self.sockets.iter().count() as u16;
-        let remote = (IpAddress::from(ADDRESS), PORT);
+        let remote = (IpAddress::from(ADDRESS), port);
         let socket = self.sockets.get_mut::<tcp::Socket<'_>>(handle);
         socket
             .connect(self.client.context(), remote, local)
@@ -484,4 +489,54 @@ fn connections_that_the_service_wants_are_opened_and_end() {
     lab.run(121_000);
     assert_eq!(lab.open.get(), 0);
     assert!(lab.stack.callers.is_empty());
+}
+
+#[test]
+fn ports_are_opened_and_shut_while_the_stack_runs() {
+    let mut lab = Lab::fixed(4);
+    let signal = Signal::new();
+    let ports = Ports::new(signal.clone());
+    lab.stack.serve_also(ports.clone());
+    lab.run(5);
+    let early = lab.connect_to(6000);
+    lab.run(20);
+    assert!(!lab.socket(early).is_active(), "nobody listens there");
+    let (one, two) = (EchoService::default(), EchoService::default());
+    ports.open(6000, Box::new(one.clone()));
+    ports.open(6001, Box::new(two.clone()));
+    assert!(signal.take());
+    lab.run(5);
+    let sockets = lab.stack.sockets.iter().count();
+    let (first, second) = (lab.connect_to(6000), lab.connect_to(6001));
+    lab.run(20);
+    assert_eq!((one.0.get(), two.0.get(), lab.open.get()), (1, 1, 0));
+    lab.socket(first).send_slice(b"to one").unwrap();
+    lab.socket(second).send_slice(b"to two").unwrap();
+    lab.run(20);
+    assert_eq!(lab.received(first), b"to one");
+    assert_eq!(lab.received(second), b"to two");
+    // Who is there goes on; nobody comes any more.
+    ports.shut(6000);
+    lab.run(5);
+    lab.socket(first).send_slice(b"still").unwrap();
+    let late = lab.connect_to(6000);
+    lab.run(20);
+    assert_eq!(lab.received(first), b"still");
+    assert!(!lab.socket(late).is_active());
+    lab.socket(first).close();
+    lab.run(50);
+    assert_eq!(one.0.get(), 0);
+    // Another service on the same port.
+    ports.open(6001, Box::new(one.clone()));
+    lab.run(5);
+    let third = lab.connect_to(6001);
+    lab.run(20);
+    assert_eq!((one.0.get(), two.0.get()), (1, 1));
+    lab.socket(third).abort();
+    lab.socket(second).abort();
+    ports.shut(6001);
+    lab.run(50);
+    assert_eq!((one.0.get(), two.0.get()), (0, 0));
+    assert_eq!(lab.stack.sockets.iter().count(), sockets - 2);
+    assert!(lab.stack.others.deadline().is_none());
 }
