@@ -7,7 +7,6 @@ mod settings;
 pub(crate) use allocation::read as allocation;
 pub(crate) use settings::read as settings;
 
-use alloc::format;
 use cim_domain::{Problem, ProblemKind};
 
 /// A problem with what a client sent.
@@ -26,5 +25,5 @@ fn fixed(property: &str) -> Problem {
         "This property cannot be set to that value here",
         "Leave the property out, or set it to NULL",
     )
-    .at(format!("{property}"))
+    .at(property)
 }

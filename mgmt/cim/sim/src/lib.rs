@@ -11,8 +11,10 @@ mod line;
 mod listen;
 mod options;
 mod setup;
+mod world;
 
 pub use images::MemoryImages;
 pub use listen::{Host, HostError};
 pub use options::{NewAccount, Options, OptionsError};
 pub use setup::{Ready, build};
+pub use world::World;

@@ -1,6 +1,8 @@
 //! [`Host`]: the event loop that owns the server.
 
+use crate::World;
 use crate::line::{FromLine, Line, LineId};
+use crate::setup::unix_micros;
 use cim_ops::Clock;
 use cim_server::{Connection, Export, ExportOutcome, Server};
 use std::collections::BTreeMap;
@@ -9,7 +11,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 256;
@@ -64,7 +66,7 @@ impl Host {
     ///
     /// # Errors
     /// [`HostError`] when the socket cannot be shared with the accepting thread.
-    pub fn run(self, server: Server) -> Result<(), HostError> {
+    pub fn run(self, server: Server, world: Option<World>) -> Result<(), HostError> {
         let (events, happened) = channel();
         let accepting = events.clone();
         thread::spawn(move || {
@@ -78,6 +80,7 @@ impl Host {
         });
         Loop {
             server,
+            world,
             events,
             lines: BTreeMap::new(),
             next: 0,
@@ -90,6 +93,7 @@ impl Host {
 
 struct Loop {
     server: Server,
+    world: Option<World>,
     events: Sender<Happened>,
     lines: BTreeMap<LineId, Active>,
     next: LineId,
@@ -110,26 +114,53 @@ struct Active {
 
 impl Loop {
     fn clock(&self) -> Clock {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         Clock {
             monotonic: self.started.elapsed(),
-            unix_micros: i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+            unix_micros: unix_micros(),
         }
     }
 
     fn run(mut self, happened: &Receiver<Happened>) {
         loop {
-            match happened.recv_timeout(TICK) {
-                Ok(event) => self.handle(event),
-                Err(RecvTimeoutError::Timeout) => self.tick(),
+            match happened.recv_timeout(self.pause()) {
+                Ok(event) => {
+                    self.advance_world();
+                    self.handle(event);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.advance_world();
+                    self.tick();
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.export();
             while let Some(record) = self.server.operations.take_audit() {
                 println!("audit: {} {record}", record.unix_micros);
             }
+        }
+    }
+
+    /// How long nothing will happen by itself.
+    fn pause(&self) -> Duration {
+        let next = self.world.as_ref().and_then(World::next);
+        let now = self.started.elapsed();
+        next.map_or(TICK, |next| next.saturating_sub(now).min(TICK))
+    }
+
+    fn advance_world(&mut self) {
+        let clock = self.clock();
+        let due = self.world.as_ref().filter(|world| {
+            let next = world.next();
+            next.is_some_and(|next| next <= clock.monotonic)
+        });
+        // The machine also needs to know the time when a request is about to come.
+        if let Some(world) = &self.world {
+            world.set_time(clock);
+        }
+        if let Some(world) = due {
+            world.advance(clock);
+            // Indications of what happened go out.
+            self.server.tick(clock);
         }
     }
 

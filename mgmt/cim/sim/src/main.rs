@@ -21,5 +21,6 @@ fn run() -> Result<(), String> {
     println!("CIM ready: http://{address}");
     println!("CIM user: {}", ready.administrator.name);
     println!("CIM password: {}", ready.administrator.password);
-    host.run(ready.server).map_err(|error| error.to_string())
+    host.run(ready.server, ready.world)
+        .map_err(|error| error.to_string())
 }

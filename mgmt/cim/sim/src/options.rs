@@ -2,6 +2,7 @@
 
 use cim_ops::Role;
 use std::fmt;
+use std::path::PathBuf;
 
 /// What the command line asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,8 +13,12 @@ pub struct Options {
     pub password: Option<String>,
     /// Further accounts.
     pub accounts: Vec<NewAccount>,
-    /// How many processors the demonstration systems have; `None` for no demonstration.
+    /// How many processors the demonstration systems have; `None` for virtual systems over a simulated machine.
     pub demo: Option<usize>,
+    /// The directory where definitions are kept; `None` for memory.
+    pub store: Option<PathBuf>,
+    /// Systems that were on when the store was left still run.
+    pub adopt: bool,
 }
 
 /// An account that the command line asks for.
@@ -55,7 +60,7 @@ impl fmt::Display for OptionsError {
 impl std::error::Error for OptionsError {}
 
 const USAGE: &str = "usage: cim-sim [--cim-port PORT] [--cim-password WORD] [--demo PROCESSORS]\n\
-    \x20              [--cim-account NAME:ROLE:PASSWORD]... (roles: read-only, operator, administrator)";
+    \x20              [--store DIRECTORY [--adopt]] [--cim-account NAME:ROLE:PASSWORD]... (roles: read-only, operator, administrator)";
 
 impl Options {
     /// Reads the arguments behind the program name.
@@ -92,6 +97,8 @@ impl Options {
                         .ok_or_else(|| OptionsError(format!("{text} is not NAME:ROLE:PASSWORD")))?;
                     options.accounts.push(account);
                 }
+                "--store" => options.store = Some(value()?.into()),
+                "--adopt" => options.adopt = true,
                 "--demo" => options.demo = Some(number(value()?)?),
                 _ => return Err(OptionsError(format!("unknown argument {argument}"))),
             }
@@ -116,8 +123,8 @@ mod tests {
             Options {
                 port: 0,
                 password: Some("x".into()),
-                accounts: Vec::new(),
-                demo: Some(12)
+                demo: Some(12),
+                ..Options::default()
             }
         );
         let accounts = parse(&["--cim-account", "eve:read-only:a:b"])
@@ -126,6 +133,9 @@ mod tests {
         assert_eq!(accounts[0].role, Role::ReadOnly);
         assert_eq!(accounts[0].password, "a:b");
         assert_eq!(parse(&[]).unwrap().port, 5988);
+        let kept = parse(&["--store", "kept", "--adopt"]).unwrap();
+        assert_eq!(kept.store, Some("kept".into()));
+        assert!(kept.adopt);
         for bad in [
             &["--cim-port"][..],
             &["--cim-port", "99999"],

@@ -3,16 +3,17 @@
 use crate::demo;
 use crate::images::MemoryImages;
 use crate::options::Options;
+use crate::world::World;
 use cim_model::{CimError, Text};
 use cim_ops::indications::{self, IndicationSettings, ListenerHosts};
 use cim_ops::interop::{self, Identity};
-use cim_ops::{Builder, MemoryStore, Settings};
+use cim_ops::{Builder, Clock, MemoryStore, Settings};
 use cim_server::{
     Accounts, FirstAccount, MemoryAccounts, Server, ServerSettings, install_accounts,
 };
 use std::fs::File;
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A server that is ready to run, and the credentials to be shown.
 pub struct Ready {
@@ -20,6 +21,8 @@ pub struct Ready {
     pub server: Server,
     /// The administrator.
     pub administrator: FirstAccount,
+    /// What happens by itself; the demonstration is still.
+    pub world: Option<World>,
 }
 
 /// Builds a server with in-memory stores.
@@ -36,11 +39,23 @@ pub fn build(options: &Options, host: &str) -> Result<Ready, String> {
     let said = |error: CimError| format!("the operations layer refuses its start: {error}");
     let settings = Settings::new(host.to_string());
     let mut builder = Builder::new(settings, Box::new(MemoryStore::default())).map_err(said)?;
-    let mut profiles = Vec::new();
-    if let Some(processors) = options.demo {
-        let demo = demo::Demo::new(processors);
-        profiles = demo.profiles();
-        builder = demo.install(builder);
+    let mut profiles;
+    let mut world = None;
+    match options.demo {
+        Some(processors) => {
+            let demo = demo::Demo::new(processors);
+            profiles = demo.profiles();
+            builder = demo.install(builder);
+        }
+        None => {
+            let start = Clock {
+                monotonic: Duration::ZERO,
+                unix_micros: unix_micros(),
+            };
+            let opened = World::open(options, &identity.system, entropy()?, start)?;
+            (builder, profiles) = opened.install(builder);
+            world = Some(opened);
+        }
     }
     builder = builder.embedded(cim_server::read_embedded);
     let interop_namespace = builder.settings().interop();
@@ -81,7 +96,14 @@ pub fn build(options: &Options, host: &str) -> Result<Ready, String> {
     Ok(Ready {
         server,
         administrator,
+        world,
     })
+}
+
+/// The wall clock.
+pub(crate) fn unix_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The random numbers of the host system.

@@ -1,0 +1,262 @@
+//! A machine made of timers. The words of a guest's command line say how it behaves:
+//!
+//! | word | what happens |
+//! |---|---|
+//! | `fake.start=MS` | the start takes so long instead of 100 ms |
+//! | `fake.fail=image`, `=memory`, `=machine` | the start fails for this reason |
+//! | `fake.crash=MS` | the guest crashes so long after its start |
+//! | `fake.off=MS` | the guest powers itself off so long after its start |
+//! | `fake.restart=MS` | the guest restarts itself so long after its start, once |
+//! | `fake.deaf` | the guest ignores its power button |
+
+use cim_domain::{
+    Adopted, AdoptedState, Crash, Event, HostFacts, HostProcessor, Keep, MachineError,
+    StartFailure, StartOrder, SystemId, Usage,
+};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long things take.
+const QUICKLY: Duration = Duration::from_millis(20);
+const START: Duration = Duration::from_millis(100);
+const SHUT_DOWN: Duration = Duration::from_millis(200);
+
+/// What is going to happen.
+#[derive(Default)]
+struct Future {
+    now: Duration,
+    made: u64,
+    /// By time, and by the order in which they were planned.
+    events: BTreeMap<(Duration, u64), (SystemId, Event)>,
+}
+
+/// What is going to happen; clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Timeline(Rc<RefCell<Future>>);
+
+impl Timeline {
+    pub(super) fn set(&self, now: Duration) {
+        let mut future = self.0.borrow_mut();
+        future.now = future.now.max(now);
+    }
+
+    /// The next event that is due.
+    pub(super) fn take(&self) -> Option<(SystemId, Event)> {
+        let mut future = self.0.borrow_mut();
+        let entry = future.events.first_entry()?;
+        let due = entry.key().0;
+        let event = entry.remove();
+        if due > future.now {
+            future.events.insert((due, 0), event);
+            return None;
+        }
+        Some(event)
+    }
+
+    pub(super) fn next(&self) -> Option<Duration> {
+        let future = self.0.borrow();
+        future.events.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    fn plan(&self, system: SystemId, after: Duration, event: Event) {
+        let mut future = self.0.borrow_mut();
+        future.made += 1;
+        let key = (future.now + after, future.made);
+        future.events.insert(key, (system, event));
+    }
+
+    /// Nothing that was planned for a system happens any more.
+    fn forget(&self, system: SystemId) {
+        let mut future = self.0.borrow_mut();
+        future.events.retain(|_, (owner, _)| *owner != system);
+    }
+
+    fn now(&self) -> Duration {
+        self.0.borrow().now
+    }
+}
+
+struct Guest {
+    order: StartOrder,
+    since: Duration,
+}
+
+impl Guest {
+    /// The value behind a word of the command line.
+    fn word(&self, name: &str) -> Option<&str> {
+        let mut words = self.order.boot.command_line.split_whitespace();
+        words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    fn time(&self, name: &str) -> Option<Duration> {
+        let milliseconds = self.word(name)?.parse().ok()?;
+        Some(Duration::from_millis(milliseconds))
+    }
+
+    fn is_deaf(&self) -> bool {
+        let mut words = self.order.boot.command_line.split_whitespace();
+        words.any(|word| word == "fake.deaf")
+    }
+}
+
+/// The machine.
+pub(super) struct Machine {
+    name: String,
+    timeline: Timeline,
+    guests: BTreeMap<SystemId, Guest>,
+    /// Systems that ran before, whose orders are not known.
+    adopted: Vec<SystemId>,
+}
+
+impl Machine {
+    /// A machine. With `adopt`, every system that was on when the store was left still runs.
+    pub(super) fn new(name: &str, timeline: Timeline, adopt: bool, keep: &dyn Keep) -> Self {
+        let was_on = keep.entries("domain/active/").into_iter();
+        let was_on = was_on.filter_map(|(name, _)| {
+            let number = name.strip_prefix("domain/active/")?.parse().ok()?;
+            Some(SystemId(number))
+        });
+        Machine {
+            name: name.into(),
+            timeline,
+            guests: BTreeMap::new(),
+            adopted: if adopt { was_on.collect() } else { Vec::new() },
+        }
+    }
+
+    fn guest(&self, system: SystemId) -> Result<&Guest, MachineError> {
+        let gone = || MachineError::Failed(format!("the system {system} does not run"));
+        self.guests.get(&system).ok_or_else(gone)
+    }
+
+    /// What a guest does by itself after its start.
+    fn live(&self, system: SystemId, from: Duration) {
+        let Some(guest) = self.guests.get(&system) else {
+            return;
+        };
+        let plan = |after: Duration, event| self.timeline.plan(system, from + after, event);
+        if let Some(after) = guest.time("fake.crash") {
+            plan(
+                after,
+                Event::Crashed(Crash {
+                    reason: "triple fault at 0xdeadbeef".into(),
+                    record: "rip 0xdeadbeef\nrsp 0x7fff0".into(),
+                }),
+            );
+        }
+        if let Some(after) = guest.time("fake.off") {
+            plan(after, Event::PoweredOff);
+        }
+        if let Some(after) = guest.time("fake.restart") {
+            plan(after, Event::Resetting);
+            plan(after + START, Event::ResetDone);
+        }
+    }
+}
+
+impl cim_domain::Machine for Machine {
+    fn host(&self) -> HostFacts {
+        let processor = |number| HostProcessor {
+            number,
+            model: "Simulated processor".into(),
+            megahertz: 2400,
+        };
+        HostFacts {
+            name: self.name.clone(),
+            memory_bytes: 2048 << 20,
+            processors: (0..4).map(processor).collect(),
+            max_processors: 8,
+            min_memory_bytes: 16 << 20,
+            max_running: 64,
+        }
+    }
+
+    fn start(&mut self, system: SystemId, order: &StartOrder) -> Result<(), MachineError> {
+        self.timeline.forget(system);
+        let guest = Guest {
+            order: order.clone(),
+            since: self.timeline.now(),
+        };
+        let takes = guest.time("fake.start").unwrap_or(START);
+        let failure = guest.word("fake.fail").map(|reason| match reason {
+            "image" => StartFailure::Image(format!(
+                "{} is no kernel that can be booted",
+                order.boot.kernel
+            )),
+            "memory" => StartFailure::Resources("No frames are left for page tables".into()),
+            _ => StartFailure::Machine("The simulated machine was told to fail".into()),
+        });
+        self.timeline.plan(system, takes / 2, Event::Progress(50));
+        match failure {
+            Some(failure) => {
+                let failed = Event::StartFailed(failure);
+                self.timeline.plan(system, takes, failed);
+            }
+            None => {
+                self.guests.insert(system, guest);
+                self.timeline.plan(system, takes, Event::Started);
+                self.live(system, takes);
+            }
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self, system: SystemId) -> Result<(), MachineError> {
+        self.timeline.forget(system);
+        self.guests.remove(&system);
+        self.timeline.plan(system, QUICKLY, Event::PoweredOff);
+        Ok(())
+    }
+
+    fn pause(&mut self, system: SystemId) -> Result<(), MachineError> {
+        self.timeline.plan(system, QUICKLY, Event::Paused);
+        Ok(())
+    }
+
+    fn resume(&mut self, system: SystemId) -> Result<(), MachineError> {
+        self.timeline.plan(system, QUICKLY, Event::Resumed);
+        Ok(())
+    }
+
+    fn reset(&mut self, system: SystemId) -> Result<(), MachineError> {
+        self.guest(system)?;
+        self.timeline.forget(system);
+        self.timeline.plan(system, START, Event::ResetDone);
+        self.live(system, START);
+        Ok(())
+    }
+
+    fn power_button(&mut self, system: SystemId) -> Result<(), MachineError> {
+        let deaf = self.guests.get(&system).is_some_and(Guest::is_deaf);
+        if !deaf {
+            self.timeline.forget(system);
+            self.timeline.plan(system, SHUT_DOWN, Event::PoweredOff);
+        }
+        Ok(())
+    }
+
+    fn destroy(&mut self, system: SystemId) {
+        self.timeline.forget(system);
+        self.guests.remove(&system);
+    }
+
+    fn usage(&self, system: SystemId) -> Option<Usage> {
+        let guest = self.guests.get(&system)?;
+        let ran = self.timeline.now().saturating_sub(guest.since);
+        Some(Usage {
+            cpu_nanoseconds: u64::try_from(ran.as_nanos() / 10).unwrap_or(u64::MAX),
+            memory_bytes: guest.order.memory_bytes,
+        })
+    }
+
+    fn adopt(&mut self) -> Vec<Adopted> {
+        let ids = std::mem::take(&mut self.adopted).into_iter();
+        ids.map(|system| Adopted {
+            system,
+            state: AdoptedState::Running,
+        })
+        .collect()
+    }
+}
