@@ -9,11 +9,11 @@ use crate::job::{self, Job, Progress};
 use crate::server::Server;
 use crate::settings::ServerSettings;
 use crate::translate;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use cim_http::{Credentials, Event, Framing, Millis, RequestHead, ResponseHead, ServerConnection};
-use cim_model::{CimStatus, ObjectPath, Text};
-use cim_ops::{AuditRecord, Caller, Clock};
+use cim_model::{ObjectPath, Text};
+use cim_ops::{Caller, Clock};
 use cim_xml::{Call, Origin, Refusal, parse_request, percent_encode};
 use core::time::Duration;
 use transfer::{Reading, Transfer};
@@ -296,23 +296,9 @@ impl Connection {
         let demand = || ResponseHead::new(401).with("WWW-Authenticate", REALM);
         let authorization = head.cim_header("", "Authorization").ok_or_else(demand)?;
         let credentials = Credentials::from_authorization(&authorization).ok_or_else(demand)?;
-        let access =
-            server
-                .accounts
-                .check(&server.settings, &self.peer, &credentials, clock.monotonic);
-        match access {
+        match server.log_in(&self.peer, &credentials, "server", clock) {
             Access::Granted(role) => Ok((Text::from(credentials.user), role)),
-            Access::Denied => {
-                server.operations.audit().record(AuditRecord {
-                    unix_micros: clock.unix_micros,
-                    user: Text::from(credentials.user),
-                    peer: self.peer.clone(),
-                    operation: Text::from_static("login"),
-                    target: String::from("server"),
-                    failure: Some(CimStatus::AccessDenied),
-                });
-                Err(demand())
-            }
+            Access::Denied => Err(demand()),
             Access::Wait(wait) => {
                 let seconds = wait.as_secs().saturating_add(1).to_string();
                 Err(ResponseHead::new(429).with("Retry-After", seconds))

@@ -1,13 +1,14 @@
 //! [`Server`]: what all connections share.
 
-use crate::authenticator::Accounts;
+use crate::authenticator::{Access, Accounts};
 use crate::export::Export;
 use crate::images::Images;
 use crate::settings::ServerSettings;
 use alloc::boxed::Box;
-use cim_model::{HostName, Text};
+use cim_http::Credentials;
+use cim_model::{CimStatus, HostName, Text};
 use cim_ops::indications::Indications;
-use cim_ops::{Clock, Operations};
+use cim_ops::{AuditRecord, Clock, Operations};
 
 /// A WBEM server.
 pub struct Server {
@@ -28,6 +29,30 @@ pub struct Server {
 }
 
 impl Server {
+    /// Checks the credentials that a peer sent, for CIM-XML or at another way in; a refusal is recorded with the name of
+    /// what was `wanted`.
+    pub fn log_in(
+        &mut self,
+        peer: &Text,
+        credentials: &Credentials,
+        wanted: &str,
+        clock: Clock,
+    ) -> Access {
+        let now = clock.monotonic;
+        let access = self.accounts.check(&self.settings, peer, credentials, now);
+        if access == Access::Denied {
+            self.operations.audit().record(AuditRecord {
+                unix_micros: clock.unix_micros,
+                user: Text::copy(&credentials.user),
+                peer: peer.clone(),
+                operation: Text::from_static("login"),
+                target: wanted.into(),
+                failure: Some(CimStatus::AccessDenied),
+            });
+        }
+        access
+    }
+
     /// Work that is due whether or not a request comes: expired enumerations, events to be matched. Called
     /// about once a second, and after the domain model has changed.
     pub fn tick(&mut self, clock: Clock) {

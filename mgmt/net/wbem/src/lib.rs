@@ -9,6 +9,7 @@
 extern crate alloc;
 
 mod accounts;
+mod gate;
 mod images;
 mod keeper;
 mod records;
