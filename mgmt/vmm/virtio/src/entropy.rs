@@ -13,12 +13,12 @@ const QUEUE_SIZES: [u16; 1] = [64];
 /// The most that one buffer gets, however large it is: the driver asks again for more (5.4.6).
 const LIMIT: u64 = 512;
 
-/// Fills its slice with random bytes.
-type Source = Box<dyn FnMut(&mut [u8])>;
+/// Fills its slice with random bytes, fit for keys.
+pub type EntropySource = Box<dyn FnMut(&mut [u8])>;
 
 /// A source of random bytes.
 pub struct Entropy {
-    source: Source,
+    source: EntropySource,
 }
 
 impl fmt::Debug for Entropy {
@@ -28,11 +28,9 @@ impl fmt::Debug for Entropy {
 }
 
 impl Entropy {
-    /// A device that hands out what `source` fills its slice with, which must be fit for keys.
-    pub fn new(source: impl FnMut(&mut [u8]) + 'static) -> Self {
-        Self {
-            source: Box::new(source),
-        }
+    /// A device that hands out what `source` makes.
+    pub fn new(source: EntropySource) -> Self {
+        Self { source }
     }
 }
 

@@ -91,6 +91,8 @@ impl core::error::Error for DeviceFault {}
 pub enum SetupError {
     /// A BAR is not possible.
     Bar(BarError),
+    /// There is no such slot.
+    Slot(u8),
     /// Its capabilities do not fit.
     Capabilities(ConfigFull),
 }
@@ -111,6 +113,7 @@ impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bar(error) => error.fmt(f),
+            Self::Slot(number) => write!(f, "a bus has no slot {number}"),
             Self::Capabilities(error) => error.fmt(f),
         }
     }

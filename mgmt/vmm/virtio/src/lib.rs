@@ -29,7 +29,7 @@ mod transport;
 pub use chain::ChainAccess;
 pub use console::{Console, INPUT, OUTPUT, TerminalSize};
 pub use device::{Kind, QueueIndex, VirtioDevice};
-pub use entropy::Entropy;
+pub use entropy::{Entropy, EntropySource};
 pub use fault::{DeviceFault, QueueFault, SetupError};
 pub use features::Features;
 pub use layout::{place, status};

@@ -131,16 +131,11 @@ impl<D: VirtioDevice> VirtioPci<D> {
         self.reset();
     }
 
-    /// Where writes notify queues, as offsets in BAR 0: those of queues that are served now.
-    pub fn doorbells(&self) -> impl Iterator<Item = (QueueIndex, u64)> + '_ {
-        let live = self.is_live();
-        let queues = self.queues.iter().zip(0_u16..);
-        queues
-            .filter(move |(queue, _)| live && queue.is_enabled())
-            .map(|(_, index)| {
-                let at = place::NOTIFY + u32::from(index) * place::NOTIFY_STRIDE;
-                (QueueIndex(index), u64::from(at))
-            })
+    /// Where a write notifies a queue, as an offset in BAR 0, while the queue is served.
+    pub fn doorbell(&self, index: QueueIndex) -> Option<u64> {
+        let queue = self.queues.get(usize::from(index.0))?;
+        let at = place::NOTIFY + u32::from(index.0) * place::NOTIFY_STRIDE;
+        (queue.is_enabled() && self.is_live()).then_some(u64::from(at))
     }
 
     /// Reads configuration space.
