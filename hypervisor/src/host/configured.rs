@@ -14,8 +14,8 @@ use bulkhead_core::fault::ResourceError;
 use bulkhead_core::frames::{BLOCK_BYTES, FrameAllocator, Owner, Placement};
 use bulkhead_core::guest_memory::{GuestMemory, RamRange};
 use bulkhead_core::id::{CpuId, PartitionId};
+use bulkhead_core::lifecycle;
 use bulkhead_core::lifecycle::creation::{self, Order};
-use bulkhead_core::lifecycle::{self, windows};
 use bulkhead_core::machine::Works;
 use bulkhead_core::partition::Partition;
 use bulkhead_hw::pool;
@@ -222,8 +222,8 @@ fn memory(
     Ok(GuestMemory::new(alloc::vec![RamRange { gpa, machine }]))
 }
 
-/// Makes the tables that the management partition's work needs later, so that making and removing partitions leaves the number of
-/// free ones as it was: those behind pages that it shares with the hypervisor, and the highest ones of the window area.
+/// Makes the tables behind the pages that the partition will share with the hypervisor, so that the number of free ones does not
+/// depend on which pages these are.
 fn prepare_management(partition: &Partition, works: &mut Works) {
     for range in partition.memory.ranges() {
         for offset in (0..range.machine.bytes()).step_by(BLOCK_BYTES as usize) {
@@ -236,7 +236,6 @@ fn prepare_management(partition: &Partition, works: &mut Works) {
             }
         }
     }
-    windows::prepare(partition, works);
 }
 
 /// The physical CPU of each vCPU.

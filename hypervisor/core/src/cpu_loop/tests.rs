@@ -1,6 +1,7 @@
 //! The run loop of physical CPUs over scripted vCPUs, with a clock that the tests move.
 
 mod lifecycle;
+mod making;
 mod turns;
 mod wake;
 

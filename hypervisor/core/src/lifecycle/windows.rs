@@ -5,21 +5,14 @@
 
 use super::creation::tables_for;
 use super::wake_all;
-use crate::addr::{Gpa, HpaRange};
+use crate::addr::Gpa;
 use crate::exit::deliver::Woken;
 use crate::fault::ResourceError;
-use crate::frames::BLOCK_BYTES;
 use crate::host::Host;
 use crate::machine::Works;
 use crate::nested_space::Content;
 use crate::paging::Flushed;
 use crate::partition::Partition;
-use crate::window_area::SLOT;
-
-/// What one table below the root spans.
-const TABLE_SPAN: u64 = 512 << 30;
-/// How many of these are made in advance.
-const PREPARED: u64 = 4;
 
 /// Shows all RAM of `subject` to `manager`: where its address 0 would be.
 ///
@@ -54,41 +47,10 @@ pub fn open<H: Host>(
     Ok(range.base)
 }
 
-/// Makes the highest tables of the window area, which no window has for itself, so that they do not come with the first one.
-pub fn prepare(manager: &Partition, works: &mut Works) {
-    let Ok(probe) = works.windows.take(1) else {
-        return;
-    };
-    works.windows.give(probe);
-    let end = works
-        .windows
-        .start()
-        .as_u64()
-        .saturating_add(works.windows.bytes());
-    let Some(ram) = manager.memory.ranges().first() else {
-        return;
-    };
-    let mut space = manager.space.lock();
-    for slots in (0..PREPARED).map(|number| number.saturating_mul(TABLE_SPAN)) {
-        let at = probe.base.as_u64().saturating_add(slots);
-        let block = HpaRange::new(ram.machine.start, BLOCK_BYTES);
-        if at >= end {
-            return;
-        }
-        if let Some(block) = block
-            && space.map(Gpa::new(at), block, Content::Window).is_ok()
-            && let Ok(debt) = space.unmap(Gpa::new(at), SLOT)
-        {
-            // The partition has not run yet.
-            space.release(debt, Flushed::attest());
-        }
-    }
-}
-
 /// Takes the window of a partition away. What it leaves to flush is kept with the partition.
 pub(super) fn close<H: Host>(manager: &Partition, subject: &Partition, host: &H) -> Woken {
     let mut window = subject.window.lock();
-    let Some(range) = window.range else {
+    let Some(range) = window.range.filter(|_| window.debt.is_none()) else {
         return Woken::Elsewhere;
     };
     window.complete = false;
