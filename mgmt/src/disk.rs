@@ -4,11 +4,12 @@ use alloc::string::{String, ToString};
 
 use mgmt_executor::Signal;
 use mgmt_virtio::{Block, Disk, SECTOR_BYTES, VirtioError};
-use mgmt_wbem::Keeper;
+use mgmt_wbem::{Keeper, open_library};
 use store::{Commit, OpenError, Opened, Sectors, Step, Store, open};
 
 use crate::devices::Attached;
 use crate::dma::Machine;
+use crate::images::{DiskLibrary, LibraryDisk};
 use crate::report;
 use crate::root::Root;
 
@@ -40,11 +41,11 @@ async fn interrupts(disk: HostDisk, signal: Signal) {
     }
 }
 
-/// The keeper over a disk's store, whose commits are done from now on. A disk that holds something else is left alone.
+/// The keeper over a disk's store, whose commits are done from now on, and the image library behind it. A disk that holds something else is left alone.
 ///
 /// # Errors
 /// Why there is no store, in words.
-pub async fn keeper(root: &Root, disk: HostDisk) -> Result<Keeper, String> {
+pub async fn keeper(root: &Root, disk: HostDisk) -> Result<(Keeper, DiskLibrary), String> {
     if disk.is_read_only() {
         return Err(VirtioError::ReadOnly.to_string());
     }
@@ -59,9 +60,19 @@ pub async fn keeper(root: &Root, disk: HostDisk) -> Result<Keeper, String> {
             store
         }
     };
+    let data_start = store.data_start();
     let keeper = Keeper::on_disk(store);
-    root.spawner().spawn(commits(disk, keeper.clone()));
-    Ok(keeper)
+    root.spawner().spawn(commits(disk.clone(), keeper.clone()));
+    let (library, damages) = open_library(LibraryDisk(disk), &keeper, data_start);
+    for damage in damages {
+        report!("{damage}");
+    }
+    let (free, capacity) = (library.free() >> 20, library.capacity() >> 20);
+    report!(
+        "images: {}, {free} MiB of {capacity} MiB free",
+        library.list().len()
+    );
+    Ok((keeper, library))
 }
 
 fn describe(store: &Store) {

@@ -2,7 +2,7 @@
 
 use alloc::alloc::{Layout, alloc_zeroed};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU16, AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 use mgmt_hypercall::EventWords;
 use mgmt_pci::Window;
@@ -101,6 +101,25 @@ impl DmaMemory {
         assert!(pointer.is_aligned(), "bug: index at {offset:#x}");
         // SAFETY: aligned, inside memory that is never freed; the device accesses it atomically as well.
         unsafe { AtomicU16::from_ptr(pointer) }
+    }
+}
+
+impl DmaMemory {
+    /// Loads a number that another partition changes, with acquire.
+    pub fn load32(&self, offset: usize) -> u32 {
+        self.counter(offset).load(Ordering::Acquire)
+    }
+
+    /// Stores a number that another partition reads, with release.
+    pub fn store32(&self, offset: usize, value: u32) {
+        self.counter(offset).store(value, Ordering::Release);
+    }
+
+    fn counter(&self, offset: usize) -> &AtomicU32 {
+        let pointer = self.at(offset, 4).cast::<u32>();
+        assert!(pointer.is_aligned(), "bug: counter at {offset:#x}");
+        // SAFETY: aligned, inside memory that is never freed; the hypervisor accesses it atomically as well.
+        unsafe { AtomicU32::from_ptr(pointer) }
     }
 }
 

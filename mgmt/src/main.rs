@@ -15,9 +15,14 @@ mod disk;
 mod dma;
 mod entropy;
 mod entry;
+mod events;
+mod guest_window;
+mod guests;
 mod heap;
 mod hypervisor;
+mod images;
 mod interrupts;
+mod io_requests;
 mod network;
 mod paging;
 mod partitions;
@@ -25,9 +30,13 @@ mod ready;
 mod root;
 mod serial;
 mod serving;
+mod shared_page;
 mod stop;
+mod systems;
 mod vectors;
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bulkhead_abi::start::StartInfo;
@@ -39,8 +48,10 @@ use mgmt_start::{Options, Start};
 use crate::clock::Clock;
 use crate::config_space::HostConfig;
 use crate::devices::Attacher;
+use crate::guests::Host;
 use crate::paging::PageTables;
 use crate::root::Root;
+use crate::serving::Serving;
 use crate::vectors::Vectors;
 
 /// From the entry's assembly: the image is relocated and on its own stack, everything else as the hypervisor left it.
@@ -63,6 +74,10 @@ fn run(start: &Start<'_>) -> ! {
     // SAFETY: the free memory is what the start protocol says nobody uses, and this is the only call.
     unsafe { heap::init(start.free) };
     // SAFETY: the heap is up, the page tables are the start protocol's, and this is the only call.
+    #[cfg_attr(
+        not(feature = "bare-bed"),
+        expect(unused_mut, reason = "the other bed maps a device")
+    )]
     let mut tables = unsafe { PageTables::install(start.ram) };
     #[cfg(feature = "bare-bed")]
     tables.map_device(0xfee0_0000, 4096);
@@ -72,7 +87,7 @@ fn run(start: &Start<'_>) -> ! {
 
     let clock = Clock::new(start);
     let executor = Executor::new();
-    let root = Root::new(clock, hypervisor::get(), &executor);
+    let root = Root::new(clock, hypervisor::get(), &executor, tables);
     report!(
         "{} {}, started {} times before, {} MiB, devices {}",
         start.name,
@@ -89,30 +104,43 @@ fn run(start: &Start<'_>) -> ! {
         report!("command line: {word} is not known");
     }
     let mut vectors = Vectors::new();
-    let config = HostConfig::new(start.ecam, &mut tables);
+    let config = HostConfig::new(start.ecam, &mut root.tables());
     let devices = Attacher {
         config: &config,
-        tables: &mut tables,
+        tables: &mut root.tables(),
         vectors: &mut vectors,
         hypervisor: root.hypervisor(),
     }
     .attach_all();
-    let task = serving::run(root.clone(), devices, plan(&options));
-    root.spawner().spawn(task);
-    let events = Signal::new();
-    match vectors.allocate(&events) {
-        Some(vector) => {
-            let own = PartitionId(start.partition);
-            let task = partitions::run(root.clone(), own, vector, events);
-            root.spawner().spawn(task);
+    let own = PartitionId(start.partition);
+    let host = host(&root, &mut vectors);
+    // Kept for ever: who drops it does not serve them any more.
+    let _served = match &host {
+        Ok(host) => partitions::serve(host, own),
+        Err(reason) => {
+            report!("the other partitions are not served: {reason}");
+            Vec::new()
         }
-        None => report!("no interrupt vector is left for events"),
-    }
+    };
+    let serving = Serving {
+        plan: plan(&options),
+        password: options.password.clone(),
+        host: host.ok(),
+    };
+    let task = serving::run(root.clone(), devices, serving);
+    root.spawner().spawn(task);
     // Once: a test wants to see what the restarted partition does.
     if let Some(after) = options.crash_after.filter(|_| start.restarts == 0) {
         root.spawner().spawn(crash(root.clone(), after));
     }
     root.run(executor, &vectors)
+}
+
+fn host(root: &Root, vectors: &mut Vectors) -> Result<Host, String> {
+    let signal = Signal::new();
+    let vector = vectors.allocate(&signal);
+    let vector = vector.ok_or("no interrupt vector is left for events")?;
+    Host::start(root, vector, signal)
 }
 
 fn plan(options: &Options) -> AddressPlan {

@@ -1,5 +1,8 @@
 //! What every task needs: time, timers, other tasks, the hypervisor.
 
+use alloc::rc::Rc;
+use core::cell::{RefCell, RefMut};
+
 use mgmt_executor::{Executor, Instant, Progress, Spawner, Timers};
 
 use crate::apic;
@@ -7,6 +10,7 @@ use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::hypervisor::Hypervisor;
 use crate::interrupts::{self, Wish};
+use crate::paging::PageTables;
 use crate::vectors::Vectors;
 
 /// Handles to the runtime; clones share it.
@@ -16,17 +20,29 @@ pub struct Root {
     timers: Timers,
     spawner: Spawner,
     hypervisor: Hypervisor,
+    tables: Rc<RefCell<PageTables>>,
 }
 
 impl Root {
     /// The handles to this executor.
-    pub fn new(clock: Clock, hypervisor: Hypervisor, executor: &Executor) -> Self {
+    pub fn new(
+        clock: Clock,
+        hypervisor: Hypervisor,
+        executor: &Executor,
+        tables: PageTables,
+    ) -> Self {
         Root {
             clock,
             timers: Timers::default(),
             spawner: executor.spawner(),
             hypervisor,
+            tables: Rc::new(RefCell::new(tables)),
         }
+    }
+
+    /// This partition's page tables; not to be held while waiting.
+    pub fn tables(&self) -> RefMut<'_, PageTables> {
+        self.tables.borrow_mut()
     }
 
     /// Now.

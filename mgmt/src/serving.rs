@@ -6,17 +6,21 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use cim_server::images::Images;
 use mgmt_executor::Signal;
 use mgmt_link::Service;
 use mgmt_net::AddressPlan;
 use mgmt_status::StatusService;
-use mgmt_wbem::{Keeper, Wbem, WbemConfig, WbemService};
+use mgmt_wbem::{Keeper, KeptImages, Wbem, WbemConfig, WbemService};
 
 use crate::devices::Devices;
 use crate::disk::{self, HostDisk};
 use crate::entropy::Entropy;
+use crate::guests::Host;
+use crate::images::DiskLibrary;
 use crate::ready::Ready;
 use crate::root::Root;
+use crate::systems::Systems;
 use crate::{network, report, serial};
 
 /// Name of the blob that counts the partition's starts.
@@ -47,14 +51,41 @@ impl Server {
     }
 }
 
+/// How the partition is to serve.
+pub struct Serving {
+    /// What the network card is to be configured with.
+    pub plan: AddressPlan,
+    /// The password of the administrator that the first start makes, where the operator chose one.
+    pub password: Option<String>,
+    /// The hypervisor's events and pages, where they work.
+    pub host: Option<Host>,
+}
+
 /// Puts the devices to use.
-pub async fn run(root: Root, devices: Devices, plan: AddressPlan) {
+pub async fn run(root: Root, devices: Devices, serving: Serving) {
+    let Serving {
+        plan,
+        password,
+        host,
+    } = serving;
     let mut disks = Vec::new();
     for block in devices.blocks {
         disks.push(disk::start(&root, block));
     }
-    let keeper = keeper(&root, disks.into_iter().next()).await;
-    let server = match server(&root, &keeper) {
+    let (keeper, library) = keeper(&root, disks.into_iter().next()).await;
+    let systems = match &host {
+        Some(host) => Systems::open(&root, host, &keeper, library.as_ref())
+            .inspect_err(|reason| report!("there are no virtual systems: {reason}"))
+            .ok(),
+        None => None,
+    };
+    let parts = Parts {
+        keeper: &keeper,
+        library,
+        systems: systems.as_ref(),
+        password: password.as_deref(),
+    };
+    let server = match server(&root, parts) {
         Ok(wbem) => Server::Wbem(wbem),
         Err(reason) => {
             report!("there is no WBEM server: {reason}");
@@ -84,7 +115,10 @@ pub async fn run(root: Root, devices: Devices, plan: AddressPlan) {
         keeper.tell(signal.clone());
     }
     if let Server::Wbem(wbem) = server {
-        maintain(root, wbem, signals).await;
+        if let Some(systems) = &systems {
+            systems.run(&root, &wbem, &keeper);
+        }
+        maintain(root, wbem, systems, signals).await;
     }
 }
 
@@ -96,19 +130,36 @@ fn greeting() -> String {
     )
 }
 
-/// The keeper over the first disk, or one that forgets.
-async fn keeper(root: &Root, disk: Option<HostDisk>) -> Keeper {
-    let keeper = match disk {
+/// The keeper over the first disk with the images behind it, or one that forgets.
+async fn keeper(root: &Root, disk: Option<HostDisk>) -> (Keeper, Option<DiskLibrary>) {
+    let opened = match disk {
         Some(disk) => disk::keeper(root, disk).await,
         None => Err("there is no disk".into()),
     };
-    keeper.unwrap_or_else(|reason| {
-        report!("store: {reason}; nothing will be kept");
-        Keeper::in_memory()
-    })
+    match opened {
+        Ok((keeper, library)) => (keeper, Some(library)),
+        Err(reason) => {
+            report!("store: {reason}; nothing will be kept");
+            (Keeper::in_memory(), None)
+        }
+    }
 }
 
-fn server(root: &Root, keeper: &Keeper) -> Result<Wbem, String> {
+/// What the server is made of.
+struct Parts<'a> {
+    keeper: &'a Keeper,
+    library: Option<DiskLibrary>,
+    systems: Option<&'a Systems>,
+    password: Option<&'a str>,
+}
+
+fn server(root: &Root, parts: Parts<'_>) -> Result<Wbem, String> {
+    let Parts {
+        keeper,
+        library,
+        systems,
+        password,
+    } = parts;
     let starts = keeper.get(STARTS);
     let starts = starts.as_deref().and_then(|bytes| bytes.first_chunk());
     let starts = u64::from_le_bytes(starts.copied().unwrap_or_default()).saturating_add(1);
@@ -121,24 +172,37 @@ fn server(root: &Root, keeper: &Keeper) -> Result<Wbem, String> {
         version: env!("CARGO_PKG_VERSION"),
         greeting: format!("{}CIM-XML is served at /cimom.\n", greeting()),
         unix_base: root.unix_base(),
+        password,
         entropy: &mut |buffer| entropy.fill(buffer),
-        images: None,
-        install: &mut |builder| (builder, Vec::new()),
+        images: library.map(|library| {
+            let images = KeptImages::new(library, keeper.clone(), root.spawner().clone());
+            Box::new(images) as Box<dyn Images>
+        }),
+        install: &mut |builder| match systems {
+            Some(systems) => systems.install(builder),
+            None => (builder, Vec::new()),
+        },
     })
     .map_err(text)?;
     if let Some(first) = first {
         report!("CIM user: {}", first.name);
-        report!("CIM password: {}", first.password);
+        match password {
+            Some(_) => report!("CIM password: as given on the command line"),
+            None => report!("CIM password: {}", first.password),
+        }
     }
     report!("start {starts} of this server");
     Ok(wbem)
 }
 
 /// Does what is due, for ever, and lets the channels look for what came of it.
-async fn maintain(root: Root, wbem: Wbem, signals: Vec<Signal>) {
+async fn maintain(root: Root, wbem: Wbem, systems: Option<Systems>, signals: Vec<Signal>) {
     loop {
         let next = root.now().after(MAINTENANCE);
         root.timers().sleep_until(next).await;
+        if let Some(systems) = &systems {
+            systems.tick(wbem.clock(root.now()));
+        }
         for line in wbem.maintain(root.now()) {
             report!("{line}");
         }

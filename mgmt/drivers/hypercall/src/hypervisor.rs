@@ -32,6 +32,16 @@ pub struct Message {
     pub data: u32,
 }
 
+/// The level of an interrupt line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum LineLevel {
+    /// Not asserted.
+    Low = 0,
+    /// Asserted.
+    High = 1,
+}
+
 /// An address of a partition whose access only raises an event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Doorbell {
@@ -224,6 +234,37 @@ impl<T: Trap> Hypervisor<T> {
         Ok(())
     }
 
+    /// Sends a message to the partition as if one of its devices had.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`]; [`Status::BadArgument`] for an address where no interrupt controller is.
+    pub fn message_send(&self, partition: PartitionId, message: Message) -> Result<(), Refusal> {
+        let arguments = [
+            partition.0.into(),
+            message.address.into(),
+            message.data.into(),
+            0,
+            0,
+        ];
+        self.call(Number::MessageSend, arguments)?;
+        Ok(())
+    }
+
+    /// Sets an input pin of the partition's I/O APIC.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn line_set(
+        &self,
+        partition: PartitionId,
+        pin: u32,
+        level: LineLevel,
+    ) -> Result<(), Refusal> {
+        let arguments = [partition.0.into(), pin.into(), level as u64, 0, 0];
+        self.call(Number::LineSet, arguments)?;
+        Ok(())
+    }
+
     /// Raises `port` when the partition starts, stops, pauses or crashes.
     ///
     /// # Errors
@@ -385,6 +426,21 @@ mod tests {
             .unwrap();
         let flags = 100 | 4 << 16 | 1 << 24 | 1 << 32;
         assert_eq!(*fake.calls.borrow(), [(12, [2, 0xb10, flags, 9, 0])]);
+    }
+
+    #[test]
+    fn messages_and_lines_are_packed_as_the_contract_says() {
+        let fake = fake((0, 0));
+        let message = Message {
+            address: 0xfee0_1000,
+            data: 0x41,
+        };
+        let hypervisor = Hypervisor::new(&fake);
+        hypervisor.message_send(PartitionId(2), message).unwrap();
+        let high = LineLevel::High;
+        hypervisor.line_set(PartitionId(2), 9, high).unwrap();
+        let calls = [(14, [2, 0xfee0_1000, 0x41, 0, 0]), (15, [2, 9, 1, 0, 0])];
+        assert_eq!(*fake.calls.borrow(), calls);
     }
 
     #[test]

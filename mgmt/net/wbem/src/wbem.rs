@@ -38,6 +38,8 @@ pub struct WbemConfig<'a> {
     pub greeting: String,
     /// Unix time in microseconds at the partition's instant 0; 0 where the machine has no clock.
     pub unix_base: i64,
+    /// The password of the administrator that the first start makes; a random one without it.
+    pub password: Option<&'a str>,
     /// Fills a buffer with random bytes of cryptographic quality.
     pub entropy: &'a mut dyn FnMut(&mut [u8]),
     /// The image library, where there is one.
@@ -89,11 +91,12 @@ impl Wbem {
             version,
             greeting,
             unix_base,
+            password,
             entropy,
             images,
             install,
         } = config;
-        let name = own_name(&keeper, entropy);
+        let name = server_name(&keeper, entropy);
         let identity = Identity {
             system: name.clone(),
             manager: name.clone(),
@@ -113,7 +116,7 @@ impl Wbem {
         let (builder, indications) =
             indications::install(builder, &identity, IndicationSettings::default());
         let accounts = Box::new(KeptAccounts(keeper.clone()));
-        let (accounts, first) = Accounts::open(accounts, None, entropy)
+        let (accounts, first) = Accounts::open(accounts, password, entropy)
             .map_err(|error| WbemError::Accounts(error.to_string()))?;
         let builder = install_accounts(builder, &identity, &accounts);
         let mut settings = ServerSettings::default();
@@ -135,7 +138,8 @@ impl Wbem {
         Ok((Wbem(Rc::new(inner)), first))
     }
 
-    pub(crate) fn clock(&self, now: Instant) -> Clock {
+    /// The time of an operation, for who changes what the server shows.
+    pub fn clock(&self, now: Instant) -> Clock {
         let micros = i64::try_from(now.microseconds()).unwrap_or(i64::MAX);
         Clock {
             monotonic: Duration::from_nanos(now.nanoseconds()),
@@ -183,7 +187,7 @@ impl Wbem {
 }
 
 /// The server's name: made at its first start and kept, since clients tell servers apart by it.
-fn own_name(keeper: &Keeper, entropy: &mut dyn FnMut(&mut [u8])) -> Text {
+pub fn server_name(keeper: &Keeper, entropy: &mut dyn FnMut(&mut [u8])) -> Text {
     if let Some(name) = keeper
         .get(NAME)
         .and_then(|name| String::from_utf8(name).ok())

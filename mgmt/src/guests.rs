@@ -1,0 +1,64 @@
+//! The other partitions: how this one reaches them, and the virtual systems that it makes of them.
+
+mod boot;
+mod consoles;
+mod guest;
+mod host;
+mod life;
+mod machine;
+mod reports;
+
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use core::cell::RefCell;
+
+use cim_domain::SystemId;
+use mgmt_executor::Signal;
+
+use crate::images::DiskLibrary;
+use guest::Guest;
+
+pub use host::Host;
+pub use machine::GuestMachine;
+pub use reports::Reports;
+
+/// What all guests share; clones share it.
+#[derive(Clone)]
+pub struct Shelf {
+    /// The images, where there is a disk.
+    library: Option<DiskLibrary>,
+    /// On their way to the domain.
+    reports: Reports,
+    /// Raised when a board has work left.
+    work: Signal,
+    /// The guests that are on.
+    guests: Rc<RefCell<BTreeMap<SystemId, Rc<Guest>>>>,
+}
+
+impl Shelf {
+    /// No guests.
+    pub fn new(library: Option<DiskLibrary>) -> Self {
+        Shelf {
+            library,
+            reports: Reports::new(),
+            work: Signal::new(),
+            guests: Rc::default(),
+        }
+    }
+
+    /// What is on its way to the domain.
+    pub fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
+    /// Does what boards have left, for ever.
+    pub async fn work(self) {
+        loop {
+            self.work.wait().await;
+            let guests: alloc::vec::Vec<_> = self.guests.borrow().values().cloned().collect();
+            for guest in guests {
+                guest.work();
+            }
+        }
+    }
+}

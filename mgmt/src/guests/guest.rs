@@ -1,0 +1,464 @@
+//! [`Guest`]: one virtual system that is on: its partition, its devices, and the way to its task.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use core::cell::{Cell, OnceCell, RefCell};
+use core::future::poll_fn;
+use core::task::Poll;
+use core::time::Duration;
+
+use bulkhead_abi::hypercall::Status;
+use bulkhead_abi::io::SLOTS;
+use cim_domain::{Event, StartFailure, StartOrder, SystemId};
+use mgmt_executor::Signal;
+use mgmt_hypercall::{Doorbell, LineLevel, Message, PartitionId, Refusal, Request};
+use vmm_board::{Access, Board, DoorbellId, Effect, Level, Operation, Parts, Space, Width};
+use vmm_firmware::{BoardFacts, Firmware, firmware};
+use vmm_ram::RamLayout;
+
+use super::consoles::GuestConsole;
+use super::reports::Reports;
+use super::{Host, Shelf};
+use crate::entropy::Entropy;
+use crate::events::{Listener, Ports};
+use crate::guest_window::GuestWindow;
+use crate::images::DiskLibrary;
+use crate::io_requests::IoRequests;
+use crate::report;
+use crate::root::Root;
+
+/// What the domain asks of a system that is on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Off, at once.
+    Stop,
+    /// Off and on.
+    Reset,
+    /// Out of guest mode.
+    Pause,
+    /// And back.
+    Resume,
+    /// The wish that it shuts itself down.
+    PowerButton,
+}
+
+/// A board over the guest's window.
+type GuestBoard = Board<Rc<GuestWindow>>;
+
+/// One virtual system that is on.
+pub struct Guest {
+    root: Root,
+    host: Host,
+    shelf: Shelf,
+    system: SystemId,
+    id: PartitionId,
+    order: StartOrder,
+    /// Its vCPUs, as slots of the I/O page.
+    slots: u16,
+    signal: Signal,
+    commands: RefCell<VecDeque<Command>>,
+    /// A stop was asked for.
+    unwanted: Cell<bool>,
+    /// What the guest did with its devices: a power-off or a reset.
+    wish: Cell<Option<Command>>,
+    ram: RefCell<Option<Rc<GuestWindow>>>,
+    board: RefCell<Option<GuestBoard>>,
+    console: GuestConsole,
+    requests: OnceCell<IoRequests>,
+    ports: RefCell<Option<Ports>>,
+}
+
+/// What a guest is made of.
+pub struct Making {
+    /// The system.
+    pub system: SystemId,
+    /// Its partition.
+    pub id: PartitionId,
+    /// What it shall be.
+    pub order: StartOrder,
+}
+
+impl Guest {
+    /// The guest in a partition that was just made, with its events registered.
+    ///
+    /// # Errors
+    /// What is missing, in words; the partition is as it was.
+    pub fn new(
+        root: &Root,
+        host: &Host,
+        shelf: &Shelf,
+        making: Making,
+    ) -> Result<Rc<Self>, String> {
+        let text = |refusal: Refusal| refusal.to_string();
+        let Making { system, id, order } = making;
+        let slots = u16::try_from(order.processors.count)
+            .unwrap_or(u16::MAX)
+            .min(SLOTS as u16);
+        let page = host.pages.take().ok_or("no memory for its I/O page")?;
+        let console = GuestConsole::open(host, shelf, id, system, &order.name)?;
+        let guest = Rc::new(Guest {
+            root: root.clone(),
+            host: host.clone(),
+            shelf: shelf.clone(),
+            system,
+            id,
+            order,
+            slots,
+            signal: Signal::new(),
+            commands: RefCell::default(),
+            unwanted: Cell::new(false),
+            wish: Cell::new(None),
+            ram: RefCell::default(),
+            board: RefCell::default(),
+            console,
+            requests: OnceCell::new(),
+            ports: RefCell::default(),
+        });
+        let count = slots + Self::FIXED_PORTS + MAX_DOORBELLS;
+        let ports = host.events.listen(count, guest.clone());
+        let ports = ports.ok_or("no event ports are left")?;
+        let hypervisor = host.hypervisor;
+        hypervisor
+            .lifecycle_port(id, ports.port(slots))
+            .map_err(text)?;
+        guest
+            .console
+            .register(ports.port(slots + 1))
+            .map_err(text)?;
+        let requests = IoRequests::register(hypervisor, id, page, ports.port(0)).map_err(text)?;
+        let _ = guest.requests.set(requests);
+        *guest.ports.borrow_mut() = Some(ports);
+        Ok(guest)
+    }
+
+    /// Behind those of the vCPUs: life cycle and console.
+    const FIXED_PORTS: u16 = 2;
+
+    /// The system.
+    pub fn system(&self) -> SystemId {
+        self.system
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.order.name
+    }
+
+    /// Its partition.
+    pub fn id(&self) -> PartitionId {
+        self.id
+    }
+
+    /// What it shall be.
+    pub fn order(&self) -> &StartOrder {
+        &self.order
+    }
+
+    /// The hypervisor.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The images.
+    pub fn library(&self) -> Option<&DiskLibrary> {
+        self.shelf.library.as_ref()
+    }
+
+    /// Its console.
+    pub fn console(&self) -> &GuestConsole {
+        &self.console
+    }
+
+    /// Raised when there is something new.
+    pub fn signal(&self) -> &Signal {
+        &self.signal
+    }
+
+    /// Tells the domain.
+    pub fn tell(&self, event: Event) {
+        self.reports().add(self.system, event);
+    }
+
+    fn reports(&self) -> &Reports {
+        &self.shelf.reports
+    }
+
+    /// Asks something of it.
+    pub fn command(&self, command: Command) {
+        if command == Command::Stop {
+            self.unwanted.set(true);
+        }
+        self.commands.borrow_mut().push_back(command);
+        self.signal.raise();
+    }
+
+    /// The oldest command that was not looked at.
+    pub fn next_command(&self) -> Option<Command> {
+        self.commands.borrow_mut().pop_front()
+    }
+
+    /// Whether it was asked to stop.
+    pub fn is_unwanted(&self) -> bool {
+        self.unwanted.get()
+    }
+
+    /// What the guest did with its devices, asked once.
+    pub fn take_wish(&self) -> Option<Command> {
+        self.wish.take()
+    }
+
+    /// Waits.
+    pub async fn sleep(&self, time: Duration) {
+        let until = self.root.now().after(time);
+        self.root.timers().sleep_until(until).await;
+    }
+
+    /// Lets the other tasks have their turn.
+    pub async fn give_way(&self) {
+        let mut given = false;
+        poll_fn(|context| {
+            if given {
+                return Poll::Ready(());
+            }
+            given = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn ram_layout(&self) -> RamLayout {
+        RamLayout {
+            bytes: self.order.memory_bytes,
+        }
+    }
+
+    /// Maps its memory, which was cleared.
+    ///
+    /// # Errors
+    /// It cannot be mapped.
+    pub fn map(&self) -> Result<Rc<GuestWindow>, StartFailure> {
+        if let Some(ram) = self.ram() {
+            return Ok(ram);
+        }
+        let failed = |reason: String| StartFailure::Machine(reason);
+        let base = self.host.hypervisor.memory_window(self.id);
+        let base = base.map_err(|refusal| failed(refusal.to_string()))?;
+        let mut tables = self.root.tables();
+        let window = GuestWindow::map(&mut tables, base, self.ram_layout());
+        let window = window.ok_or_else(|| failed("its memory cannot be mapped here".into()))?;
+        let window = Rc::new(window);
+        *self.ram.borrow_mut() = Some(window.clone());
+        Ok(window)
+    }
+
+    /// Its memory, where it is mapped.
+    pub fn ram(&self) -> Option<Rc<GuestWindow>> {
+        self.ram.borrow().clone()
+    }
+
+    /// Switches its devices on, or off and on; no vCPU runs.
+    ///
+    /// # Errors
+    /// They cannot be made.
+    pub fn power_up(&self) -> Result<(), StartFailure> {
+        let failed = |reason: String| StartFailure::Machine(reason);
+        let ram = self
+            .ram()
+            .ok_or_else(|| failed("its memory is not mapped".into()))?;
+        let mut board = self.board.borrow_mut();
+        if let Some(board) = &mut *board {
+            board.reset().map_err(|error| failed(error.to_string()))?;
+        } else {
+            let entropy = Entropy::detect();
+            let entropy =
+                entropy.ok_or_else(|| failed("the CPU makes no random numbers".into()))?;
+            let parts = Parts {
+                terminal: Default::default(),
+                entropy: Box::new(move |bytes| entropy.fill(bytes)),
+            };
+            let new = Board::new(ram, parts).map_err(|error| failed(error.to_string()))?;
+            *board = Some(new);
+        }
+        self.wish.set(None);
+        drop(board);
+        self.with_board(|_| ());
+        Ok(())
+    }
+
+    /// What it finds in memory when it starts.
+    ///
+    /// # Errors
+    /// There can be no such board.
+    pub fn firmware(&self) -> Result<Firmware, StartFailure> {
+        let topology = self.order.processors.topology;
+        let facts = BoardFacts {
+            name: &self.order.name,
+            uuid: self.order.uuid.0,
+            vcpus: self.order.processors.count,
+            threads_per_core: u16::try_from(topology.threads).unwrap_or(u16::MAX),
+            cores_per_socket: u16::try_from(topology.cores).unwrap_or(u16::MAX),
+            ram: self.ram_layout(),
+        };
+        firmware(&facts).map_err(|error| StartFailure::Machine(error.to_string()))
+    }
+
+    /// Presses the power button.
+    pub fn press_power_button(&self) {
+        self.with_board(|board| board.power_button());
+    }
+
+    /// Uses the board, then does what came of it.
+    fn with_board<T>(&self, access: impl FnOnce(&mut GuestBoard) -> T) -> Option<T> {
+        let mut board = self.board.borrow_mut();
+        let board = board.as_mut()?;
+        let result = access(board);
+        let mut output = false;
+        for effect in board.take_effects() {
+            match effect {
+                Effect::ConsoleOutput => output = true,
+                effect => self.carry_out(effect),
+            }
+        }
+        if output {
+            self.console
+                .virtio_output(|into| board.console_output(into));
+            for effect in board.take_effects() {
+                self.carry_out(effect);
+            }
+        }
+        Some(result)
+    }
+
+    fn carry_out(&self, effect: Effect) {
+        let hypervisor = self.host.hypervisor;
+        let done = match effect {
+            Effect::Message(message) => match u32::try_from(message.address) {
+                Ok(address) => hypervisor.message_send(
+                    self.id,
+                    Message {
+                        address,
+                        data: message.data,
+                    },
+                ),
+                // No APIC is there: on a bus the write would go nowhere.
+                Err(_) => Ok(()),
+            },
+            Effect::Line { gsi, level } => {
+                let level = match level {
+                    Level::High => LineLevel::High,
+                    Level::Low => LineLevel::Low,
+                };
+                hypervisor.line_set(self.id, gsi.0.into(), level)
+            }
+            Effect::DoorbellAdd { bell, address } => match self.doorbell(bell, address) {
+                Some(doorbell) => hypervisor.doorbell_add(self.id, doorbell),
+                None => Ok(()),
+            },
+            Effect::DoorbellRemove { bell, address } => match self.doorbell(bell, address) {
+                Some(doorbell) => hypervisor.doorbell_remove(self.id, doorbell),
+                None => Ok(()),
+            },
+            Effect::Fault { slot, fault } => {
+                report!("{}: device {slot}: {fault}", self.name());
+                Ok(())
+            }
+            Effect::PowerOff => {
+                self.wish.set(Some(Command::Stop));
+                self.signal.raise();
+                Ok(())
+            }
+            Effect::Reset => {
+                self.wish.set(Some(Command::Reset));
+                self.signal.raise();
+                Ok(())
+            }
+            Effect::WorkLeft => {
+                self.shelf.work.raise();
+                Ok(())
+            }
+            Effect::ConsoleOutput | Effect::ConsoleRoom => Ok(()),
+        };
+        // A message to nowhere is the guest's own affair.
+        if let Err(refusal) = done
+            && refusal.status != Some(Status::BadArgument)
+        {
+            report!("{}: {refusal}", self.name());
+        }
+    }
+
+    fn doorbell(&self, bell: DoorbellId, address: u64) -> Option<Doorbell> {
+        let offset = self.slots + Self::FIXED_PORTS + bell.0;
+        (bell.0 < MAX_DOORBELLS).then_some(())?;
+        Some(Doorbell {
+            address,
+            space: Space::Memory,
+            size: 0,
+            data: None,
+            port: self.ports.borrow().as_ref()?.port(offset),
+        })
+    }
+
+    /// Does what its devices had left.
+    pub fn work(&self) {
+        self.with_board(Board::work);
+    }
+
+    /// Lets go of its memory and devices, before the partition is taken apart.
+    pub fn let_go(&self) {
+        *self.board.borrow_mut() = None;
+        *self.ram.borrow_mut() = None;
+        self.console.close();
+    }
+
+    /// Gives back its event ports; the partition is gone.
+    pub fn forget(&self) {
+        let ports = self.ports.borrow_mut().take();
+        drop(ports);
+        self.shelf.guests.borrow_mut().remove(&self.system);
+    }
+}
+
+/// Doorbells that a board may have.
+const MAX_DOORBELLS: u16 = 8;
+
+impl Listener for Guest {
+    fn event(&self, offset: u16) {
+        if offset < self.slots {
+            if let Some(requests) = self.requests.get() {
+                requests.serve(offset.into(), |request| {
+                    let access = access(request);
+                    let value =
+                        access.and_then(|access| self.with_board(|board| board.access(access)));
+                    value.unwrap_or(u64::MAX)
+                });
+            }
+        } else if offset == self.slots {
+            self.signal.raise();
+        } else if offset == self.slots + 1 {
+            self.console.serial_event();
+        } else {
+            let bell = DoorbellId(offset - self.slots - Self::FIXED_PORTS);
+            self.with_board(|board| board.notify(bell));
+        }
+    }
+}
+
+fn access(request: Request) -> Option<Access> {
+    use mgmt_hypercall::{Direction, Place};
+    let (space, address) = match request.place {
+        Place::Port(port) => (Space::Port, port.into()),
+        Place::Memory(address) => (Space::Memory, address),
+    };
+    Some(Access {
+        space,
+        address,
+        width: Width::from_bytes(request.size.into())?,
+        operation: match request.direction {
+            Direction::Read => Operation::Read,
+            Direction::Write(value) => Operation::Write(value),
+        },
+    })
+}

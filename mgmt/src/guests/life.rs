@@ -1,0 +1,259 @@
+//! A virtual system's life: made, loaded, started, watched, and taken apart.
+//!
+//! One task for each system that is on. Commands come from the domain by [`Guest::command`], news from the hypervisor and
+//! from the guest's own devices; both only raise a signal, and the task looks at everything in turn. What it finds it
+//! reports; a system that is off has no task and holds nothing.
+
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use core::time::Duration;
+
+use bulkhead_abi::host::{PartitionInfo, PartitionState};
+use bulkhead_abi::hypercall::{PartitionAction, Status};
+use cim_domain::{Crash, Event, StartFailure};
+use mgmt_hypercall::Refusal;
+
+use super::boot;
+use super::guest::{Command, Guest};
+use crate::report;
+
+/// How long to wait before the hypervisor is asked again to take a partition apart.
+const AGAIN: Duration = Duration::from_millis(2);
+
+/// Why a life goes on no more.
+enum End {
+    /// It is off.
+    Off,
+    /// It never came up, or not again.
+    Failed(StartFailure),
+}
+
+/// What was asked of the system and is not through yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pending {
+    Nothing,
+    Pause,
+    Reset,
+    Stop,
+}
+
+/// Runs a system from its start to its end.
+pub async fn live(guest: Rc<Guest>) {
+    let end = match boot::boot(&guest).await {
+        Ok(()) => {
+            guest.tell(Event::Started);
+            watch(&guest).await
+        }
+        Err(failure) => End::Failed(failure),
+    };
+    release(&guest).await;
+    guest.forget();
+    guest.tell(match end {
+        // Whoever asked for a stop while it was starting gets what it asked for.
+        End::Failed(_) if guest.is_unwanted() => Event::PoweredOff,
+        End::Failed(failure) => Event::StartFailed(failure),
+        End::Off => Event::PoweredOff,
+    });
+}
+
+/// Goes on with a system that was on before this partition started.
+pub async fn resume_watch(guest: Rc<Guest>) {
+    let end = watch(&guest).await;
+    release(&guest).await;
+    guest.forget();
+    guest.tell(match end {
+        End::Failed(failure) => Event::StartFailed(failure),
+        End::Off => Event::PoweredOff,
+    });
+}
+
+async fn watch(guest: &Rc<Guest>) -> End {
+    let mut pending = Pending::Nothing;
+    let mut crash_told = false;
+    loop {
+        while let Some(command) = guest.next_command() {
+            if let Err(reason) = obey(guest, command, &mut pending) {
+                report!("{}: {command:?}: {reason}", guest.name());
+            }
+        }
+        if let Some(wish) = guest.take_wish() {
+            let now = match wish {
+                Command::Reset => Pending::Reset,
+                _ => Pending::Stop,
+            };
+            if pending != Pending::Stop {
+                pending = now;
+            }
+            let _ = stop(guest);
+        }
+        let info = match guest.host().info(guest.id()) {
+            Ok(info) => info,
+            Err(refusal) => return End::Failed(StartFailure::Machine(refusal.to_string())),
+        };
+        match state(&info) {
+            State::Moving => {}
+            State::Running => {}
+            State::Paused => {
+                if pending == Pending::Pause {
+                    pending = Pending::Nothing;
+                    guest.tell(Event::Paused);
+                }
+            }
+            State::Crashed => {
+                if pending == Pending::Stop {
+                    return End::Off;
+                }
+                if pending == Pending::Reset {
+                    pending = Pending::Nothing;
+                    crash_told = false;
+                    if let Err(end) = again(guest).await {
+                        return end;
+                    }
+                    continue;
+                }
+                if !crash_told {
+                    crash_told = true;
+                    guest.tell(Event::Crashed(crash(guest)));
+                }
+            }
+            // A guest that asks for a reset while it is being turned off is turned off.
+            State::Reset | State::Stopped if pending == Pending::Stop => return End::Off,
+            State::Stopped if pending != Pending::Reset => return End::Off,
+            State::Reset | State::Stopped => {
+                pending = Pending::Nothing;
+                if let Err(end) = again(guest).await {
+                    return end;
+                }
+                continue;
+            }
+        }
+        guest.signal().wait().await;
+    }
+}
+
+/// Boots the system again.
+async fn again(guest: &Rc<Guest>) -> Result<(), End> {
+    guest.tell(Event::Resetting);
+    match boot::boot(guest).await {
+        Ok(()) => {
+            guest.tell(Event::ResetDone);
+            Ok(())
+        }
+        Err(_) if guest.is_unwanted() => Err(End::Off),
+        Err(failure) => Err(End::Failed(failure)),
+    }
+}
+
+fn obey(guest: &Guest, command: Command, pending: &mut Pending) -> Result<(), String> {
+    let control = |action| {
+        let hypervisor = guest.host().hypervisor;
+        let done = hypervisor.partition_control(guest.id(), action);
+        done.map_err(|refusal| refusal.to_string())
+    };
+    match command {
+        Command::Stop => {
+            *pending = Pending::Stop;
+            stop(guest)
+        }
+        Command::Reset => {
+            if *pending != Pending::Stop {
+                *pending = Pending::Reset;
+            }
+            stop(guest)
+        }
+        Command::Pause => {
+            control(PartitionAction::Pause)?;
+            if *pending == Pending::Nothing {
+                *pending = Pending::Pause;
+            }
+            Ok(())
+        }
+        Command::Resume => {
+            control(PartitionAction::Resume)?;
+            guest.tell(Event::Resumed);
+            Ok(())
+        }
+        Command::PowerButton => {
+            guest.press_power_button();
+            Ok(())
+        }
+    }
+}
+
+/// Stops the vCPUs; one that stands still already is as good.
+fn stop(guest: &Guest) -> Result<(), String> {
+    let hypervisor = guest.host().hypervisor;
+    match hypervisor.partition_control(guest.id(), PartitionAction::Stop) {
+        Ok(())
+        | Err(Refusal {
+            status: Some(Status::BadState),
+            ..
+        }) => Ok(()),
+        Err(refusal) => Err(refusal.to_string()),
+    }
+}
+
+enum State {
+    /// On its way to one of the others.
+    Moving,
+    Running,
+    Paused,
+    Stopped,
+    Reset,
+    Crashed,
+}
+
+fn state(info: &PartitionInfo) -> State {
+    let is = |state: PartitionState| info.state == state as u32;
+    if is(PartitionState::Running) {
+        State::Running
+    } else if info.settled == 0 {
+        State::Moving
+    } else if is(PartitionState::Paused) {
+        State::Paused
+    } else if is(PartitionState::Crashed) {
+        State::Crashed
+    } else if is(PartitionState::Reset) {
+        State::Reset
+    } else {
+        State::Stopped
+    }
+}
+
+fn crash(guest: &Guest) -> Crash {
+    match guest.host().crash(guest.id()) {
+        Ok(record) => {
+            let reason = record
+                .lines()
+                .next()
+                .unwrap_or("it has crashed")
+                .to_string();
+            report!("{} crashed: {record}", guest.name());
+            Crash { reason, record }
+        }
+        Err(refusal) => Crash {
+            reason: format!("it has crashed, and its record cannot be read: {refusal}"),
+            record: String::new(),
+        },
+    }
+}
+
+/// Gives back all that the system holds.
+async fn release(guest: &Rc<Guest>) {
+    let _ = stop(guest);
+    guest.let_go();
+    loop {
+        match guest.host().hypervisor.partition_destroy(guest.id()) {
+            Ok(()) => return,
+            Err(Refusal {
+                status: Some(Status::Busy | Status::BadState),
+                ..
+            }) => guest.sleep(AGAIN).await,
+            Err(refusal) => {
+                report!("{}: {refusal}", guest.name());
+                return;
+            }
+        }
+    }
+}

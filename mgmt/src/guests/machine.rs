@@ -1,0 +1,198 @@
+//! [`GuestMachine`]: the domain's machine over hypercalls.
+
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use bulkhead_abi::host::{HostInfo, PartitionInfo};
+use bulkhead_abi::hypercall::Status;
+use bulkhead_abi::partition::{MAX_VCPUS, PartitionRequest};
+use cim_domain::{
+    Adopted, HostFacts, HostProcessor, Machine, MachineError, StartOrder, SystemId, Usage,
+};
+use mgmt_hypercall::{PartitionId, Refusal, field_text};
+use zerocopy::FromZeros;
+
+use super::guest::{Command, Guest, Making};
+use super::{Host, Shelf, life};
+use crate::report;
+use crate::root::Root;
+
+/// Memory is given to guests in units of a large page.
+const GRANULE: u64 = 2 << 20;
+/// Less than that holds no kernel.
+const MIN_MEMORY: u64 = 16 << 20;
+/// Most systems that are on at once: the hypervisor's table of partitions.
+const MAX_RUNNING: usize = 1000;
+/// What begins the cookie of a partition that a domain made; the system's number follows.
+const COOKIE: [u8; 8] = *b"BHsystem";
+
+/// The machine.
+pub struct GuestMachine {
+    root: Root,
+    host: Host,
+    shelf: Shelf,
+    info: HostInfo,
+    name: String,
+}
+
+impl GuestMachine {
+    /// The machine over this hypervisor; `name` is the host system's.
+    ///
+    /// # Errors
+    /// The hypervisor's refusal.
+    pub fn new(root: &Root, host: &Host, shelf: &Shelf, name: &str) -> Result<Self, Refusal> {
+        Ok(GuestMachine {
+            name: name.to_string(),
+            root: root.clone(),
+            host: host.clone(),
+            shelf: shelf.clone(),
+            info: host.host_info()?,
+        })
+    }
+
+    fn guest(&self, system: SystemId) -> Result<Rc<Guest>, MachineError> {
+        let guest = self.shelf.guests.borrow().get(&system).cloned();
+        guest.ok_or_else(|| MachineError::Failed("the system is off".into()))
+    }
+
+    fn command(&self, system: SystemId, command: Command) -> Result<(), MachineError> {
+        self.guest(system)?.command(command);
+        Ok(())
+    }
+
+    fn create(&self, system: SystemId, order: &StartOrder) -> Result<PartitionId, MachineError> {
+        let mut request = PartitionRequest::new_zeroed();
+        for (slot, byte) in request.name.iter_mut().zip(order.name.bytes()) {
+            *slot = byte;
+        }
+        // A name that was cut in the middle of a character would not be text.
+        let whole = order.name.floor_char_boundary(request.name.len());
+        request
+            .name
+            .iter_mut()
+            .skip(whole)
+            .for_each(|byte| *byte = 0);
+        request.memory_bytes = order.memory_bytes;
+        request.vcpus = order.processors.count;
+        let topology = order.processors.topology;
+        let narrow = |count: u32| u16::try_from(count).unwrap_or(u16::MAX);
+        request.threads_per_core = narrow(topology.threads);
+        request.cores_per_socket = narrow(topology.cores);
+        request.cookie = cookie(system);
+        let create = |page| self.host.hypervisor.partition_create(page);
+        self.host
+            .with_record(&request, create)
+            .map_err(|refusal| match refusal.status {
+                Some(Status::NoResource) => MachineError::Resources(format!(
+                    "the hypervisor has no room for {} MiB and {} vCPUs now",
+                    order.memory_bytes >> 20,
+                    order.processors.count
+                )),
+                Some(Status::Busy) => MachineError::Busy(refusal.to_string()),
+                _ => MachineError::Failed(refusal.to_string()),
+            })
+    }
+}
+
+fn cookie(system: SystemId) -> [u8; 16] {
+    let mut cookie = [0; 16];
+    let number = system.0.to_le_bytes();
+    for (slot, byte) in cookie.iter_mut().zip(COOKIE.iter().chain(&number)) {
+        *slot = *byte;
+    }
+    cookie
+}
+
+fn system_of(info: &PartitionInfo) -> Option<SystemId> {
+    let (mark, number) = info.cookie.split_first_chunk()?;
+    let number = number.first_chunk()?;
+    (*mark == COOKIE).then_some(SystemId(u64::from_le_bytes(*number)))
+}
+
+impl Machine for GuestMachine {
+    fn host(&self) -> HostFacts {
+        let info = &self.info;
+        let model = field_text(&info.cpu_brand);
+        let megahertz = u32::try_from(info.tsc_hz / 1_000_000).unwrap_or(0);
+        HostFacts {
+            name: self.name.clone(),
+            memory_bytes: info.guest_memory_free / GRANULE * GRANULE,
+            processors: (0..info.cpus)
+                .map(|number| HostProcessor {
+                    number,
+                    model: model.trim().into(),
+                    megahertz,
+                })
+                .collect(),
+            max_processors: MAX_VCPUS,
+            min_memory_bytes: MIN_MEMORY,
+            max_running: MAX_RUNNING,
+        }
+    }
+
+    fn start(&mut self, system: SystemId, order: &StartOrder) -> Result<(), MachineError> {
+        if self.shelf.guests.borrow().contains_key(&system) {
+            return Err(MachineError::Busy("the system is not off yet".into()));
+        }
+        let id = self.create(system, order)?;
+        let making = Making {
+            system,
+            id,
+            order: order.clone(),
+        };
+        match Guest::new(&self.root, &self.host, &self.shelf, making) {
+            Ok(guest) => {
+                let guests = &self.shelf.guests;
+                guests.borrow_mut().insert(system, guest.clone());
+                self.root.spawner().spawn(life::live(guest));
+                Ok(())
+            }
+            Err(reason) => {
+                // It has never run, so nothing holds it up.
+                if let Err(refusal) = self.host.hypervisor.partition_destroy(id) {
+                    report!("{}: {refusal}", order.name);
+                }
+                Err(MachineError::Resources(reason))
+            }
+        }
+    }
+
+    fn stop(&mut self, system: SystemId) -> Result<(), MachineError> {
+        self.command(system, Command::Stop)
+    }
+
+    fn pause(&mut self, system: SystemId) -> Result<(), MachineError> {
+        self.command(system, Command::Pause)
+    }
+
+    fn resume(&mut self, system: SystemId) -> Result<(), MachineError> {
+        self.command(system, Command::Resume)
+    }
+
+    fn reset(&mut self, system: SystemId) -> Result<(), MachineError> {
+        self.command(system, Command::Reset)
+    }
+
+    fn power_button(&mut self, system: SystemId) -> Result<(), MachineError> {
+        self.command(system, Command::PowerButton)
+    }
+
+    fn destroy(&mut self, _: SystemId) {}
+
+    fn usage(&self, system: SystemId) -> Option<Usage> {
+        let guest = self.guest(system).ok()?;
+        let info = self.host.info(guest.id()).ok()?;
+        let ticks = u128::from(info.run_ticks) * 1_000_000_000;
+        let nanoseconds = ticks.checked_div(u128::from(self.info.tsc_hz))?;
+        Some(Usage {
+            cpu_nanoseconds: u64::try_from(nanoseconds).unwrap_or(u64::MAX),
+            memory_bytes: info.memory_bytes,
+        })
+    }
+
+    fn adopt(&mut self) -> Vec<Adopted> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,141 @@
+//! The virtual systems: the domain over the hypervisor, shown by the providers.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use cim_domain::{Domain, Keep, KeepError, Now, Uuid};
+use cim_ops::interop::Profile;
+use cim_ops::{Builder, Clock};
+use cim_providers::Model;
+use mgmt_wbem::{Keeper, Wbem, server_name};
+
+use crate::entropy::Entropy;
+use crate::guests::{GuestMachine, Host, Shelf};
+use crate::images::{DiskLibrary, DomainImages};
+use crate::report;
+use crate::root::Root;
+
+/// The virtual systems; clones share them.
+#[derive(Clone)]
+pub struct Systems {
+    model: Model,
+    shelf: Shelf,
+}
+
+impl Systems {
+    /// The systems that the keeper knows.
+    ///
+    /// # Errors
+    /// Why there cannot be any, in words.
+    pub fn open(
+        root: &Root,
+        host: &Host,
+        keeper: &Keeper,
+        library: Option<&DiskLibrary>,
+    ) -> Result<Self, String> {
+        let entropy = Entropy::detect().ok_or("the CPU makes no random numbers")?;
+        let shelf = Shelf::new(library.cloned());
+        let name = server_name(keeper, &mut |buffer| entropy.fill(buffer));
+        let machine = GuestMachine::new(root, host, &shelf, name.as_str());
+        let machine = machine.map_err(|refusal| refusal.to_string())?;
+        let images = DomainImages {
+            library: library.cloned(),
+            spawner: root.spawner().clone(),
+        };
+        let make_uuid = move || {
+            let mut bytes = [0; 16];
+            entropy.fill(&mut bytes);
+            Uuid::from_random(bytes)
+        };
+        let micros = i64::try_from(root.now().microseconds()).unwrap_or(i64::MAX);
+        let now = Now {
+            monotonic: Duration::from_nanos(root.now().nanoseconds()),
+            unix_micros: root.unix_base().saturating_add(micros),
+        };
+        let (domain, problems) = Domain::open(
+            Box::new(machine),
+            Box::new(DomainKeep(keeper.clone())),
+            Box::new(images),
+            Box::new(make_uuid),
+            now,
+        );
+        for problem in problems {
+            report!("virtual systems: {problem}");
+        }
+        report!("virtual systems: {}", domain.systems().count());
+        let model = Model::new(domain);
+        if let Some(library) = library {
+            let model = model.clone();
+            library.refuse_changes_if(move |image| user_of(&model, image));
+        }
+        Ok(Systems { model, shelf })
+    }
+
+    /// Adds the systems to a server.
+    pub fn install(&self, builder: Builder) -> (Builder, Vec<Profile>) {
+        cim_providers::install(&self.model, builder)
+    }
+
+    /// Starts the tasks that keep the model true.
+    pub fn run(&self, root: &Root, wbem: &Wbem, keeper: &Keeper) {
+        root.spawner().spawn(self.shelf.clone().work());
+        let (root, wbem, keeper) = (root.clone(), wbem.clone(), keeper.clone());
+        root.clone()
+            .spawner()
+            .spawn(self.clone().report(root, wbem, keeper));
+    }
+
+    /// Does what is due.
+    pub fn tick(&self, clock: Clock) {
+        self.model.tick(clock);
+    }
+
+    /// Tells the domain what happens to its systems, for ever.
+    async fn report(self, root: Root, wbem: Wbem, keeper: Keeper) {
+        loop {
+            let mut any = false;
+            while let Some((system, event)) = self.shelf.reports().take() {
+                self.model.event(system, event, wbem.clock(root.now()));
+                any = true;
+            }
+            if any {
+                for line in wbem.maintain(root.now()) {
+                    report!("{line}");
+                }
+                // Indications may be on their way, and clients wait for jobs.
+                keeper.news();
+            }
+            self.shelf.reports().signal().wait().await;
+        }
+    }
+}
+
+/// Who boots from an image.
+fn user_of(model: &Model, image: &str) -> Option<String> {
+    let name = cim_domain::ImageName::new(image)?;
+    model.read(|domain| {
+        let system = domain.users_of(&name).next()?;
+        Some(alloc::format!("system {}", system.defined.name))
+    })
+}
+
+/// The keeper as the domain sees it.
+struct DomainKeep(Keeper);
+
+impl Keep for DomainKeep {
+    fn put(&mut self, name: &str, value: &[u8]) -> Result<(), KeepError> {
+        let put = self.0.put(name, value.to_vec());
+        put.map_err(|_| KeepError::Full)
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), KeepError> {
+        self.0.remove(name);
+        Ok(())
+    }
+
+    fn entries(&self, prefix: &str) -> Vec<(String, Vec<u8>)> {
+        self.0.entries(prefix)
+    }
+}
