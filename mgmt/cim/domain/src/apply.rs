@@ -5,6 +5,7 @@ use crate::allocation::{
     ResourceKind, Topology,
 };
 use crate::change::{AllocationChange, DefinitionChange};
+use crate::check;
 use crate::definition::{Definition, VIRTUAL_SYSTEM_TYPE};
 use crate::host::HostFacts;
 use crate::id::AllocationId;
@@ -130,7 +131,8 @@ pub(crate) fn alter(
     }
     change.name.apply(&mut to.name);
     change.pool.apply(&mut to.pool);
-    Ok(())
+    // Here the place in the request is still known, which makes better sentences.
+    check::check_resource(&to.resource, host)
 }
 
 fn check_pool(pool: &str, kind: ResourceKind) -> Result<(), Problem> {

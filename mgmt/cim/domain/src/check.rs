@@ -37,14 +37,20 @@ pub(crate) fn check(
     texts(definition)?;
     boot(&definition.boot, images)?;
     counts(definition)?;
-    for allocation in &definition.allocations {
-        match &allocation.resource {
-            Resource::Processor(settings) => processor(settings, host)?,
-            Resource::Memory(settings) => memory(settings.bytes, host)?,
-            Resource::Console(_) | Resource::Entropy => {}
-        }
+    let mut allocations = definition.allocations.iter();
+    allocations.try_for_each(|allocation| check_resource(&allocation.resource, host))
+}
+
+/// Judges a resource by itself.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub(crate) fn check_resource(resource: &Resource, host: &HostFacts) -> Result<(), Problem> {
+    match resource {
+        Resource::Processor(settings) => processor(settings, host),
+        Resource::Memory(settings) => memory(settings.bytes, host),
+        Resource::Console(_) | Resource::Entropy => Ok(()),
     }
-    Ok(())
 }
 
 fn texts(definition: &Definition) -> Result<(), Problem> {
@@ -165,7 +171,7 @@ fn memory(bytes: Option<u64>, host: &HostFacts) -> Result<(), Problem> {
     let Some(bytes) = bytes else {
         return Ok(());
     };
-    let place = "VirtualQuantity of the memory";
+    let place = "VirtualQuantity";
     let (least, most) = (host.min_memory_bytes, host.memory_bytes);
     if bytes > most {
         return Err(invalid(

@@ -1,1 +1,8 @@
+//! The domain against a machine that writes down what it is told.
 
+mod definitions;
+mod fixture;
+mod jobs;
+mod recovery;
+mod restart;
+mod states;
