@@ -16,6 +16,7 @@ mod case_file;
 mod corpus;
 mod coverage;
 mod finding;
+mod images;
 mod memory;
 mod minimise;
 mod mutate;

@@ -45,7 +45,7 @@ const fn target(
     }
 }
 
-static TARGETS: [Target; 15] = [
+static TARGETS: [Target; 17] = [
     target(
         "http-server",
         "HTTP requests on one connection, cut and answered in different ways",
@@ -143,6 +143,20 @@ static TARGETS: [Target; 15] = [
         crate::server::exchange,
         seeds::requests,
         Form::Text,
+    ),
+    target(
+        "loader",
+        "kernel images of every kind, planned and loaded",
+        crate::images::load_all,
+        crate::images::seeds,
+        Form::Bytes,
+    ),
+    target(
+        "virtio",
+        "a guest's devices: registers, rings, and drivers that mean no good",
+        vmm_board::fuzz::fuzz_board,
+        || Ok(vmm_board::fuzz::seeds()),
+        Form::Bytes,
     ),
     Target {
         name: "self-test",

@@ -86,6 +86,20 @@ pub fn load(data: &[u8], ram: &impl GuestRam) {
     }
 }
 
+/// Whether the bytes are an image whose kind can be guessed, and that can be loaded.
+pub fn plans(data: &[u8]) -> bool {
+    let file = Bytes(data);
+    let order = LoadOrder {
+        image: &file,
+        kind: Kind::Auto,
+        modules: &[],
+        command_line: "",
+        memory_map: &memory_map(),
+        rsdp: None,
+    };
+    matches!(ready(plan(&order)), Some(Ok(_)))
+}
+
 /// What the firmware of a small guest says.
 fn memory_map() -> [MemoryRange; 4] {
     let line = |start, end, kind| MemoryRange {
