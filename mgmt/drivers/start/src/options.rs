@@ -13,6 +13,8 @@ pub struct Options {
     pub crash_after: Option<Duration>,
     /// `consoles=`: the first TCP port for consoles of virtual systems.
     pub consoles: Option<u16>,
+    /// `password=`: the password of the administrator that the first start makes; a random one without it.
+    pub password: Option<String>,
     /// Words that are not understood.
     pub unknown: Vec<String>,
 }
@@ -25,6 +27,9 @@ impl Options {
         for word in command_line.split_ascii_whitespace() {
             match word.split_once('=') {
                 Some(("ip", value)) => options.ip = Some(value.into()),
+                Some(("password", value)) if !value.is_empty() => {
+                    options.password = Some(value.into());
+                }
                 Some(("crash", value)) => match seconds(value) {
                     Some(duration) => options.crash_after = Some(duration),
                     None => options.unknown.push(word.into()),
@@ -48,6 +53,17 @@ fn seconds(value: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_password_may_hold_anything_but_blanks() {
+        let options = Options::parse("password=a=b:c,\u{e4} ip=dhcp");
+        assert_eq!(options.password.as_deref(), Some("a=b:c,\u{e4}"));
+        let empty = Options::parse("password=");
+        assert_eq!(
+            (empty.password, empty.unknown),
+            (None, vec!["password=".into()])
+        );
+    }
 
     #[test]
     fn words_are_told_apart() {

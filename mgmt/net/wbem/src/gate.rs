@@ -57,6 +57,7 @@ mod tests {
             version: "1.0",
             greeting: "hello\n".into(),
             unix_base: 0,
+            password: None,
             entropy: &mut |bytes| bytes.fill(7),
             images: None,
             install: &mut |builder| (builder, Vec::new()),

@@ -108,6 +108,7 @@ fn start(disk: &SlowDisk) -> Partition {
             version: "1.0",
             greeting: "hello\n".into(),
             unix_base: 0,
+            password: None,
             entropy: &mut |bytes| bytes.fill(7),
             images: Some(Box::new(images)),
             install: &mut |builder| (builder, Vec::new()),

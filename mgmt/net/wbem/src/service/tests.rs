@@ -11,12 +11,17 @@ fn at(seconds: u64) -> Instant {
 
 /// A server over this keeper, and the first administrator's password.
 fn open(keeper: &Keeper) -> (Wbem, Option<String>) {
+    open_with(keeper, None)
+}
+
+fn open_with(keeper: &Keeper, password: Option<&str>) -> (Wbem, Option<String>) {
     let mut count = 0u8;
     let (wbem, first) = Wbem::open(WbemConfig {
         keeper: keeper.clone(),
         version: "1.0",
         greeting: "hello\n".into(),
         unix_base: 1_700_000_000_000_000,
+        password,
         entropy: &mut |bytes| {
             for byte in bytes {
                 count = count.wrapping_add(1);
@@ -105,6 +110,23 @@ fn people_are_greeted_and_strangers_refused() {
     assert!(take(&mut *connection).ends_with("\r\n\r\nhello\n"));
     connection.receive(get_class("wrong").as_bytes(), at(1));
     assert!(take(&mut *connection).starts_with("HTTP/1.1 401"));
+}
+
+#[test]
+fn the_operator_may_give_the_first_password_and_only_the_first() {
+    let keeper = Keeper::in_memory();
+    let greets = |wbem: &Wbem, password: &str| {
+        let mut connection = connect(wbem);
+        connection.receive(get_class(password).as_bytes(), at(1));
+        take(&mut *connection).starts_with("HTTP/1.1 200")
+    };
+    let (wbem, first) = open_with(&keeper, Some("given=word"));
+    assert_eq!(first.as_deref(), Some("given=word"));
+    assert!(greets(&wbem, "given=word"));
+    let (wbem, first) = open_with(&keeper, Some("another"));
+    assert_eq!(first, None, "the account is there already");
+    assert!(greets(&wbem, "given=word"));
+    assert!(!greets(&wbem, "another"));
 }
 
 #[test]
