@@ -25,7 +25,7 @@ const WORKERS: usize = 2;
 /// How long QEMU may take to end after it has closed its console.
 const LAST_GASP: Duration = Duration::from_secs(10);
 /// Size of the disk for the management partition; sparse.
-const STORE_BYTES: u64 = 64 << 20;
+const STORE_BYTES: u64 = 512 << 20;
 /// Console lines shown for a failed test; the log has them all.
 const SHOWN_LINES: usize = 60;
 

@@ -1,8 +1,10 @@
 //! `cargo xtask run`: the product in an emulated machine, until Ctrl-C.
 
+mod images;
 mod readiness;
 mod store;
 
+use self::store::Store;
 use crate::setup::{self, Purpose};
 use crate::verb::image::BootFiles;
 use crate::workspace::Workspace;
@@ -24,7 +26,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use store::Store;
 
 /// How often the console is left to look at the server and the clock.
 const TICK: Duration = Duration::from_millis(100);
@@ -49,10 +50,10 @@ pub struct Run {
     /// Unix socket of the virtio-serial port, for `cargo xtask bridge` [default: in the folder for temporary files]
     #[arg(long, value_name = "PATH")]
     serial_socket: Option<PathBuf>,
-    /// Disk of the configuration store, made if missing; without it, nothing is kept
+    /// Disk of the configuration store and the image library, made if missing; without it, nothing is kept
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
-    /// A file to carry as a boot module under its own name
+    /// A file for the image library on the disk, in place of one with the same name
     #[arg(long = "add", value_name = "FILE", num_args = 1..)]
     add: Vec<PathBuf>,
     /// Keep the console in this file too
@@ -133,8 +134,9 @@ impl Run {
         let consoles = free_ports(CONSOLES)?;
         let arguments = format!("consoles={consoles}");
         // Not where `image` puts its files: they are this run's own.
-        let boot = BootFiles::make(workspace, private.path(), &self.add, &arguments)?;
+        let boot = BootFiles::make(workspace, private.path(), &[], &arguments)?;
         let store = Store::open(self.store.as_deref(), private.path())?;
+        images::add(store.path(), &self.add)?;
         let port = self.port()?;
         let devices = ManagementDevices {
             network: Network::Forwarded(Forwards {

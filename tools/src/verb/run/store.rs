@@ -1,17 +1,21 @@
-//! The disk behind the configuration store.
+//! The disk behind the configuration store and the image library.
 
-use anyhow::{Context, Result, ensure};
-use std::fs::{self, File};
+use anyhow::{Context, Result, bail, ensure};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-/// Size of a new store: what the store needs many times over, and sparse.
-const SIZE: u64 = 64 << 20;
+/// Size of a new store, sparse: 65 MiB for the configuration, the rest for kernels and initial RAM disks.
+const SIZE: u64 = 512 << 20;
 /// Disks are read in sectors.
 const SECTOR: u64 = 512;
 
-/// A raw disk image.
+/// A raw disk image, which no other run uses.
 #[derive(Debug)]
-pub struct Store(PathBuf);
+pub struct Store {
+    path: PathBuf,
+    /// Holds the lock.
+    _file: File,
+}
 
 impl Store {
     /// The image `file`, made if missing; without one, an empty image in `scratch`.
@@ -29,12 +33,22 @@ impl Store {
                 made.with_context(|| format!("cannot make the store {}", path.display()))?;
             }
         }
-        Ok(Self(path))
+        let file = File::options().read(true).write(true).open(&path);
+        let file = file.with_context(|| format!("cannot use the store {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { path, _file: file }),
+            Err(TryLockError::WouldBlock) => {
+                bail!("the store {} is in use by another run", path.display())
+            }
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock the store {}", path.display()))
+            }
+        }
     }
 
     /// Where the image is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
@@ -53,6 +67,10 @@ mod tests {
         );
         assert_eq!(fs::metadata(&file).unwrap().len(), SIZE);
         fs::write(&file, [7; 1024]).unwrap();
+        let held = Store::open(Some(&file), scratch.path()).unwrap();
+        let second = Store::open(Some(&file), scratch.path()).unwrap_err();
+        assert!(second.to_string().contains("in use"), "{second}");
+        drop(held);
         Store::open(Some(&file), scratch.path()).unwrap();
         assert_eq!(fs::read(&file).unwrap(), [7; 1024]);
     }
