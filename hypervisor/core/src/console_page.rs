@@ -89,6 +89,11 @@ impl ConsolePage {
         Some(self.port)
     }
 
+    /// Announces the output at once that nobody was told of.
+    pub fn hurry(&mut self) {
+        self.event_due |= self.announced != self.output_head;
+    }
+
     #[inline]
     fn word(&self, offset: usize) -> Option<&AtomicU64> {
         self.page.get(offset / 8)

@@ -168,6 +168,7 @@ pub fn ended<H: Host>(partition: &Partition, host: &mut H) {
     if let Some(rest) = partition.line.lock().take_rest() {
         host.print(&partition.name, rest);
     }
+    let _ = partition.devices.lock().finish_console(host);
     if state == PartitionState::Crashed {
         let record = partition.crash_record();
         host.report(format_args!(

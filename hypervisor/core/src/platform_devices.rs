@@ -190,6 +190,14 @@ impl PlatformDevices {
         woken
     }
 
+    /// The partition has stopped: its last words are announced, for which its timers do not run any more.
+    pub fn finish_console<H: Host>(&mut self, host: &H) -> Woken {
+        if let Some(console) = &mut self.console {
+            console.hurry();
+        }
+        self.announce(host.now(), host)
+    }
+
     fn service_serial<H: Host>(&mut self, now: Instant, partition: &Partition, host: &H) -> Woken {
         let mut woken = Woken::Elsewhere;
         let signal = |signal| woken = woken.or(send(partition, host, signal));

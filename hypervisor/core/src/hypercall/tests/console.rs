@@ -97,6 +97,16 @@ fn output_reaches_the_page_and_is_announced_when_the_timer_says_so() {
 }
 
 #[test]
+fn the_last_words_of_a_guest_are_announced_when_it_stops() {
+    let mut bench = connected();
+    com1(&mut bench, 0, Some(b'!'));
+    assert!(!event(&mut bench));
+    let guest = guest(&bench);
+    crate::lifecycle::ended(&guest, &mut bench.host);
+    assert!(event(&mut bench));
+}
+
+#[test]
 fn a_full_ring_holds_the_guest_until_management_takes_something() {
     let mut bench = connected();
     for _ in 0..OUTPUT_BYTES {
