@@ -34,6 +34,7 @@ MODULES = [
     "test_interop",
     "test_indications",
     "test_limits",
+    "test_systems",
     "test_tools",
 ]
 

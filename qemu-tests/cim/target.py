@@ -26,6 +26,8 @@ class Server:
         self.is_demo = is_demo
         self.process = process
         self.died = False
+        # The simulator, for tests that start one of their own.
+        self.program = None
 
     @property
     def address(self):
@@ -43,7 +45,14 @@ def opened(options):
     if options.url:
         yield Server(options.url, options.user, options.password, not options.short)
         return
-    command = [options.sim, "--cim-port", "0", "--demo", str(PROCESSORS)]
+    with simulator(options.sim, ["--demo", str(PROCESSORS)], not options.short) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def simulator(program, arguments, is_demo=False):
+    """A simulator with the customary accounts, which lives as long as the context."""
+    command = [program, "--cim-port", "0", *arguments]
     for name, password, role in ((*READER, "read-only"), (*OPERATOR, "operator")):
         command += ["--cim-account", f"{name}:{role}:{password}"]
     log = open(os.devnull, "w", encoding="utf-8")
@@ -57,9 +66,8 @@ def opened(options):
     # The rest is the audit trail; somebody must read it or the simulator would wait.
     drain = subprocess.Popen(["cat"], stdin=process.stdout, stdout=log)
     process.stdout.close()
-    server = Server(
-        found["CIM ready"], found["CIM user"], found["CIM password"], not options.short, process
-    )
+    server = Server(found["CIM ready"], found["CIM user"], found["CIM password"], is_demo, process)
+    server.program = program
     try:
         yield server
         server.died = process.poll() is not None
