@@ -28,7 +28,7 @@ pub fn seeds() -> Result<Vec<Vec<u8>>> {
     Ok(vec![
         linux(),
         elf32(&[(1, b"code"), (4, &notes)]),
-        elf32(&[(1, &multiboot1)]),
+        with_sections(elf32(&[(1, &multiboot1)])),
         elf32(&[(1, &plain)]),
         elf64(&notes),
         addresses,
@@ -64,11 +64,7 @@ fn linux() -> Vec<u8> {
         (0x600, b"code"),
     ];
     let mut image = vec![0; 0x700];
-    for (at, bytes) in fields {
-        for (target, byte) in image.iter_mut().skip(at).zip(bytes) {
-            *target = *byte;
-        }
-    }
+    set(&mut image, &fields);
     image
 }
 
@@ -90,6 +86,25 @@ fn elf32(segments: &[(u32, &[u8])]) -> Vec<u8> {
         image.extend_from_slice(content);
     }
     image
+}
+
+/// A 32-bit ELF file with a string table and a symbol table in the first bytes of the file.
+fn with_sections(mut image: Vec<u8>) -> Vec<u8> {
+    let at = image.len() as u32;
+    for kind in [3, 2] {
+        image.extend(words(&[0, kind, 0, 0, 0, 64, 0, 0, 0, 0]));
+    }
+    let fields: [(usize, &[u8]); 2] = [(32, &at.to_le_bytes()), (46, &[40, 0, 2, 0])];
+    set(&mut image, &fields);
+    image
+}
+
+fn set(image: &mut [u8], fields: &[(usize, &[u8])]) {
+    for (at, bytes) in fields {
+        for (target, byte) in image.iter_mut().skip(*at).zip(*bytes) {
+            *target = *byte;
+        }
+    }
 }
 
 /// A 64-bit ELF file with a segment to load and those notes.

@@ -64,6 +64,11 @@ impl ElfFile {
         })
     }
 
+    /// The header.
+    pub const fn header(&self) -> &FileHeader<LittleEndian> {
+        &self.header
+    }
+
     /// The entry point as a physical address: by the segment that has it, like boot loaders understand it.
     pub fn physical_entry(&self) -> u64 {
         let entry = self.header.e_entry;

@@ -58,6 +58,7 @@ extern crate alloc;
 
 mod addresses;
 mod elf_file;
+mod elf_sections;
 mod entry_state;
 mod error;
 mod fields;

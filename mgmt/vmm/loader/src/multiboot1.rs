@@ -9,6 +9,7 @@ mod information;
 mod tests;
 
 use crate::elf_file::{self, ElfFile};
+use crate::elf_sections::Sections;
 use crate::entry_state::{self, register};
 use crate::planner::Planner;
 use crate::{Demand, ImageFile, Kind, LoadError, Piece, Plan, Refusal};
@@ -33,8 +34,12 @@ pub async fn plan<F: ImageFile>(
 ) -> Result<Plan, LoadError<F::Error>> {
     let (offset, header) = header::find(head).ok_or(Refusal::NotOfKind(Kind::Multiboot1))?;
     check_flags(header.flags)?;
-    let entry = load(&mut planner, head, offset, &header).await?;
+    let (entry, image) = load(&mut planner, head, offset, &header).await?;
     let modules = planner.modules()?;
+    let sections = match &image {
+        Some(image) => Sections::load(&mut planner, image).await?,
+        None => None,
+    };
     let command_line = planner.command_line(COMMAND_LINE_LIMIT)?;
     let lower = planner.places.usable_end(0).unwrap_or(0);
     let upper = planner.places.usable_end(1 << 20).unwrap_or(1 << 20);
@@ -45,6 +50,7 @@ pub async fn plan<F: ImageFile>(
         command_line: command_line.as_deref(),
         modules: &modules,
         map,
+        sections: sections.as_ref(),
     };
     let information = planner.write_with(8, Piece::BootInformation, |base| information.at(base))?;
     let mut boot = entry_state::protected(&mut planner, entry)?;
@@ -63,18 +69,18 @@ fn check_flags(flags: u32) -> Result<(), Refusal> {
     }
 }
 
-/// Places the image, and returns its entry point.
+/// Places the image, and returns its entry point, and the image where it is loaded as ELF file.
 async fn load<F: ImageFile>(
     planner: &mut Planner<'_, F>,
     head: &[u8],
     offset: u64,
     header: &Header,
-) -> Result<u64, LoadError<F::Error>> {
+) -> Result<(u64, Option<ElfFile>), LoadError<F::Error>> {
     if let Some((addresses, entry)) = &header.addresses {
         let entry = u64::from(*entry);
         let range = addresses.load(planner, offset)?;
         return if range.contains(&entry) {
-            Ok(entry)
+            Ok((entry, None))
         } else {
             Err(Refusal::EntryOutside(entry).into())
         };
@@ -86,7 +92,7 @@ async fn load<F: ImageFile>(
     image.load(planner)?;
     let entry = image.physical_entry();
     if image.has(entry) {
-        Ok(entry)
+        Ok((entry, Some(image)))
     } else {
         Err(Refusal::EntryOutside(entry).into())
     }

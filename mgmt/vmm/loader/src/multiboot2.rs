@@ -10,6 +10,7 @@ mod tests;
 use core::ops::Range;
 
 use crate::elf_file::{self, ElfFile};
+use crate::elf_sections::Sections;
 use crate::entry_state::{self, register};
 use crate::planner::Planner;
 use crate::{ImageFile, Kind, LoadError, Piece, Plan, Refusal};
@@ -29,8 +30,12 @@ pub async fn plan<F: ImageFile>(
 ) -> Result<Plan, LoadError<F::Error>> {
     let (offset, bytes) = header::find(head).ok_or(Refusal::NotOfKind(Kind::Multiboot2))?;
     let header = Header::parse(bytes)?;
-    let (range, entry) = load(&mut planner, head, offset, &header).await?;
+    let (range, entry, image) = load(&mut planner, head, offset, &header).await?;
     let modules = planner.modules()?;
+    let sections = match &image {
+        Some(image) => Sections::load(&mut planner, image).await?,
+        None => None,
+    };
     let command_line = planner.command_line(COMMAND_LINE_LIMIT)?;
     let lower = planner.places.usable_end(0).unwrap_or(0);
     let upper = planner.places.usable_end(1 << 20).unwrap_or(1 << 20);
@@ -42,6 +47,7 @@ pub async fn plan<F: ImageFile>(
         map: planner.order.memory_map,
         rsdp: planner.order.rsdp,
         load_base: range.start,
+        sections: sections.as_ref(),
     };
     let information = planner.write(information.bytes(), 8, Piece::BootInformation)?;
     let mut boot = entry_state::protected(&mut planner, entry)?;
@@ -50,20 +56,20 @@ pub async fn plan<F: ImageFile>(
     Ok(planner.finish(boot))
 }
 
-/// Places the image, and returns where it is and its entry point.
+/// Places the image, and returns where it is, its entry point, and the image where it is loaded as ELF file.
 async fn load<F: ImageFile>(
     planner: &mut Planner<'_, F>,
     head: &[u8],
     offset: u64,
     header: &Header,
-) -> Result<(Range<u64>, u64), LoadError<F::Error>> {
+) -> Result<(Range<u64>, u64, Option<ElfFile>), LoadError<F::Error>> {
     if let Some(addresses) = &header.addresses {
         let range = addresses.load(planner, offset)?;
         let entry = u64::from(header.entry.ok_or(Refusal::Damaged(
             "its Multiboot 2 header has an address tag and no entry address tag",
         ))?);
         return if range.contains(&entry) {
-            Ok((range, entry))
+            Ok((range, entry, None))
         } else {
             Err(Refusal::EntryOutside(entry).into())
         };
@@ -77,7 +83,7 @@ async fn load<F: ImageFile>(
         .entry
         .map_or_else(|| image.physical_entry(), u64::from);
     if image.has(entry) {
-        Ok((range, entry))
+        Ok((range, entry, Some(image)))
     } else {
         Err(Refusal::EntryOutside(entry).into())
     }

@@ -193,6 +193,8 @@ pub struct ElfBuilder {
     pub entry: u64,
     /// Type, physical address, contents, bytes in memory. Virtual addresses are 0xffff_0000_0000 higher in 64-bit files.
     pub segments: Vec<(u32, u64, Vec<u8>, u64)>,
+    /// Type, address, contents.
+    pub sections: Vec<(u32, u64, Vec<u8>)>,
 }
 
 pub const VIRTUAL: u64 = 0xffff_0000_0000;
@@ -246,6 +248,32 @@ impl ElfBuilder {
         for (_, _, contents, _) in &self.segments {
             file.extend(contents);
         }
+        if self.sections.is_empty() {
+            return file;
+        }
+        let mut headers = Vec::new();
+        for (kind, at, contents) in &self.sections {
+            headers.extend(0u32.to_le_bytes());
+            headers.extend(kind.to_le_bytes());
+            for value in [0, *at, file.len() as u64, contents.len() as u64] {
+                headers.extend(word(value));
+            }
+            headers.extend([0; 8]);
+            headers.extend(word(0));
+            headers.extend(word(0));
+            file.extend(contents);
+        }
+        let at = word(file.len() as u64);
+        let numbers = [
+            (headers.len() / self.sections.len()) as u16,
+            self.sections.len() as u16,
+            1,
+        ];
+        let (table, counts) = if self.class64 { (40, 58) } else { (32, 46) };
+        file[table..table + at.len()].copy_from_slice(&at);
+        let numbers: Vec<u8> = numbers.iter().flat_map(|one| one.to_le_bytes()).collect();
+        file[counts..counts + 6].copy_from_slice(&numbers);
+        file.extend(headers);
         file
     }
 }

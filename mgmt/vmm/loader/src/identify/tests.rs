@@ -38,6 +38,7 @@ fn what_is_no_kernel_is_not_loaded_by_guess() {
         class64: true,
         entry: 0,
         segments: vec![],
+        sections: vec![],
     };
     let refusal = Case::default().refusal(&File::new(elf.build()));
     assert_eq!(refusal, Refusal::PlainElf);
@@ -55,6 +56,7 @@ fn a_multiboot_header_in_an_elf_file_counts() {
         class64: false,
         entry: 0x20_0000,
         segments: vec![(1, 0x20_0000, header, 16)],
+        sections: vec![],
     };
     assert_eq!(format(&elf.build()), Format::Multiboot1);
     assert_eq!(Format::Multiboot1.kind(), Some(Kind::Multiboot1));

@@ -6,6 +6,7 @@ use vmm_ram::MemoryRange;
 use zerocopy::{Immutable, IntoBytes};
 
 use crate::LOADER_NAME;
+use crate::elf_sections::Sections;
 use crate::planner::{Placed, with_zero};
 
 /// What is told.
@@ -20,6 +21,8 @@ pub struct Information<'a> {
     pub modules: &'a [Placed<'a>],
     /// The memory map.
     pub map: &'a [MemoryRange],
+    /// The section headers of the image.
+    pub sections: Option<&'a Sections>,
 }
 
 /// Which fields are valid.
@@ -27,6 +30,7 @@ mod flag {
     pub const MEMORY: u32 = 1 << 0;
     pub const COMMAND_LINE: u32 = 1 << 2;
     pub const MODULES: u32 = 1 << 3;
+    pub const SECTIONS: u32 = 1 << 5;
     pub const MEMORY_MAP: u32 = 1 << 6;
     pub const LOADER_NAME: u32 = 1 << 9;
 }
@@ -71,7 +75,9 @@ impl Information<'_> {
         let module_bytes = size_of::<ModuleEntry>().wrapping_mul(self.modules.len());
         let map_at = modules_at.wrapping_add(module_bytes as u32);
         let map = self.memory_map();
-        let texts_at = map_at.wrapping_add(map.len() as u32);
+        let headers_at = map_at.wrapping_add(map.len() as u32);
+        let headers = self.sections.map_or(Vec::new(), |one| one.headers.clone());
+        let texts_at = headers_at.wrapping_add(headers.len() as u32);
 
         let mut texts = Vec::new();
         let mut text = |bytes: &[u8]| {
@@ -99,6 +105,18 @@ impl Information<'_> {
         if command_line.is_some() {
             flags |= flag::COMMAND_LINE;
         }
+        let symbols = match self.sections {
+            Some(sections) => {
+                flags |= flag::SECTIONS;
+                [
+                    sections.count,
+                    sections.header_bytes,
+                    headers_at,
+                    sections.names,
+                ]
+            }
+            None => [0; 4],
+        };
         let fields = Fields {
             flags,
             lower_kib: kib(self.lower_bytes.min(640 << 10)),
@@ -107,7 +125,7 @@ impl Information<'_> {
             command_line: command_line.unwrap_or(0),
             modules: self.modules.len() as u32,
             modules_at,
-            symbols: [0; 4],
+            symbols,
             map_bytes: map.len() as u32,
             map_at,
             drives: [0; 2],
@@ -115,7 +133,7 @@ impl Information<'_> {
             loader_name: name,
             rest: [0; 13],
         };
-        [fields.as_bytes(), &modules, &map, &texts].concat()
+        [fields.as_bytes(), &modules, &map, &headers, &texts].concat()
     }
 
     fn memory_map(&self) -> Vec<u8> {

@@ -12,15 +12,19 @@ fn header(flags: u32, fields: &[u32]) -> Vec<u8> {
 }
 
 fn elf(class64: bool, flags: u32) -> File {
+    File::new(builder(class64, flags).build())
+}
+
+fn builder(class64: bool, flags: u32) -> ElfBuilder {
     let up = if class64 { VIRTUAL } else { 0 };
     let mut code = header(flags, &[]);
     code.extend(b"code");
-    let file = ElfBuilder {
+    ElfBuilder {
         class64,
         entry: 0x10_000c + up,
         segments: vec![(1, 0x10_0000, code, 0x8000)],
-    };
-    File::new(file.build())
+        sections: vec![],
+    }
 }
 
 fn case() -> Case {
@@ -158,4 +162,53 @@ fn a_header_that_is_none_is_not_taken() {
     // A header without addresses in a file that is no ELF.
     let refusal = case.refusal(&File::new(header(0, &[])));
     assert_eq!(refusal, Refusal::NothingToLoad);
+}
+
+#[test]
+fn symbol_tables_are_loaded_for_the_kernel() {
+    for class64 in [false, true] {
+        let mut builder = builder(class64, 0);
+        builder.sections = vec![
+            (0, 0, vec![]),
+            (3, 0, b"\0.shstrtab\0".to_vec()),
+            (1, 0x10_0000, b"text".to_vec()),
+            (2, 0, vec![9; 48]),
+            (1, 0, b"debug".to_vec()),
+        ];
+        let loaded = case().load(&File::new(builder.build()));
+        let info = loaded.plan.boot.registers[3];
+        assert_ne!(loaded.u32(info) & 1 << 5, 0);
+        let [count, size, headers, names] =
+            [28, 32, 36, 40].map(|at| u64::from(loaded.u32(info + at)));
+        assert_eq!((count, names), (5, 1));
+        assert_eq!(size, if class64 { 64 } else { 40 });
+        let address = |section: u64| {
+            let at = headers + section * size + if class64 { 16 } else { 12 };
+            u64::from(loaded.u32(at))
+        };
+        assert_eq!(loaded.bytes(address(1), 11), b"\0.shstrtab\0");
+        assert_eq!(loaded.bytes(address(3), 48), [9; 48]);
+        assert_eq!([0, 2, 4].map(address), [0, 0x10_0000, 0]);
+    }
+}
+
+#[test]
+fn damaged_section_headers_are_left_out() {
+    let mut builder = builder(true, 0);
+    builder.sections = vec![(3, 0, b"names".to_vec())];
+    let good = builder.build();
+    for (at, byte) in [(58, 63), (47, 0x7f), (60, 200), (61, 200)] {
+        let mut file = good.clone();
+        file[at] = byte;
+        let loaded = Case::default().load(&File::new(file));
+        let info = loaded.plan.boot.registers[3];
+        assert_eq!(loaded.u32(info) & 1 << 5, 0);
+    }
+    // A table that is not all in the file stays where it is.
+    let mut file = good.clone();
+    let size = good.len() - 64 + 32;
+    file[size..size + 8].copy_from_slice(&u64::MAX.to_le_bytes());
+    let loaded = Case::default().load(&File::new(file));
+    let headers = u64::from(loaded.u32(loaded.plan.boot.registers[3] + 36));
+    assert_eq!(loaded.u64(headers + 16), 0);
 }

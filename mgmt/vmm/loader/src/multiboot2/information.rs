@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use vmm_ram::MemoryRange;
 
 use crate::LOADER_NAME;
+use crate::elf_sections::Sections;
 use crate::order::Rsdp;
 use crate::planner::{Placed, with_zero};
 
@@ -24,6 +25,8 @@ pub struct Information<'a> {
     pub rsdp: Option<Rsdp>,
     /// The lowest address of the image.
     pub load_base: u64,
+    /// The section headers of the image.
+    pub sections: Option<&'a Sections>,
 }
 
 /// Kinds of information tags.
@@ -34,6 +37,7 @@ mod tag {
     pub const MODULE: u32 = 3;
     pub const BASIC_MEMORY: u32 = 4;
     pub const MEMORY_MAP: u32 = 6;
+    pub const SECTIONS: u32 = 9;
     pub const OLD_RSDP: u32 = 14;
     pub const NEW_RSDP: u32 = 15;
     pub const LOAD_BASE: u32 = 21;
@@ -64,6 +68,11 @@ impl Information<'_> {
         let upper = kib(self.upper_bytes).to_le_bytes();
         tags.add(tag::BASIC_MEMORY, &[&lower, &upper]);
         tags.add(tag::MEMORY_MAP, &[&self.memory_map()]);
+        if let Some(sections) = self.sections {
+            let numbers = [sections.count, sections.header_bytes, sections.names];
+            let numbers = numbers.map(u32::to_le_bytes).concat();
+            tags.add(tag::SECTIONS, &[&numbers, &sections.headers]);
+        }
         if let Some(rsdp) = self.rsdp {
             let old = rsdp.bytes.get(..OLD_RSDP_BYTES).unwrap_or_default();
             tags.add(tag::OLD_RSDP, &[old]);

@@ -28,15 +28,19 @@ fn header(tags: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn elf(tags: &[Vec<u8>]) -> File {
-    let file = ElfBuilder {
+    File::new(builder(tags).build())
+}
+
+fn builder(tags: &[Vec<u8>]) -> ElfBuilder {
+    ElfBuilder {
         class64: true,
         entry: 0x20_0100 + VIRTUAL,
         segments: vec![
             (1, 0x20_0000, header(tags), 0x8000),
             (1, 0x30_0000, b"more".to_vec(), 4),
         ],
-    };
-    File::new(file.build())
+        sections: vec![],
+    }
 }
 
 fn case() -> Case {
@@ -184,4 +188,17 @@ fn a_header_that_is_none_is_not_taken() {
         let refusal = case.refusal(&File::new(file));
         assert_eq!(refusal, Refusal::NotOfKind(Kind::Multiboot2));
     }
+}
+
+#[test]
+fn symbol_tables_are_loaded_for_the_kernel() {
+    let mut builder = builder(&[]);
+    builder.sections = vec![(0, 0, vec![]), (3, 0, b"names".to_vec())];
+    let loaded = Case::default().load(&File::new(builder.build()));
+    let tags = tags(&loaded);
+    let (_, sections) = tags.iter().find(|(kind, _)| *kind == 9).unwrap();
+    assert_eq!(words(&sections[..12]), [2, 64, 1]);
+    assert_eq!(sections.len(), 12 + 2 * 64);
+    let address = u64::from_le_bytes(sections[12 + 64 + 16..][..8].try_into().unwrap());
+    assert_eq!(loaded.bytes(address, 5), b"names");
 }

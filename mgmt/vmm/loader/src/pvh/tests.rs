@@ -19,6 +19,7 @@ fn builder(class64: bool) -> ElfBuilder {
             (1, 0x40_0000, b"data".to_vec(), 4),
             (4, 0, notes.clone(), notes.len() as u64),
         ],
+        sections: vec![],
     }
 }
 
