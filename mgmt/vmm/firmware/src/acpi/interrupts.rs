@@ -70,13 +70,16 @@ pub fn table(facts: &BoardFacts<'_>) -> Vec<u8> {
     let mut content = Vec::new();
     content.extend_from_slice(&layout::LOCAL_APIC.to_le_bytes());
     content.extend_from_slice(&PC_COMPATIBLE.to_le_bytes());
-    for id in 0..facts.vcpus {
-        match u8::try_from(id) {
-            Ok(small) if id < FIRST_X2APIC => {
-                let entry = ProcessorLocalApic::new(small, small, EnabledStatus::Enabled);
+    let mut largest = 0;
+    for vcpu in 0..facts.vcpus {
+        let id = facts.apic_id(vcpu);
+        largest = largest.max(id);
+        match (u8::try_from(vcpu), u8::try_from(id)) {
+            (Ok(uid), Ok(small)) if id < FIRST_X2APIC => {
+                let entry = ProcessorLocalApic::new(uid, small, EnabledStatus::Enabled);
                 content.extend_from_slice(entry.as_bytes());
             }
-            _ => content.extend_from_slice(x2apic(id).as_bytes()),
+            _ => content.extend_from_slice(x2apic(vcpu, id).as_bytes()),
         }
     }
     let io_apic = IoApic::new(0, layout::IO_APIC, 0);
@@ -93,7 +96,7 @@ pub fn table(facts: &BoardFacts<'_>) -> Vec<u8> {
         pin: NMI_PIN,
     };
     content.extend_from_slice(nmi.as_bytes());
-    if facts.vcpus > FIRST_X2APIC {
+    if largest >= FIRST_X2APIC {
         let nmi = X2ApicNmi {
             kind: 10,
             length: size_of::<X2ApicNmi>() as u8,
@@ -107,14 +110,14 @@ pub fn table(facts: &BoardFacts<'_>) -> Vec<u8> {
     acpi_table(*b"APIC", REVISION, &content)
 }
 
-fn x2apic(id: u32) -> X2Apic {
+fn x2apic(uid: u32, id: u32) -> X2Apic {
     X2Apic {
         kind: 9,
         length: size_of::<X2Apic>() as u8,
         reserved: 0.into(),
         id: id.into(),
         flags: ENABLED.into(),
-        uid: id.into(),
+        uid: uid.into(),
     }
 }
 

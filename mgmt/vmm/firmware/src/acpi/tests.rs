@@ -104,7 +104,11 @@ fn the_fadt_names_the_power_management_registers() {
 
 /// The entries of the MADT: kinds and contents.
 fn interrupt_entries(vcpus: u32) -> Vec<(u8, Vec<u8>)> {
-    let firmware = firmware(&facts(vcpus)).unwrap();
+    interrupt_entries_of(&facts(vcpus))
+}
+
+fn interrupt_entries_of(facts: &BoardFacts<'_>) -> Vec<(u8, Vec<u8>)> {
+    let firmware = firmware(facts).unwrap();
     let madt = table(&firmware, b"APIC");
     assert_eq!(number(madt, 36, 4), 0xfee0_0000);
     assert_eq!(number(madt, 40, 4), 1);
@@ -133,6 +137,19 @@ fn the_madt_names_processors_and_wiring() {
             (4, vec![255, 0, 0, 1]),
         ]
     );
+}
+
+#[test]
+fn apic_ids_have_gaps_where_the_cores_of_a_socket_are_no_power_of_two() {
+    let facts = BoardFacts {
+        threads_per_core: 2,
+        cores_per_socket: 3,
+        ..facts(12)
+    };
+    let entries = interrupt_entries_of(&facts);
+    let ids: Vec<u8> = entries[..12].iter().map(|(_, entry)| entry[1]).collect();
+    assert_eq!(ids, [0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13]);
+    assert_eq!(entries[11].1[0], 11, "the processor's number");
 }
 
 #[test]
