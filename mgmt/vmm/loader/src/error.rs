@@ -104,6 +104,11 @@ pub enum Refusal {
         /// Where the later one begins.
         at: u64,
     },
+    /// Linux runs in more memory than there is.
+    KernelNeeds {
+        /// The end of what it runs in.
+        end: u64,
+    },
     /// There is no room for a piece that could go anywhere.
     NoRoom {
         /// The piece.
@@ -221,6 +226,12 @@ impl fmt::Display for Refusal {
             Self::Overlap { piece, other, at } => write!(
                 f,
                 "{piece} at {at:#x} overlaps {other}; link the image anew, or choose another address"
+            ),
+            Self::KernelNeeds { end } => write!(
+                f,
+                "the kernel runs in memory up to {} MiB; give the system more than that, so that its initrd and its \
+                 programs find room as well",
+                end.div_ceil(1 << 20)
             ),
             Self::NoRoom { piece, bytes } => write!(
                 f,

@@ -86,11 +86,12 @@ fn place_kernel<F: ImageFile>(
     ) {
         (Ok(()), _) => preferred,
         // A relocatable kernel that lies lower goes up to its preferred address by itself, so lower is no help.
-        (Err(_), Some(align)) => {
-            planner
-                .places
-                .lowest(memory_bytes, align, preferred..END, piece)?
-        }
+        (Err(_), Some(align)) => planner
+            .places
+            .lowest(memory_bytes, align, preferred..END, piece)
+            .map_err(|_| Refusal::KernelNeeds {
+                end: preferred.saturating_add(memory_bytes),
+            })?,
         (Err(refused), None) => return Err(refused),
     };
     let to = Gpa(at);

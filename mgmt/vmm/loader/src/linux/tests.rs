@@ -158,10 +158,10 @@ fn too_little_memory_is_refused_by_name() {
         mib: 19,
         ..Case::default()
     };
-    let piece = Piece::Kernel;
-    let bytes = u64::from(INIT);
+    let end = PREFERRED + u64::from(INIT);
     let refusal = case.refusal(&File::new(image()));
-    assert_eq!(refusal, Refusal::NoRoom { piece, bytes });
+    assert_eq!(refusal, Refusal::KernelNeeds { end });
+    assert!(refusal.to_string().contains("20 MiB"));
 
     let mut big = File::new(*b"");
     big.bytes = 60 << 20;
