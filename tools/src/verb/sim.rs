@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 const PACKAGE: &str = "cim-sim";
 const TICK: Duration = Duration::from_millis(50);
 
-/// Runs the WBEM server on this machine, over in-memory stores, until Ctrl-C or --for SECONDS.
+/// Runs the WBEM server on this machine, over a simulated machine, until Ctrl-C or --for SECONDS.
 ///
+/// Virtual systems can be defined and started; their guests are timers. Words of a guest's command line say how it
+/// behaves: fake.crash=MS, fake.off=MS, fake.restart=MS, fake.start=MS, fake.fail=image|memory|machine, fake.deaf.
 /// Prints the same lines as `run` when it answers; after that, the audit trail.
 #[derive(Args)]
 pub struct Sim {
@@ -27,7 +29,13 @@ pub struct Sim {
     /// A further account; roles: read-only, operator, administrator
     #[arg(long = "cim-account", value_name = "NAME:ROLE:PASSWORD")]
     accounts: Vec<String>,
-    /// Serve a demonstration world: a host, virtual systems, and so many processors
+    /// Keep the definitions of virtual systems in this directory [default: in memory]
+    #[arg(long, value_name = "DIRECTORY")]
+    store: Option<String>,
+    /// Systems that were on when the store was left still run
+    #[arg(long, requires = "store")]
+    adopt: bool,
+    /// Serve a still demonstration world instead: a host, virtual systems, and so many processors
     #[arg(long, value_name = "PROCESSORS")]
     demo: Option<usize>,
     /// Stop after so many seconds
@@ -62,8 +70,14 @@ impl Sim {
         for account in &self.accounts {
             add("--cim-account", account.clone());
         }
+        if let Some(store) = &self.store {
+            add("--store", store.clone());
+        }
         if let Some(processors) = self.demo {
             add("--demo", processors.to_string());
+        }
+        if self.adopt {
+            arguments.push("--adopt".to_owned());
         }
         arguments
     }
@@ -118,11 +132,13 @@ mod tests {
             cim_port: 7,
             cim_password: Some("w".into()),
             accounts: vec!["a:operator:b".into(), "c:read-only:d".into()],
+            store: Some("kept".into()),
+            adopt: true,
             demo: Some(3),
             seconds: Some(1),
         };
         let expected = "--cim-port 7 --cim-password w --cim-account a:operator:b \
-                        --cim-account c:read-only:d --demo 3";
+                        --cim-account c:read-only:d --store kept --demo 3 --adopt";
         assert_eq!(sim.arguments().join(" "), expected);
     }
 }
