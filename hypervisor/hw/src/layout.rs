@@ -73,11 +73,11 @@ impl Stack {
         offset: 0x7000,
         bytes: 0x2000,
     };
-    /// For everything else.
+    /// For everything else. Making a partition takes the most, with the tables that it builds.
     pub const MAIN: Stack = Stack {
         name: "main",
-        offset: 0x1_0000,
-        bytes: 0x8000,
+        offset: 0xc000,
+        bytes: 0x1_0000,
     };
     /// All stacks.
     pub const ALL: [Stack; 4] = [
