@@ -56,7 +56,8 @@ impl Client {
     /// A client that has just connected.
     pub fn new(stream: TcpStream) -> Self {
         let limits = Limits {
-            methods: &["POST", "M-POST", "GET", "HEAD"],
+            // The server answers GET, HEAD and OPTIONS as well.
+            methods: &["POST", "M-POST", "GET", "HEAD", "OPTIONS"],
             ..Limits::default()
         };
         Self {

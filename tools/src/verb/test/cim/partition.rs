@@ -15,15 +15,11 @@ const LIFE: &str = "900";
 
 /// Tests that a channel is not made for.
 type LeftOut = &'static [&'static str];
-/// They open more connections at a time than the partition keeps sockets for.
-const NETWORK: LeftOut = &["test_idle_connections", "test_many_connections"];
-/// They need several connections at a time, or leave one in the middle of an answer; the port has one client after the
-/// other.
-const SERIAL: LeftOut = &[
-    "test_http",
-    "test_limits",
-    "test_namespaces_can_be_made_and_removed",
-];
+/// QEMU's user network has a queue of one for new connections, so that the host's kernel resets some of a crowd that comes
+/// at the same instant. The machine never sees those. Many connections at a time are tested without it.
+const NETWORK: LeftOut = &["test_crowd_of_new_connections"];
+/// The bridge gives each client a connection of its own.
+const SERIAL: LeftOut = &[];
 
 /// Runs the step.
 pub(super) fn test(clients: &Clients) -> Result<Tally> {
