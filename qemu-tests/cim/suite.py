@@ -27,6 +27,7 @@ MODULES = [
     "test_classes",
     "test_schema",
     "test_instances",
+    "test_own",
     "test_associations",
     "test_pulls",
     "test_queries",
