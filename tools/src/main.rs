@@ -12,7 +12,7 @@ mod workspace;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use verb::{bench, bridge, fuzz, image, run, setup as setup_verb, sim, test};
+use verb::{bench, bridge, console, fuzz, image, run, setup as setup_verb, sim, test};
 use workspace::Workspace;
 
 /// Builds, boots, tests and sets up Bulkhead.
@@ -33,6 +33,7 @@ enum Verb {
     Image(image::Image),
     Run(run::Run),
     Bridge(bridge::Bridge),
+    Console(console::Console),
     Sim(sim::Sim),
     Test(test::Test),
     Bench(bench::Bench),
@@ -47,6 +48,7 @@ impl Verb {
             Self::Image(verb) => verb.run(&workspace),
             Self::Run(verb) => verb.run(&workspace),
             Self::Bridge(verb) => verb.run(),
+            Self::Console(verb) => verb.run(),
             Self::Sim(verb) => verb.run(&workspace),
             Self::Test(verb) => verb.run(&workspace),
             Self::Bench(verb) => verb.run(&workspace),

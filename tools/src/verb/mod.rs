@@ -3,6 +3,7 @@
 pub mod background;
 pub mod bench;
 pub mod bridge;
+pub mod console;
 pub mod fuzz;
 pub mod image;
 pub mod run;
