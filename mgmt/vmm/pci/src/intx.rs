@@ -88,4 +88,26 @@ mod tests {
         let changes: Vec<_> = IntxLevels(0b0110).changes(IntxLevels(0b1100)).collect();
         assert_eq!(changes, [(Gsi(17), Level::High), (Gsi(19), Level::Low)]);
     }
+
+    #[test]
+    fn a_shared_input_is_high_while_anybody_asserts_it() {
+        let mut functions = [1, 5].map(|number| {
+            let slot = Slot::new(number).unwrap();
+            let mut function = Function::new(crate::Identity::default());
+            function.add_pin(slot, Pin::A);
+            (slot, function)
+        });
+        let levels = |functions: &[(Slot, Function)]| {
+            IntxLevels::of(functions.iter().map(|(slot, function)| (*slot, function)))
+        };
+        assert_eq!(levels(&functions), IntxLevels(0));
+        for (_, function) in &mut functions {
+            function.assert();
+        }
+        assert_eq!(levels(&functions), IntxLevels(0b0010));
+        functions[0].1.release();
+        assert_eq!(levels(&functions), IntxLevels(0b0010));
+        functions[1].1.release();
+        assert_eq!(levels(&functions), IntxLevels(0));
+    }
 }
