@@ -1,7 +1,7 @@
 //! Asks the CIM server where the console of a system is.
 //!
-//! A CIM_TextRedirectionSAP has the system's name as its ElementName. Its TCP port is the PortNumber of the
-//! CIM_TCPProtocolEndpoint that it is bound to, or of the instance itself.
+//! The system is found by its ElementName, its CIM_TextRedirectionSAP by the key SystemName, and the TCP port is that of
+//! the CIM_TCPProtocolEndpoint with which the access point is associated (DSP1024).
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use cim_http::{ClientEvent, ClientRequest, Credentials, Limits, ResponseReader};
@@ -56,31 +56,26 @@ impl Server {
         &self.host
     }
 
-    /// The TCP port of a system's console.
+    /// The TCP port of the console of the system with this ElementName, or Name.
     pub fn console_port(&self, system: &str) -> Result<u16> {
-        let class = ParamValue::ClassName("CIM_TextRedirectionSAP".into());
-        let consoles = self.call("EnumerateInstances", vec![("ClassName", class)])?;
-        let name_of = |sap: &Instance| {
-            let name = sap.get("ElementName").and_then(Value::as_str);
-            name.unwrap_or_default().to_owned()
-        };
-        let Some(console) = consoles.iter().find(|sap| name_of(sap) == system) else {
-            let names: Vec<_> = consoles.iter().map(name_of).collect();
-            match names.as_slice() {
-                [] => bail!("no system has a console now: is {system} running?"),
-                names => bail!(
-                    "no system of the name {system} has a console; there are {}",
-                    names.join(", ")
-                ),
-            }
-        };
-        if let Some(port) = port_number(console) {
-            return Ok(port);
-        }
-        let path = console.path.clone().context("a console without path")?;
-        let endpoints = self.endpoints(path)?;
+        let systems = self.enumerate("CIM_ComputerSystem")?;
+        let id = system_name(&systems, system)?;
+        let consoles = self.enumerate("CIM_TextRedirectionSAP")?;
+        let path = consoles
+            .iter()
+            .filter_map(|console| console.path.as_ref())
+            .find(|path| key(path, "SystemName") == id)
+            .with_context(|| format!("the system {system} has no console"))?;
+        let endpoints = self.endpoints(path.clone())?;
         let port = endpoints.iter().find_map(port_number);
-        port.with_context(|| format!("the server does not tell the port of {system}'s console"))
+        port.with_context(|| {
+            format!("the console of {system} cannot be reached now: is the system running?")
+        })
+    }
+
+    fn enumerate(&self, class: &'static str) -> Result<Vec<Instance>> {
+        let class = ParamValue::ClassName(class.into());
+        self.call("EnumerateInstances", vec![("ClassName", class)])
     }
 
     fn endpoints(&self, mut path: InstancePath) -> Result<Vec<Instance>> {
@@ -162,7 +157,64 @@ impl Server {
     }
 }
 
+/// The Name of the system with this ElementName or Name.
+fn system_name(systems: &[Instance], wanted: &str) -> Result<String> {
+    let text = |system: &Instance, property: &str| {
+        let value = system.get(property).and_then(Value::as_str);
+        value.unwrap_or_default().to_owned()
+    };
+    let mut found = systems.iter().filter(|system| {
+        ["ElementName", "Name"]
+            .iter()
+            .any(|p| text(system, p) == wanted)
+    });
+    match (found.next(), found.next()) {
+        (Some(system), None) => Ok(text(system, "Name")),
+        (Some(_), Some(_)) => {
+            bail!("several systems are called {wanted}: give the Name of one instead")
+        }
+        (None, _) => {
+            let names: Vec<_> = systems.iter().map(|one| text(one, "ElementName")).collect();
+            bail!(
+                "there is no system called {wanted}, only {}",
+                names.join(", ")
+            )
+        }
+    }
+}
+
+fn key(path: &InstancePath, name: &str) -> String {
+    let value = path.key(name).and_then(|key| key.as_str());
+    value.unwrap_or_default().to_owned()
+}
+
 fn port_number(instance: &Instance) -> Option<u16> {
     let port = instance.get("PortNumber")?.as_u64()?;
     u16::try_from(port).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_is_found_by_its_element_name_or_its_name() {
+        let system = |name: &'static str, element: &'static str| {
+            Instance::new("CIM_ComputerSystem")
+                .with("Name", name)
+                .with("ElementName", element)
+        };
+        let systems = [
+            system("1", "web"),
+            system("2", "db"),
+            system("3", "twin"),
+            system("4", "twin"),
+        ];
+        assert_eq!(system_name(&systems, "db").unwrap(), "2");
+        assert_eq!(system_name(&systems, "4").unwrap(), "4");
+        let twin = system_name(&systems, "twin").unwrap_err();
+        assert!(twin.to_string().contains("several systems"), "{twin}");
+        let none = system_name(&systems, "x").unwrap_err();
+        assert!(none.to_string().contains("only web, db, twin"), "{none}");
+    }
 }
