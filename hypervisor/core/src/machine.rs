@@ -162,12 +162,12 @@ impl Machine {
     }
 
     /// Takes a partition out of the table, if nobody else has a reference to it.
-    pub fn take_unshared(&self, id: PartitionId) -> Option<Partition> {
+    pub fn take_unshared(&self, id: PartitionId) -> Option<Arc<Partition>> {
         let mut partitions = self.partitions.lock();
         let slot = partitions.get_mut(usize::from(id.0))?;
         // References come from this table, under its lock, or from another one: the last one stays the last.
         let last = |partition: &mut Arc<Partition>| Arc::strong_count(partition) == 1;
-        let partition = slot.take_if(last).and_then(Arc::into_inner)?;
+        let partition = slot.take_if(last)?;
         while let Some(None) = partitions.last() {
             partitions.pop();
         }

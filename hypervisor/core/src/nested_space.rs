@@ -1,7 +1,5 @@
 //! A partition's guest-physical address space: its nested tables behind a port without type parameters.
 
-use alloc::boxed::Box;
-
 use crate::addr::{Gpa, Hpa, HpaRange};
 use crate::fault::ResourceError;
 use crate::paging::{
@@ -42,13 +40,15 @@ pub trait NestedSpace: Send {
     /// Frees the tables that were in use before the flush.
     fn release(&mut self, flush: Flush, proof: Flushed);
 
-    /// Frees all tables; nobody uses them any more, says the proof.
-    fn destroy(self: Box<Self>, proof: Flushed);
+    /// Frees all tables; nobody uses them any more, says the proof. Nothing can be mapped afterwards.
+    fn destroy(&mut self, proof: Flushed);
 }
 
 /// [`NestedSpace`] over the page-table engine.
 pub struct NestedTables<F: Format<In = Gpa>, M, A> {
-    table: PageTable<F>,
+    /// `None` once they were destroyed.
+    table: Option<PageTable<F>>,
+    root: Hpa,
     memory: M,
     frames: A,
 }
@@ -61,7 +61,8 @@ impl<F: Format<In = Gpa>, M: TableMemory, A: TableFrames> NestedTables<F, M, A> 
     pub fn new(format: F, memory: M, mut frames: A) -> Result<Self, ResourceError> {
         let table = PageTable::new(format, &mut frames)?;
         Ok(Self {
-            table,
+            root: table.root(),
+            table: Some(table),
             memory,
             frames,
         })
@@ -75,7 +76,7 @@ where
     A: TableFrames + Send,
 {
     fn root(&self) -> Hpa {
-        self.table.root()
+        self.root
     }
 
     fn map(&mut self, gpa: Gpa, machine: HpaRange, content: Content) -> Result<(), MapError<Gpa>> {
@@ -86,7 +87,8 @@ where
             Content::Device => Attributes::new(Permissions::RW, MemoryType::Uncached),
         };
         let (memory, frames) = (&mut self.memory, &mut self.frames);
-        self.table.map(
+        let table = self.table.as_mut().ok_or(MapError::OutOfRange)?;
+        table.map(
             memory,
             frames,
             gpa,
@@ -98,15 +100,17 @@ where
 
     fn unmap(&mut self, gpa: Gpa, bytes: u64) -> Result<Flush, MapError<Gpa>> {
         let (memory, frames) = (&mut self.memory, &mut self.frames);
-        self.table.unmap(memory, frames, gpa, bytes)
+        let table = self.table.as_mut().ok_or(MapError::OutOfRange)?;
+        table.unmap(memory, frames, gpa, bytes)
     }
 
     fn release(&mut self, flush: Flush, proof: Flushed) {
         flush.release(proof, &mut self.memory, &mut self.frames);
     }
 
-    fn destroy(mut self: Box<Self>, proof: Flushed) {
-        self.table
-            .destroy(proof, &mut self.memory, &mut self.frames);
+    fn destroy(&mut self, proof: Flushed) {
+        if let Some(table) = self.table.take() {
+            table.destroy(proof, &mut self.memory, &mut self.frames);
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! A request succeeds wholly or leaves nothing behind. Nothing loops over the partition's RAM but by blocks of 2 MiB: clearing is
 //! management's, piece by piece.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -22,7 +23,7 @@ use crate::guest_memory::GuestMemory;
 use crate::host::Host;
 use crate::id::{CpuId, PartitionId, VcpuId};
 use crate::machine::{Machine, Works};
-use crate::nested_space::Content;
+use crate::nested_space::{Content, NestedSpace};
 use crate::paging::Flushed;
 use crate::partition::{Partition, PartitionParts};
 use crate::platform_devices::PlatformDevices;
@@ -109,11 +110,24 @@ pub fn make<H: Host>(
             return Err(ResourceError::HypervisorMemory);
         }
     }
+    let mut partition = assemble(host, order, space);
+    if let Err(error) = hand_over(host, machine, &partition) {
+        if let Some(partition) = Arc::get_mut(&mut partition) {
+            removal::dismantle(partition, works, machine.management());
+        }
+        return Err(error);
+    }
+    Ok(partition)
+}
+
+/// The partition of these parts. A function of its own, because it needs much of the stack.
+#[inline(never)]
+fn assemble<H: Host>(host: &H, order: Order, space: Box<dyn NestedSpace>) -> Arc<Partition> {
     let vcpus = (0..).zip(&order.owners).map(|(number, owner)| {
         let apic = order.shape.apic_id(number);
         Arc::new(SharedVcpu::new(VcpuId(number), apic, *owner))
     });
-    let partition = Arc::new(Partition::new(PartitionParts {
+    Arc::new(Partition::new(PartitionParts {
         id: order.id,
         name: order.name,
         role: order.role,
@@ -126,14 +140,7 @@ pub fn make<H: Host>(
         cpuid: host.cpuid_table(&order.shape),
         devices: PlatformDevices::new(&host.board(), host.now()),
         vcpus: vcpus.collect(),
-    }));
-    if let Err(error) = hand_over(host, machine, &partition) {
-        if let Some(partition) = Arc::into_inner(partition) {
-            removal::dismantle(partition, works, machine.management());
-        }
-        return Err(error);
-    }
-    Ok(partition)
+    }))
 }
 
 /// Puts the partition into the machine's table, and its vCPUs into the inboxes of their CPUs.
@@ -158,6 +165,7 @@ fn hand_over<H: Host>(
 ///
 /// # Errors
 /// [`CreateError`]; nothing has changed.
+#[inline(never)]
 pub fn create<H: Host>(
     host: &mut H,
     request: &PartitionRequest,

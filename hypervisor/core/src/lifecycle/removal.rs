@@ -36,6 +36,7 @@ pub enum RemoveError {
 ///
 /// # Errors
 /// [`RemoveError`].
+#[inline(never)]
 pub fn remove<V: Vcpu, H: Host>(
     vcpu: &mut VcpuRecord<V>,
     host: &mut H,
@@ -69,7 +70,7 @@ pub fn remove<V: Vcpu, H: Host>(
     }
     drop(subject);
     // The records of its vCPUs refer to it: with the last reference, no CPU has anything of it.
-    let partition = machine.take_unshared(id).ok_or(RemoveError::Busy)?;
+    let mut partition = machine.take_unshared(id).ok_or(RemoveError::Busy)?;
     for vcpu in &partition.vcpus {
         machine.leave_place(vcpu.owner());
     }
@@ -79,7 +80,9 @@ pub fn remove<V: Vcpu, H: Host>(
             host.report(format_args!("partition {}: {error}", partition.name));
         }
     }
-    dismantle(partition, &mut works, Some(&vcpu.partition));
+    if let Some(partition) = Arc::get_mut(&mut partition) {
+        dismantle(partition, &mut works, Some(&vcpu.partition));
+    }
     Ok(())
 }
 
@@ -94,14 +97,18 @@ fn may_be_stale<V: Vcpu>(vcpu: &VcpuRecord<V>) -> bool {
 
 /// Gives back the tables and the window of a partition that nobody refers to; its RAM is the caller's. `manager` is the management
 /// partition, whose vCPUs have all flushed the window.
-pub(super) fn dismantle(partition: Partition, works: &mut Works, manager: Option<&Arc<Partition>>) {
-    let window = partition.window.into_inner();
-    if let (Some(debt), Some(manager)) = (window.debt, manager) {
+pub(super) fn dismantle(
+    partition: &mut Partition,
+    works: &mut Works,
+    manager: Option<&Arc<Partition>>,
+) {
+    let window = partition.window.get_mut();
+    if let (Some(debt), Some(manager)) = (window.debt.take(), manager) {
         manager.space.lock().release(debt, Flushed::attest());
     }
-    if let Some(range) = window.range {
+    if let Some(range) = window.range.take() {
         works.windows.give(range);
     }
     // Its vCPUs are gone, and their tags are not used again before a flush of all.
-    partition.space.into_inner().destroy(Flushed::attest());
+    partition.space.get_mut().destroy(Flushed::attest());
 }
