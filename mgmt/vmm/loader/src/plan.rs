@@ -8,6 +8,9 @@ use vmm_ram::{Gpa, GuestRam, NotRam};
 
 use crate::{FileIndex, ImageFile, LoadOrder};
 
+#[cfg(test)]
+mod tests;
+
 /// Bytes of a file that go into memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Copy {
