@@ -1,6 +1,7 @@
 """The server under test, and what the tests share."""
 
 import contextlib
+import functools
 import os
 import socket
 import subprocess
@@ -35,6 +36,11 @@ class Server:
     def address(self):
         parts = urllib.parse.urlsplit(self.url)
         return parts.hostname, parts.port or 5988
+
+    @property
+    def our_host(self):
+        """This host as the server's machine sees it: QEMU's user network has a name of its own for it."""
+        return "127.0.0.1" if self.is_demo else "10.0.2.2"
 
     def open(self):
         """A plain connection.
@@ -89,6 +95,18 @@ def simulator(program, arguments, is_demo=False):
         process.wait()
         drain.wait()
         log.close()
+
+
+def demo(test):
+    """For a test that needs the demonstration world."""
+
+    @functools.wraps(test)
+    def run(self, *arguments):
+        if not SERVER.is_demo:
+            self.skipTest("needs the demonstration world")
+        test(self, *arguments)
+
+    return run
 
 
 class CimTest(unittest.TestCase):

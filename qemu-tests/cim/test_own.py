@@ -1,5 +1,9 @@
 """Instances of classes that a client has made: every kind of operation on what any server can hold."""
 
+import logging
+import queue
+import socket
+
 import pywbem
 
 import target
@@ -177,3 +181,33 @@ class OwnTest(CimTest):
         self.assertEqual(len(list(conn.IterEnumerateInstancePaths("TST_Thing", MaxObjectCount=100))), THINGS)
         found = conn.IterAssociatorInstances(self.thing(0), AssocClass="TST_Link", MaxObjectCount=2)
         self.assertEqual(len(list(found)), 3)
+
+    def test_changes_are_indicated(self):
+        logging.getLogger("pywbem").setLevel(logging.CRITICAL)
+        received = queue.Queue()
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            port = sock.getsockname()[1]
+        listener = pywbem.WBEMListener("127.0.0.1", http_port=port)
+        listener.add_callback(lambda indication, host: received.put(indication))
+        listener.start()
+        self.addCleanup(listener.stop)
+        manager = pywbem.WBEMSubscriptionManager("own")
+        server = manager.add_server(pywbem.WBEMServer(self.conn))
+        self.addCleanup(manager.remove_all_servers)
+        url = f"http://{target.SERVER.our_host}:{port}"
+        destination = manager.add_destination(server, url, owned=True, destination_id="own")
+        chosen = manager.add_filter(
+            server, source_namespaces=["root/cimv2"], query_language="DMTF:CQL", owned=True, filter_id="own",
+            query="SELECT * FROM CIM_InstIndication WHERE SourceInstance ISA TST_Thing")
+        manager.add_subscriptions(server, chosen.path, destination_paths=destination.path)
+        path = self.conn.CreateInstance(pywbem.CIMInstance("TST_Thing", {"Id": pywbem.Uint32(2000)}))
+        change = pywbem.CIMInstance("TST_Thing", {"Label": "new"}, path=path)
+        self.conn.ModifyInstance(change)
+        self.conn.DeleteInstance(path)
+        got = [received.get(timeout=20) for _ in range(3)]
+        self.assertEqual([item.classname for item in got],
+                         ["CIM_InstCreation", "CIM_InstModification", "CIM_InstDeletion"])
+        self.assertEqual([item["SequenceNumber"] for item in got], [0, 1, 2])
+        self.assertEqual(got[1]["SourceInstance"]["Label"], "new")
+        self.assertEqual(got[1]["PreviousInstance"]["Label"], "unnamed")

@@ -759,3 +759,91 @@ class RestartTest(unittest.TestCase):
             self.assertNotEqual(lab.state_settings(system)["ElementName"], "renamed")
             lab.change(system, DISABLED)
             self.assertEqual(lab.pool(MEMORY)["Reserved"], 0)
+
+
+class ConsoleTest(SystemTest):
+    def test_the_console_of_a_running_system_has_a_port(self):
+        system = self.lab.define(memory(64), ElementName="talker")
+        console = self.lab.one(system, "CIM_SAPAvailableForElement", "CIM_TextRedirectionSAP")
+        self.assertEqual((console["EnabledState"], console["TextFlowType"]), (DISABLED, 2))
+        self.assertEqual(self.conn.Associators(console.path, AssocClass="CIM_BindsTo"), [])
+        self.lab.change(system, ENABLED)
+        console = self.lab.one(system, "CIM_HostedAccessPoint", "CIM_TextRedirectionSAP")
+        self.assertEqual(console["EnabledState"], ENABLED)
+        self.assertEqual(console["ElementName"], "Console of talker")
+        port = self.lab.one(console.path, "CIM_BindsTo", "CIM_TCPProtocolEndpoint")
+        self.assertGreaterEqual(port["PortNumber"], 7000)
+        self.assertEqual(console["Caption"], f"TCP port {port['PortNumber']}")
+        device = self.lab.one(console.path, "CIM_DeviceSAPImplementation", "CIM_SerialPort")
+        self.assertEqual(device["SystemName"], system.keybindings["Name"])
+        service = self.lab.one(console.path, "CIM_ServiceAccessBySAP", "CIM_TextRedirectionService")
+        hosts = self.conn.AssociatorNames(service.path, AssocClass="CIM_HostedService")
+        self.assertEqual([path.keybindings["Name"] for path in hosts], ["bulkhead-sim"])
+        self.lab.change(system, DISABLED)
+        self.assertEqual(self.conn.EnumerateInstances("CIM_TCPProtocolEndpoint"), [])
+
+
+class ImageTest(SystemTest):
+    def test_images_are_files_and_who_uses_them_is_known(self):
+        system = self.lab.define(Initrd="initrd.img")
+        files = {item["Name"]: item for item in self.conn.EnumerateInstances("CIM_DataFile")}
+        self.assertLessEqual({"vmlinuz", "initrd.img", "pvh.elf"}, set(files))
+        kernel = files["vmlinuz"]
+        self.assertEqual(len(kernel["SHA256"]), 64)
+        self.assertGreater(kernel["FileSize"], 0)
+        self.assertEqual((kernel["InUseCount"], files["pvh.elf"]["InUseCount"]), (1, 0))
+        settings = self.lab.defined_settings(system)
+        used = self.conn.Associators(settings.path, AssocClass="CIM_ConcreteDependency")
+        self.assertEqual(sorted(item["Name"] for item in used), ["initrd.img", "vmlinuz"])
+        self.assertCimError(pywbem.CIM_ERR_FAILED, "is in use by the system", self.conn.DeleteInstance, kernel.path)
+        library = self.lab.one(kernel.path, "CIM_FileStorage", "CIM_FileSystem")
+        self.assertEqual(library["NumberOfFiles"], len(files))
+        self.conn.DeleteInstance(files["flat.bin"].path)
+        self.assertCimError(pywbem.CIM_ERR_NOT_FOUND, "", self.conn.GetInstance, files["flat.bin"].path)
+
+
+class PowerTest(SystemTest):
+    ON, SLEEP, OFF_HARD, OFF_SOFT, BUS_RESET, OFF_GRACEFUL, RESET_GRACEFUL = 2, 3, 6, 8, 10, 12, 14
+
+    def link(self, system):
+        found = self.conn.References(system, ResultClass="CIM_AssociatedPowerManagementService")
+        self.assertEqual(len(found), 1)
+        return found[0]
+
+    def test_power_states_follow_the_system(self):
+        system = self.lab.define()
+        service = self.conn.EnumerateInstanceNames("CIM_PowerManagementService")[0]
+        capabilities = self.lab.one(service, "CIM_ElementCapabilities", "CIM_PowerManagementCapabilities")
+        link = self.link(system)
+        self.assertEqual((link["PowerState"], link["RequestedPowerState"]), (self.OFF_HARD, 12))
+        self.assertEqual(link["AvailableRequestedPowerStates"], [self.ON])
+        # Request, PowerState afterwards, RequestedPowerState, which is one higher from 12 on.
+        for request, state, requested in [
+                (self.ON, self.ON, 2), (self.SLEEP, self.SLEEP, 3), (self.ON, self.ON, 2),
+                (self.BUS_RESET, self.ON, 10), (self.RESET_GRACEFUL, self.ON, 15),
+                (self.OFF_GRACEFUL, self.OFF_HARD, 13), (self.ON, self.ON, 2), (self.OFF_HARD, self.OFF_HARD, 6)]:
+            with self.subTest(request=request):
+                self.assertIn(request, capabilities["RequestedPowerStatesSupported"])
+                self.assertIn(request, self.link(system)["AvailableRequestedPowerStates"])
+                code, outputs = self.conn.InvokeMethod(
+                    "RequestPowerStateChange", service, PowerState=Uint16(request), ManagedElement=system)
+                self.assertEqual(code, JOB)
+                self.assertEqual(self.lab.wait_for_job(outputs["Job"])["JobState"], COMPLETED)
+                link = self.link(system)
+                self.assertEqual((link["PowerState"], link["RequestedPowerState"]), (state, requested))
+                self.assertEqual(link["TransitioningToPowerState"], 19)
+
+    def test_what_cannot_be(self):
+        system = self.lab.define()
+        service = self.conn.EnumerateInstanceNames("CIM_PowerManagementService")[0]
+        for code, words, arguments in [
+                (1, "power state 7 is not supported", {"PowerState": Uint16(7), "ManagedElement": system}),
+                (5, "power state 99 is not", {"PowerState": Uint16(99), "ManagedElement": system}),
+                (5, "names no virtual system", {"PowerState": Uint16(2), "ManagedElement": service}),
+                (1, "Leave Time out", {"PowerState": Uint16(2), "ManagedElement": system,
+                                       "Time": pywbem.CIMDateTime("20300101000000.000000+000")}),
+                (INVALID_TRANSITION, "is off", {"PowerState": Uint16(10), "ManagedElement": system})]:
+            with self.subTest(words):
+                found, outputs = self.conn.InvokeMethod("RequestPowerStateChange", service, **arguments)
+                self.assertEqual(found, code)
+                self.assertIn(words, self.lab.why(outputs)["Message"])
