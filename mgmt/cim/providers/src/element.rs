@@ -100,8 +100,20 @@ pub enum Element {
     Device(SystemId, AllocationId),
     /// A job.
     Job(JobId),
+    /// The text redirection service.
+    ConsoleService,
+    /// The console of a system.
+    Console(SystemId),
+    /// The TCP port of the console of a system that is on.
+    ConsolePort(SystemId),
+    /// The image library.
+    ImageLibrary,
     /// An image.
     Image(ImageName),
+    /// The power management service.
+    PowerService,
+    /// What it can do.
+    PowerCapabilities,
 }
 
 /// The class of host and virtual systems.
@@ -119,9 +131,21 @@ pub(crate) const MEMORY: &str = "CIM_Memory";
 pub(crate) const SERIAL_PORT: &str = "CIM_SerialPort";
 pub(crate) const PCI_DEVICE: &str = "CIM_PCIDevice";
 pub(crate) const JOB: &str = "CIM_ConcreteJob";
+pub(crate) const CONSOLE_SERVICE: &str = "CIM_TextRedirectionService";
+pub(crate) const CONSOLE: &str = "CIM_TextRedirectionSAP";
+pub(crate) const CONSOLE_PORT: &str = "CIM_TCPProtocolEndpoint";
+pub(crate) const IMAGE_LIBRARY: &str = "CIM_FileSystem";
+pub(crate) const IMAGE: &str = "BH_ImageFile";
+pub(crate) const POWER_SERVICE: &str = "CIM_PowerManagementService";
+pub(crate) const POWER_CAPABILITIES: &str = "CIM_PowerManagementCapabilities";
 
-/// Name of the management service; there is one.
+/// Names of what there is one of.
 pub(crate) const SERVICE_NAME: &str = "virtual-system-management";
+const CONSOLE_SERVICE_NAME: &str = "text-redirection";
+const POWER_SERVICE_NAME: &str = "power-management";
+const IMAGE_LIBRARY_NAME: &str = "image-library";
+/// Name of a system's console, within the system.
+const CONSOLE_NAME: &str = "console";
 
 /// What every InstanceID begins with.
 const ORGANIZATION: &str = "BH:";
@@ -155,7 +179,13 @@ impl Element {
                 }
             }
             Element::Job(_) => JOB,
-            Element::Image(_) => return None,
+            Element::ConsoleService => CONSOLE_SERVICE,
+            Element::Console(_) => CONSOLE,
+            Element::ConsolePort(_) => CONSOLE_PORT,
+            Element::ImageLibrary => IMAGE_LIBRARY,
+            Element::Image(_) => IMAGE,
+            Element::PowerService => POWER_SERVICE,
+            Element::PowerCapabilities => POWER_CAPABILITIES,
         }))
     }
 
@@ -171,11 +201,29 @@ impl Element {
             Element::System(id) => path
                 .with_key("CreationClassName", SYSTEM)
                 .with_key("Name", domain.system(*id)?.defined.uuid.to_string()),
-            Element::Service => path
-                .with_key("SystemCreationClassName", SYSTEM)
-                .with_key("SystemName", domain.host().name.clone())
-                .with_key("CreationClassName", SERVICE)
-                .with_key("Name", SERVICE_NAME),
+            Element::ImageLibrary => path
+                .with_key("CSCreationClassName", SYSTEM)
+                .with_key("CSName", domain.host().name.clone())
+                .with_key("CreationClassName", IMAGE_LIBRARY)
+                .with_key("Name", IMAGE_LIBRARY_NAME),
+            Element::Image(name) => path
+                .with_key("CSCreationClassName", SYSTEM)
+                .with_key("CSName", domain.host().name.clone())
+                .with_key("FSCreationClassName", IMAGE_LIBRARY)
+                .with_key("FSName", IMAGE_LIBRARY_NAME)
+                .with_key("CreationClassName", IMAGE)
+                .with_key("Name", name.as_str().to_string()),
+            Element::Service
+            | Element::ConsoleService
+            | Element::PowerService
+            | Element::Console(_)
+            | Element::ConsolePort(_) => {
+                let (owner, name) = self.name_in_system(domain)?;
+                path.with_key("SystemCreationClassName", SYSTEM)
+                    .with_key("SystemName", owner_name(owner, domain)?)
+                    .with_key("CreationClassName", class.text().clone())
+                    .with_key("Name", name)
+            }
             _ => match self.device() {
                 Some((owner, id)) => path
                     .with_key("SystemCreationClassName", SYSTEM)
@@ -184,6 +232,21 @@ impl Element {
                     .with_key("DeviceID", format!("{ORGANIZATION}{id}")),
                 None => path.with_key("InstanceID", self.instance_id()?),
             },
+        })
+    }
+
+    /// For a service or an access point: the system that it belongs to, `None` for the host, and its name.
+    fn name_in_system(&self, domain: &Domain) -> Option<(Option<SystemId>, String)> {
+        Some(match self {
+            Element::Service => (None, SERVICE_NAME.into()),
+            Element::ConsoleService => (None, CONSOLE_SERVICE_NAME.into()),
+            Element::PowerService => (None, POWER_SERVICE_NAME.into()),
+            Element::Console(id) => (Some(*id), CONSOLE_NAME.into()),
+            Element::ConsolePort(id) => {
+                let uuid = domain.system(*id)?.defined.uuid;
+                (None, format!("{CONSOLE_NAME}/{uuid}"))
+            }
+            _ => return None,
         })
     }
 
@@ -219,7 +282,7 @@ impl Element {
                 format!("limit/{}/{}", limit.name(), kind.primordial())
             }
             Element::Job(id) => format!("job/{id}"),
-            Element::Image(name) => format!("image/{name}"),
+            Element::PowerCapabilities => "capabilities/power-management".into(),
             _ => return None,
         };
         Some(format!("{ORGANIZATION}{local}"))
@@ -239,11 +302,39 @@ impl Element {
                 name => Element::System(domain.system_of(Uuid::parse(name)?)?.id),
             }
         } else {
-            Element::Service
+            Self::of_name(
+                path.class.as_str(),
+                text("SystemName"),
+                text("Name")?,
+                domain,
+            )?
         };
         // Also settles that the other keys are right.
         let own = element.path(domain)?;
         (own.class == path.class && own.keys() == path.keys()).then_some(element)
+    }
+
+    /// The element of a class whose key is a name; in whatever case the class is spelled.
+    fn of_name(class: &str, system: Option<&str>, name: &str, domain: &Domain) -> Option<Element> {
+        let named = |uuid: &str| domain.system_of(Uuid::parse(uuid)?).map(|system| system.id);
+        let is = |known: &str| class.eq_ignore_ascii_case(known);
+        Some(if is(SERVICE) {
+            Element::Service
+        } else if is(CONSOLE_SERVICE) {
+            Element::ConsoleService
+        } else if is(POWER_SERVICE) {
+            Element::PowerService
+        } else if is(CONSOLE) {
+            Element::Console(named(system?)?)
+        } else if is(CONSOLE_PORT) {
+            Element::ConsolePort(named(name.strip_prefix(CONSOLE_NAME)?.strip_prefix('/')?)?)
+        } else if is(IMAGE_LIBRARY) {
+            Element::ImageLibrary
+        } else if is(IMAGE) {
+            Element::Image(ImageName::new(name)?)
+        } else {
+            return None;
+        })
     }
 
     /// The element of an InstanceID.
@@ -270,6 +361,7 @@ impl Element {
                 }
             }
             "capabilities" => match rest.split_once('/') {
+                None if rest == "power-management" => Element::PowerCapabilities,
                 None => Element::ServiceCapabilities,
                 Some(("system", id)) => Element::SystemCapabilities(SystemId(id.parse().ok()?)),
                 Some((_, id)) => Element::AllocationCapabilities(pool(id)?),
@@ -282,7 +374,6 @@ impl Element {
             }
             "pool" => Element::Pool(pool(rest)?),
             "job" => Element::Job(JobId(rest.parse().ok()?)),
-            "image" => Element::Image(ImageName::new(rest)?),
             _ => return None,
         };
         // Numbers can be spelled in several ways, and only one of them is ours.

@@ -9,7 +9,7 @@ use cim_model::ClassName;
 pub(crate) const POOLS: [PoolKind; 2] = [PoolKind::Processor, PoolKind::Memory];
 
 /// The classes that the one provider serves.
-pub(crate) const CLASSES: [&str; 14] = [
+pub(crate) const CLASSES: [&str; 21] = [
     element::SYSTEM,
     element::SERVICE,
     element::SERVICE_CAPABILITIES,
@@ -24,6 +24,13 @@ pub(crate) const CLASSES: [&str; 14] = [
     element::SERIAL_PORT,
     element::PCI_DEVICE,
     element::JOB,
+    element::CONSOLE_SERVICE,
+    element::CONSOLE,
+    element::CONSOLE_PORT,
+    element::IMAGE_LIBRARY,
+    element::IMAGE,
+    element::POWER_SERVICE,
+    element::POWER_CAPABILITIES,
 ];
 
 /// The elements of a class.
@@ -61,10 +68,30 @@ pub(crate) fn of_class(domain: &Domain, class: &ClassName) -> Vec<Element> {
             host_devices(domain).into_iter().chain(devices).collect()
         }
         element::JOB => domain.jobs().map(|job| Element::Job(job.id)).collect(),
+        element::CONSOLE_SERVICE => Vec::from([Element::ConsoleService]),
+        element::CONSOLE => each(|system| Vec::from([Element::Console(system.id)])).collect(),
+        element::CONSOLE_PORT => console_ports(domain),
+        element::IMAGE_LIBRARY => Vec::from([Element::ImageLibrary]),
+        element::IMAGE => images(domain),
+        element::POWER_SERVICE => Vec::from([Element::PowerService]),
+        element::POWER_CAPABILITIES => Vec::from([Element::PowerCapabilities]),
         _ => Vec::new(),
     };
     let fits = |element: &Element| element.class(domain).is_some_and(|own| own == *class);
     all.into_iter().filter(fits).collect()
+}
+
+/// The ports of the consoles that have one.
+pub(crate) fn console_ports(domain: &Domain) -> Vec<Element> {
+    let systems = domain.systems().map(|system| system.id);
+    let with_port = systems.filter(|id| domain.console_port(*id).is_some());
+    with_port.map(Element::ConsolePort).collect()
+}
+
+/// The images.
+pub(crate) fn images(domain: &Domain) -> Vec<Element> {
+    let images = domain.images().into_iter();
+    images.map(|image| Element::Image(image.name)).collect()
 }
 
 /// The bounds of a pool.

@@ -1,5 +1,6 @@
 //! Associations, as data: for each class, its two ends and how to walk from either.
 
+mod access;
 mod walks;
 
 use crate::element::Element;
@@ -51,6 +52,7 @@ struct Shape {
 pub(crate) fn all(model: &Model) -> Vec<Association> {
     walks::SHAPES
         .iter()
+        .chain(&access::SHAPES)
         .map(|shape| association(model, shape))
         .collect()
 }

@@ -4,6 +4,7 @@
 //! code of the profile, with a job that has failed as its output: GetError of that job says why.
 
 mod job;
+mod power;
 mod service;
 mod system;
 
@@ -34,6 +35,7 @@ pub(crate) fn invoke(
     match element {
         Element::System(id) if *method == "RequestStateChange" => call.request_state_change(*id),
         Element::Service => call.service(method),
+        Element::PowerService => call.power(method),
         Element::Job(id) => call.job(*id, method),
         _ => Err(not_available(context, method)),
     }
@@ -136,7 +138,7 @@ fn given_name(change: Instance) -> Result<Patch<alloc::string::String>, Problem>
     Ok(name)
 }
 
-/// DeleteInstance: jobs that have ended.
+/// DeleteInstance: jobs that have ended, and images that are not in use.
 pub(crate) fn delete(
     model: &Model,
     context: &Context<'_>,
@@ -144,6 +146,7 @@ pub(crate) fn delete(
 ) -> Result<(), CimError> {
     let outcome = match element {
         Element::Job(id) => model.change(|domain| domain.remove_job(*id)),
+        Element::Image(name) => model.change(|domain| domain.remove_image(name)),
         Element::System(_) => Err(Problem::new(
             ProblemKind::Unsupported,
             "BH-DELETE",

@@ -1,6 +1,9 @@
 //! The profiles that are implemented.
 
-use crate::element::{ALLOCATION_CAPABILITIES, Element, MEMORY, POOL, PROCESSOR, SYSTEM};
+use crate::element::{
+    ALLOCATION_CAPABILITIES, CONSOLE_SERVICE, Element, JOB, MEMORY, POOL, POWER_SERVICE, PROCESSOR,
+    SYSTEM,
+};
 use crate::elements::POOLS;
 use crate::model::Model;
 use crate::setup::namespace;
@@ -33,7 +36,11 @@ const MEMORIES: &str = "BH:DSP1045-MemoryResourceVirtualization-1.0.0";
 const CPU: &str = "BH:DSP1022-CPU-1.0.0";
 const SYSTEM_MEMORY: &str = "BH:DSP1026-SystemMemory-1.0.0";
 
-const ROWS: [Row; 9] = [
+const CONSOLES: &str = "BH:DSP1024-TextConsoleRedirection-1.0.0";
+const POWER: &str = "BH:DSP1027-PowerStateManagement-1.0.0";
+const JOBS: &str = "BH:DSP1103-JobControl-1.0.0";
+
+const ROWS: [Row; 12] = [
     Row {
         id: VIRTUALIZATION,
         name: "System Virtualization",
@@ -46,6 +53,9 @@ const ROWS: [Row; 9] = [
             MEMORIES,
             CPU,
             SYSTEM_MEMORY,
+            CONSOLES,
+            POWER,
+            JOBS,
         ],
         class: SYSTEM,
         central: |_| Vec::from([Element::Host]),
@@ -54,7 +64,7 @@ const ROWS: [Row; 9] = [
         id: VIRTUAL_SYSTEM,
         name: "Virtual System Profile",
         version: "1.0.0",
-        references: &[CPU, SYSTEM_MEMORY],
+        references: &[CPU, SYSTEM_MEMORY, CONSOLES, POWER],
         class: SYSTEM,
         central: |domain| systems(domain).collect(),
     },
@@ -122,6 +132,30 @@ const ROWS: [Row; 9] = [
         references: &[],
         class: MEMORY,
         central: |domain| of_class(domain, MEMORY),
+    },
+    Row {
+        id: CONSOLES,
+        name: "Text Console Redirection",
+        version: "1.0.0",
+        references: &[],
+        class: CONSOLE_SERVICE,
+        central: |_| Vec::from([Element::ConsoleService]),
+    },
+    Row {
+        id: POWER,
+        name: "Power State Management",
+        version: "1.0.0",
+        references: &[],
+        class: POWER_SERVICE,
+        central: |_| Vec::from([Element::PowerService]),
+    },
+    Row {
+        id: JOBS,
+        name: "Job Control",
+        version: "1.0.0",
+        references: &[],
+        class: JOB,
+        central: |domain| of_class(domain, JOB),
     },
 ];
 

@@ -2,18 +2,24 @@
 
 mod allocation;
 mod capabilities;
+mod console;
 mod device;
+mod image;
 mod job;
 mod pool;
+mod power;
 mod settings;
 mod system;
 
 pub(crate) use allocation::instance as allocation_instance;
 pub(crate) use job::instance as job_instance;
+pub(crate) use power::{
+    POWER_STATES, power_state, requested_power_state, transitioning_power_state,
+};
 pub(crate) use settings::instance as settings_instance;
 pub(crate) use system::virtual_system as system_instance;
 
-use crate::element::{Configuration, Element, SERVICE, SERVICE_NAME, SYSTEM};
+use crate::element::{Configuration, Element, SERVICE};
 use crate::values::{enabled_state, health_state, operational_status, requested_state};
 use alloc::borrow::Cow;
 use alloc::vec;
@@ -27,7 +33,7 @@ pub(crate) fn instance(domain: &Domain, element: &Element) -> Option<Instance> {
     let instance = match element {
         Element::Host => system::host(domain),
         Element::System(id) => system::virtual_system(domain.system(*id)?),
-        Element::Service => service(domain),
+        Element::Service => service("Virtual system management", SERVICE),
         Element::ServiceCapabilities => capabilities::of_service(),
         Element::SystemCapabilities(id) => capabilities::of_system(domain.system(*id)?),
         Element::Settings(id, configuration) => {
@@ -55,7 +61,13 @@ pub(crate) fn instance(domain: &Domain, element: &Element) -> Option<Instance> {
         Element::Memory(id) => device::memory(domain, *id)?,
         Element::Device(id, allocation) => device::other(domain, *id, *allocation)?,
         Element::Job(id) => job::instance(domain.job(*id)?),
-        Element::Image(_) => return None,
+        Element::ConsoleService => console::service(domain),
+        Element::Console(id) => console::console(domain, domain.system(*id)?),
+        Element::ConsolePort(id) => console::port(domain, domain.system(*id)?)?,
+        Element::ImageLibrary => image::library(domain),
+        Element::Image(name) => image::image(domain, name)?,
+        Element::PowerService => power::service(),
+        Element::PowerCapabilities => power::capabilities(),
     };
     let mut instance = instance;
     for key in path.keys() {
@@ -80,13 +92,10 @@ fn shown<'a>(
     }
 }
 
-fn service(domain: &Domain) -> Instance {
-    Instance::new(SERVICE)
-        .with("ElementName", "Virtual system management")
-        .with("SystemCreationClassName", SYSTEM)
-        .with("SystemName", domain.host().name.clone())
-        .with("CreationClassName", SERVICE)
-        .with("Name", SERVICE_NAME)
+/// A service that runs as long as the host; the keys come from the path.
+fn service(name: &'static str, class: &'static str) -> Instance {
+    Instance::new(class)
+        .with("ElementName", name)
         .with("EnabledState", enabled_state::ENABLED)
         .with("RequestedState", requested_state::NOT_APPLICABLE)
         .with("OperationalStatus", vec![operational_status::OK])

@@ -1,5 +1,6 @@
 //! The simulator's image library: in memory, and at once.
 
+use cim_domain::{Image, ImageFormat, ImageName};
 use cim_ops::Clock;
 use cim_server::images::{
     Download, ImageAccess, ImageFacts, ImageRefusal, ImageSpace, Images, Piece, RefusalKind,
@@ -20,9 +21,27 @@ struct Held {
     contents: Rc<Vec<u8>>,
 }
 
+/// Tells who uses an image.
+type UserOf = Box<dyn Fn(&str) -> Option<String>>;
+
+#[derive(Default)]
+struct Shared {
+    images: RefCell<BTreeMap<String, Held>>,
+    user_of: RefCell<Option<UserOf>>,
+}
+
 /// The images; clones share them.
 #[derive(Clone, Default)]
-pub struct MemoryImages(Rc<RefCell<BTreeMap<String, Held>>>);
+pub struct MemoryImages(Rc<Shared>);
+
+/// Images for systems to name; the simulated machine reads none of them.
+const SAMPLES: [&str; 5] = [
+    "flat.bin",
+    "initrd.img",
+    "multiboot.elf",
+    "pvh.elf",
+    "vmlinuz",
+];
 
 fn refuse<T>(kind: RefusalKind, reason: &str) -> Result<T, ImageRefusal> {
     let reason = reason.into();
@@ -42,14 +61,55 @@ fn check(name: &str) -> Result<(), ImageRefusal> {
 }
 
 impl MemoryImages {
+    /// A library with a few samples.
+    pub fn with_samples() -> Self {
+        let library = Self::default();
+        for name in SAMPLES {
+            let contents = format!("This is the sample {name}.\n").into_bytes();
+            let facts = ImageFacts {
+                name: name.into(),
+                bytes: contents.len() as u64,
+                sha256: Some(sha2::Sha256::digest(&contents).into()),
+                added: 0,
+                format: "unknown".into(),
+                access: ImageAccess::Changeable,
+            };
+            let contents = Rc::new(contents);
+            let mut images = library.0.images.borrow_mut();
+            images.insert(name.into(), Held { facts, contents });
+        }
+        library
+    }
+
+    /// From now on, changes of an image are refused while this names a user of it.
+    pub fn refuse_changes_if(&self, user_of: impl Fn(&str) -> Option<String> + 'static) {
+        *self.0.user_of.borrow_mut() = Some(Box::new(user_of));
+    }
+
+    fn check_unused(&self, name: &str) -> Result<(), ImageRefusal> {
+        let user_of = self.0.user_of.borrow();
+        match user_of.as_ref().and_then(|user_of| user_of(name)) {
+            Some(user) => refuse(
+                RefusalKind::Conflict,
+                &format!("the image is in use by {user}"),
+            ),
+            None => Ok(()),
+        }
+    }
+
     fn used(&self) -> u64 {
-        self.0.borrow().values().map(|held| held.facts.bytes).sum()
+        self.0
+            .images
+            .borrow()
+            .values()
+            .map(|held| held.facts.bytes)
+            .sum()
     }
 }
 
 impl Images for MemoryImages {
     fn list(&self) -> Vec<ImageFacts> {
-        let images = self.0.borrow();
+        let images = self.0.images.borrow();
         images.values().map(|held| held.facts.clone()).collect()
     }
 
@@ -61,7 +121,7 @@ impl Images for MemoryImages {
     }
 
     fn download(&self, name: &str) -> Result<(ImageFacts, Box<dyn Download>), ImageRefusal> {
-        let images = self.0.borrow();
+        let images = self.0.images.borrow();
         let Some(held) = images.get(name) else {
             return refuse(RefusalKind::Missing, "there is no image of this name");
         };
@@ -79,6 +139,7 @@ impl Images for MemoryImages {
         clock: Clock,
     ) -> Result<Box<dyn Upload>, ImageRefusal> {
         check(name)?;
+        self.check_unused(name)?;
         if length.is_some_and(|length| length > self.space().free) {
             return full();
         }
@@ -92,10 +153,33 @@ impl Images for MemoryImages {
     }
 
     fn remove(&self, name: &str) -> Result<Box<dyn Removal>, ImageRefusal> {
-        match self.0.borrow_mut().remove(name) {
+        self.check_unused(name)?;
+        match self.0.images.borrow_mut().remove(name) {
             Some(_) => Ok(Box::new(Removed)),
             None => refuse(RefusalKind::Missing, "there is no image of this name"),
         }
+    }
+}
+
+impl cim_domain::Images for MemoryImages {
+    fn list(&self) -> Vec<Image> {
+        let images = self.0.images.borrow();
+        let image = |held: &Held| {
+            Some(Image {
+                name: ImageName::new(held.facts.name.as_str())?,
+                bytes: held.facts.bytes,
+                sha256: held.facts.sha256,
+                unix_micros: (held.facts.added > 0).then_some(held.facts.added * 1_000_000),
+                format: ImageFormat::Unknown,
+                removable: true,
+            })
+        };
+        images.values().filter_map(image).collect()
+    }
+
+    fn remove(&mut self, name: &ImageName) -> Result<(), String> {
+        self.0.images.borrow_mut().remove(name.as_str());
+        Ok(())
     }
 }
 
@@ -169,7 +253,12 @@ impl Upload for Writer {
             facts: facts.clone(),
             contents: Rc::new(contents),
         };
-        let former = self.images.0.borrow_mut().insert(self.name.clone(), held);
+        let former = self
+            .images
+            .0
+            .images
+            .borrow_mut()
+            .insert(self.name.clone(), held);
         let stored = former.map_or(Stored::Added, |_| Stored::Replaced);
         self.outcome = Some(Ok((facts, stored)));
     }

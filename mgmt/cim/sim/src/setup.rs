@@ -41,6 +41,7 @@ pub fn build(options: &Options, host: &str) -> Result<Ready, String> {
     let mut builder = Builder::new(settings, Box::new(MemoryStore::default())).map_err(said)?;
     let mut profiles;
     let mut world = None;
+    let mut images = MemoryImages::default();
     match options.demo {
         Some(processors) => {
             let demo = demo::Demo::new(processors);
@@ -52,7 +53,8 @@ pub fn build(options: &Options, host: &str) -> Result<Ready, String> {
                 monotonic: Duration::ZERO,
                 unix_micros: unix_micros(),
             };
-            let opened = World::open(options, &identity.system, entropy()?, start)?;
+            images = MemoryImages::with_samples();
+            let opened = World::open(options, &identity.system, &images, entropy()?, start)?;
             (builder, profiles) = opened.install(builder);
             world = Some(opened);
         }
@@ -87,7 +89,7 @@ pub fn build(options: &Options, host: &str) -> Result<Ready, String> {
         operations: builder.build(),
         indications: Some(indications),
         accounts,
-        images: Some(Box::new(MemoryImages::default())),
+        images: Some(Box::new(images)),
         settings: ServerSettings::default(),
         host: host.to_string().into(),
         greeting: "This is a WBEM server (CIM-XML over HTTP). Clients talk to it at /cimom.\n"

@@ -1,16 +1,15 @@
 //! The world of virtual systems: the domain with its providers over a machine made of timers.
 
 mod directory;
-mod images;
 mod machine;
 
+use crate::MemoryImages;
 use crate::options::Options;
-use cim_domain::{Domain, Keep, MemoryKeep, Now, Uuid};
+use cim_domain::{Domain, ImageName, Keep, MemoryKeep, Now, Uuid};
 use cim_ops::interop::Profile;
 use cim_ops::{Builder, Clock};
 use cim_providers::Model;
 use directory::Directory;
-use images::Samples;
 use machine::{Machine, Timeline};
 use std::time::Duration;
 
@@ -29,6 +28,7 @@ impl World {
     pub fn open(
         options: &Options,
         name: &str,
+        images: &MemoryImages,
         mut random: impl FnMut(&mut [u8]) + 'static,
         clock: Clock,
     ) -> Result<Self, String> {
@@ -46,7 +46,7 @@ impl World {
         let (domain, problems) = Domain::open(
             Box::new(machine),
             keep,
-            Box::new(Samples::default()),
+            Box::new(images.clone()),
             Box::new(make_uuid),
             now(clock),
         );
@@ -54,6 +54,8 @@ impl World {
             eprintln!("cim-sim: {problem}");
         }
         let model = Model::new(domain);
+        let users = model.clone();
+        images.refuse_changes_if(move |image| user_of(&users, image));
         Ok(World { model, timeline })
     }
 
@@ -84,6 +86,15 @@ impl World {
         let model = self.model.next_tick();
         self.timeline.next().into_iter().chain(model).min()
     }
+}
+
+/// Who boots from an image.
+fn user_of(model: &Model, image: &str) -> Option<String> {
+    let name = ImageName::new(image)?;
+    model.read(|domain| {
+        let system = domain.users_of(&name).next()?;
+        Some(format!("the system {}", system.defined.name))
+    })
 }
 
 fn now(clock: Clock) -> Now {

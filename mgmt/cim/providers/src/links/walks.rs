@@ -1,4 +1,4 @@
-//! How to walk each association.
+//! How to walk the associations of systems, settings, resources and capabilities.
 
 use super::{Near, Shape};
 use crate::element::{Configuration, Element, Limit};
@@ -14,8 +14,8 @@ const MANAGES: u16 = 5;
 const IS: u16 = 1;
 const IS_NOT: u16 = 2;
 
-/// Every association class.
-pub(super) static SHAPES: [Shape; 15] = [
+/// The association classes.
+pub(super) static SHAPES: [Shape; 13] = [
     Shape {
         class: "CIM_HostedDependency",
         ends: [
@@ -39,11 +39,13 @@ pub(super) static SHAPES: [Shape; 15] = [
             ("Dependent", "CIM_Service"),
         ],
         forward: |_, from| match from {
-            Element::Host => one(Element::Service),
+            Element::Host => Vec::from(SERVICES.map(Near::from)),
             _ => Vec::new(),
         },
         backward: |_, from| match from {
-            Element::Service => one(Element::Host),
+            Element::Service | Element::ConsoleService | Element::PowerService => {
+                one(Element::Host)
+            }
             _ => Vec::new(),
         },
         sources: host,
@@ -55,7 +57,7 @@ pub(super) static SHAPES: [Shape; 15] = [
             ("AffectedElement", "CIM_ComputerSystem"),
         ],
         forward: |domain, from| match from {
-            Element::Service => {
+            Element::Service | Element::ConsoleService | Element::PowerService => {
                 let systems = systems(domain).into_iter();
                 let managed = |near: Near| near.with("ElementEffects", alloc::vec![MANAGES]);
                 systems.map(managed).collect()
@@ -64,12 +66,13 @@ pub(super) static SHAPES: [Shape; 15] = [
         },
         backward: |_, from| match from {
             Element::System(_) => {
-                let service = Near::from(Element::Service);
-                Vec::from([service.with("ElementEffects", alloc::vec![MANAGES])])
+                let managed =
+                    |service| Near::from(service).with("ElementEffects", alloc::vec![MANAGES]);
+                Vec::from(SERVICES.map(managed))
             }
             _ => Vec::new(),
         },
-        sources: |_| Vec::from([Element::Service]),
+        sources: |_| SERVICES.to_vec(),
     },
     Shape {
         class: "CIM_ElementCapabilities",
@@ -87,6 +90,7 @@ pub(super) static SHAPES: [Shape; 15] = [
                     .map(current)
                     .collect(),
                 Element::Service => Vec::from([current(Element::ServiceCapabilities)]),
+                Element::PowerService => Vec::from([current(Element::PowerCapabilities)]),
                 Element::System(id) => Vec::from([current(Element::SystemCapabilities(*id))]),
                 Element::Pool(kind) => Vec::from([current(Element::AllocationCapabilities(*kind))]),
                 _ => Vec::new(),
@@ -99,6 +103,7 @@ pub(super) static SHAPES: [Shape; 15] = [
                 Element::ServiceCapabilities => {
                     Vec::from([Element::Host, Element::Service].map(current))
                 }
+                Element::PowerCapabilities => Vec::from([current(Element::PowerService)]),
                 Element::SystemCapabilities(id) => Vec::from([current(Element::System(*id))]),
                 Element::AllocationCapabilities(kind) => {
                     Vec::from([Element::Host, Element::Pool(*kind)].map(current))
@@ -109,7 +114,7 @@ pub(super) static SHAPES: [Shape; 15] = [
         sources: |domain| {
             let systems = domain.systems().map(|system| Element::System(system.id));
             let pools = POOLS.into_iter().map(Element::Pool);
-            let host = [Element::Host, Element::Service].into_iter();
+            let host = [Element::Host, Element::Service, Element::PowerService].into_iter();
             host.chain(pools).chain(systems).collect()
         },
     },
@@ -333,51 +338,16 @@ pub(super) static SHAPES: [Shape; 15] = [
         },
         sources: pools,
     },
-    Shape {
-        class: "CIM_AffectedJobElement",
-        ends: [
-            ("AffectingElement", "CIM_ConcreteJob"),
-            ("AffectedElement", "CIM_ComputerSystem"),
-        ],
-        forward: |domain, from| match from {
-            Element::Job(id) => {
-                let system = domain.job(*id).and_then(|job| job.system);
-                system
-                    .map(Element::System)
-                    .into_iter()
-                    .map(Near::from)
-                    .collect()
-            }
-            _ => Vec::new(),
-        },
-        backward: |domain, from| match from {
-            Element::System(id) => {
-                let jobs = domain.jobs().filter(|job| job.system == Some(*id));
-                jobs.map(|job| Element::Job(job.id).into()).collect()
-            }
-            _ => Vec::new(),
-        },
-        sources: jobs,
-    },
-    Shape {
-        class: "CIM_OwningJobElement",
-        ends: [
-            ("OwningElement", "CIM_Service"),
-            ("OwnedElement", "CIM_ConcreteJob"),
-        ],
-        forward: |domain, from| match from {
-            Element::Service => jobs(domain).into_iter().map(Near::from).collect(),
-            _ => Vec::new(),
-        },
-        backward: |_, from| match from {
-            Element::Job(_) => one(Element::Service),
-            _ => Vec::new(),
-        },
-        sources: |_| Vec::from([Element::Service]),
-    },
 ];
 
-fn one(element: Element) -> Vec<Near> {
+/// The services of the host.
+const SERVICES: [Element; 3] = [
+    Element::Service,
+    Element::ConsoleService,
+    Element::PowerService,
+];
+
+pub(super) fn one(element: Element) -> Vec<Near> {
     Vec::from([element.into()])
 }
 
@@ -389,11 +359,7 @@ fn pools(_: &Domain) -> Vec<Element> {
     POOLS.into_iter().map(Element::Pool).collect()
 }
 
-fn jobs(domain: &Domain) -> Vec<Element> {
-    domain.jobs().map(|job| Element::Job(job.id)).collect()
-}
-
-fn systems(domain: &Domain) -> Vec<Near> {
+pub(super) fn systems(domain: &Domain) -> Vec<Near> {
     let systems = domain.systems();
     systems
         .map(|system| Element::System(system.id).into())

@@ -35,6 +35,11 @@ impl Call<'_> {
                 return Ok(self.refusal(return_code::INVALID_PARAMETER, Some(id), problem));
             }
         };
+        Ok(self.request(id, request))
+    }
+
+    /// Asks a system for another state, within TimeoutPeriod.
+    pub(super) fn request(&self, id: SystemId, request: Request) -> MethodResult {
         let limit = match self.argument("TimeoutPeriod").and_then(Value::as_datetime) {
             None => TimeLimit::Default,
             Some(DateTime::Interval(interval)) if interval.micros() == 0 => TimeLimit::Default,
@@ -45,14 +50,14 @@ impl Call<'_> {
                 let what = "TimeoutPeriod is a moment, not an interval";
                 let fix = "Give an interval as in \"00000000000130.000000:000\", or NULL";
                 let problem = Problem::new(ProblemKind::Invalid, "BH-INTERVAL", what, fix);
-                return Ok(self.refusal(return_code::INVALID_PARAMETER, Some(id), problem));
+                return self.refusal(return_code::INVALID_PARAMETER, Some(id), problem);
             }
         };
         let clock = now(self.context.caller.clock);
         let outcome = self
             .model
             .change(|domain| domain.request(id, request, limit, clock));
-        Ok(match outcome {
+        match outcome {
             Ok(Requested::Done) => Self::plain(return_code::COMPLETED),
             Ok(Requested::Job(job)) => self.with_job(return_code::JOB_STARTED, job),
             Err(problem) => {
@@ -64,7 +69,7 @@ impl Call<'_> {
                 };
                 self.refusal(code, Some(id), problem)
             }
-        })
+        }
     }
 
     /// The method is none that the element has here.

@@ -21,6 +21,8 @@ use std::time::Duration;
 /// How long things take.
 const QUICKLY: Duration = Duration::from_millis(20);
 const START: Duration = Duration::from_millis(100);
+/// The TCP port of the first console.
+const FIRST_CONSOLE: u16 = 7000;
 const SHUT_DOWN: Duration = Duration::from_millis(200);
 
 /// What is going to happen.
@@ -249,6 +251,14 @@ impl cim_domain::Machine for Machine {
             cpu_nanoseconds: u64::try_from(ran.as_nanos() / 10).unwrap_or(u64::MAX),
             memory_bytes: guest.order.memory_bytes,
         })
+    }
+
+    fn console_port(&self, system: SystemId) -> Option<u16> {
+        // Nobody listens there; clients only read the number.
+        self.guests.get(&system)?;
+        u16::try_from(system.0 % 64)
+            .ok()
+            .map(|slot| FIRST_CONSOLE + slot)
     }
 
     fn adopt(&mut self) -> Vec<Adopted> {
