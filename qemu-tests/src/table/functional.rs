@@ -8,6 +8,7 @@ use crate::partition::Partition;
 pub fn rows() -> Vec<MachineTest> {
     let mut all = processors();
     all.extend(interrupts());
+    all.extend(consoles_and_clocks());
     all.extend(multiprocessors());
     all.extend(sharing());
     all.extend(memory());
@@ -30,6 +31,25 @@ fn processors() -> Vec<MachineTest> {
             .passing(Partition::new("several", "policy").cpus(4)),
         MachineTest::new("prefixed-instructions-without-next-rip")
             .passing(Partition::new("prefixes", "prefixes")),
+    ]
+}
+
+/// Serial ports with a reader at the other end, and the paravirtual clock.
+fn consoles_and_clocks() -> Vec<MachineTest> {
+    let console = |name, cpus| {
+        MachineTest::new(name)
+            .machine(with_cpus(cpus))
+            .with(Partition::new("keeper", "keeper").management())
+            .passing(Partition::new("console", "console"))
+    };
+    let clock = |name| Partition::new(name, "clock");
+    vec![
+        console("console-of-a-guest-on-1-cpu", 1),
+        console("console-of-a-guest-on-2-cpus", 2),
+        MachineTest::new("paravirtual-clock").passing(clock("clock")),
+        MachineTest::new("paravirtual-clock-of-a-shared-cpu")
+            .passing(clock("one").arguments("shared=1"))
+            .passing(clock("other").arguments("shared=1")),
     ]
 }
 
