@@ -196,9 +196,9 @@ class OwnTest(CimTest):
         server = manager.add_server(pywbem.WBEMServer(self.conn))
         self.addCleanup(manager.remove_all_servers)
         url = f"http://{target.SERVER.our_host}:{port}"
-        destination = manager.add_destination(server, url, owned=True, destination_id="own")
+        destination = manager.add_destination(server, url, owned=True, destination_id=f"own{port}")
         chosen = manager.add_filter(
-            server, source_namespaces=["root/cimv2"], query_language="DMTF:CQL", owned=True, filter_id="own",
+            server, source_namespaces=["root/cimv2"], query_language="DMTF:CQL", owned=True, filter_id=f"own{port}",
             query="SELECT * FROM CIM_InstIndication WHERE SourceInstance ISA TST_Thing")
         manager.add_subscriptions(server, chosen.path, destination_paths=destination.path)
         path = self.conn.CreateInstance(pywbem.CIMInstance("TST_Thing", {"Id": pywbem.Uint32(2000)}))
