@@ -243,17 +243,16 @@ impl<R: GuestRam> Board<R> {
     }
 
     /// Takes what the guest has written to its virtio console; returns how many bytes there were. A kernel of Linux waits
-    /// without sleeping while its output does not fit: to be called until it returns 0, whether somebody looks on or not.
+    /// without sleeping while its output does not fit: to be called whether somebody looks on or not. What did not fit comes
+    /// by [`Board::work`], so that calling this until it returns 0 ends, however fast the guest writes.
     pub fn console_output(&mut self, into: &mut [u8]) -> usize {
         let Some(console) = console_mut(&mut self.bus) else {
             return 0;
         };
+        self.told.output = false;
         let bytes = console.device_mut().take_output(into);
-        if bytes == 0 {
-            self.told.output = false;
-        } else {
-            // The guest may have waited for room.
-            console.notify(OUTPUT, &self.ram, &mut self.outbox);
+        if bytes != 0 && console.device().holds_back() {
+            console.notify_later(OUTPUT);
         }
         bytes
     }

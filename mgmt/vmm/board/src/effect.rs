@@ -34,8 +34,8 @@ pub enum Effect {
         /// The address that it was added with.
         address: u64,
     },
-    /// The guest has written to its console: see [`crate::Board::console_output`]. Comes again only when that has returned
-    /// everything.
+    /// The guest has written to its console: see [`crate::Board::console_output`]. Comes again only when that was called and
+    /// there is more.
     ConsoleOutput,
     /// The console takes input again, of which it had refused some.
     ConsoleRoom,

@@ -50,7 +50,7 @@
 //!         Effect::Line { gsi, level } => { /* LineSet(gsi, level) */ }
 //!         Effect::DoorbellAdd { bell, address } => { /* DoorbellAdd, any size, an event port for `bell` */ }
 //!         Effect::DoorbellRemove { bell, address } => { /* DoorbellRemove */ }
-//!         Effect::ConsoleOutput => { /* soon: board.console_output(..) until it returns 0 */ }
+//!         Effect::ConsoleOutput => { /* soon: board.console_output(..), then take_effects again */ }
 //!         Effect::ConsoleRoom => { /* board.console_input(..) takes more now */ }
 //!         Effect::WorkLeft => { /* soon, and after others had their turn: board.work() */ }
 //!         Effect::Fault { slot, fault } => { /* for the log: the guest's driver broke this device */ }

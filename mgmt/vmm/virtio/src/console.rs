@@ -46,6 +46,8 @@ pub struct Console {
     output: ByteRing,
     /// How much of the oldest output buffer is taken already.
     taken: u64,
+    /// A buffer of output did not fit whole.
+    held_back: bool,
 }
 
 impl Default for Console {
@@ -62,6 +64,7 @@ impl Console {
             input: ByteRing::new(INPUT_BYTES),
             output: ByteRing::new(OUTPUT_BYTES),
             taken: 0,
+            held_back: false,
         }
     }
 
@@ -80,10 +83,15 @@ impl Console {
         self.input.room()
     }
 
-    /// Takes what the guest has written; returns how many bytes there were. Then [`OUTPUT`] must be served: the guest may
-    /// have waited for room.
+    /// Takes what the guest has written; returns how many bytes there were. [`Console::holds_back`] tells whether [`OUTPUT`]
+    /// must be served then.
     pub fn take_output(&mut self, into: &mut [u8]) -> usize {
         self.output.pop(into)
+    }
+
+    /// Whether the guest waits for room.
+    pub fn holds_back(&self) -> bool {
+        self.held_back
     }
 
     /// Whether the guest has written something.
@@ -130,6 +138,7 @@ impl VirtioDevice for Console {
 
     fn reset(&mut self) {
         self.taken = 0;
+        self.held_back = false;
     }
 
     fn serve<R: GuestRam>(
@@ -167,9 +176,11 @@ impl Console {
     }
 
     fn serve_output<R: GuestRam>(&mut self, ring: &mut Ring<'_, R>) -> Result<Stop, QueueFault> {
+        self.held_back = false;
         ring.serve(|chain| {
             while self.taken < chain.readable_bytes() {
                 if self.output.room() == 0 {
+                    self.held_back = true;
                     return Ok(Served::Later);
                 }
                 let bytes = chain.read(self.taken, self.output.back())?;

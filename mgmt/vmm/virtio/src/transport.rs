@@ -245,6 +245,14 @@ impl<D: VirtioDevice> VirtioPci<D> {
         }
     }
 
+    /// Leaves serving this queue to [`VirtioPci::work`]: something came from outside that the guest may wait for, but who
+    /// brings it could go on for ever if the guest kept up.
+    pub fn notify_later(&mut self, index: QueueIndex) {
+        if self.doorbell(index).is_some() {
+            self.left |= bit(index);
+        }
+    }
+
     /// Whether [`VirtioPci::work`] has something to do.
     pub fn has_work(&self) -> bool {
         self.left != 0

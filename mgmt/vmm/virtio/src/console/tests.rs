@@ -55,9 +55,9 @@ fn what_the_guest_writes_comes_out_and_fills_up_at_the_limit() {
     let mut held_back = 0;
     let mut chunk = [0; 1000];
     loop {
-        if bed.serve(OUTPUT) == Stop::Later {
-            held_back += 1;
-        }
+        let stop = bed.serve(OUTPUT);
+        assert_eq!(stop == Stop::Later, bed.console.holds_back());
+        held_back += u32::from(bed.console.holds_back());
         let taken = bed.console.take_output(&mut chunk);
         if taken == 0 {
             break;
