@@ -5,6 +5,7 @@
 mod devices;
 mod functional;
 mod hostile;
+mod partitions;
 
 use crate::backend::{Backend, Backends};
 use crate::machine::{CANNOT_RUN, CRASHED, Iommu, Machine};
@@ -22,6 +23,7 @@ pub fn machine_tests() -> Vec<MachineTest> {
     all.extend(first_guests());
     all.extend(functional::rows());
     all.extend(hostile::rows());
+    all.extend(partitions::rows());
     all.extend(exit_benches());
     all.extend(management());
     all.extend(devices::rows());

@@ -1,0 +1,47 @@
+//! Partitions that a management partition makes and removes while the machine runs.
+//!
+//! The micro-guest `manager` is the management partition; its guests run code that it writes through their windows.
+
+use crate::machine::Machine;
+use crate::machine_test::MachineTest;
+use crate::partition::Partition;
+
+/// The rows.
+pub fn rows() -> Vec<MachineTest> {
+    let test = |name, cpus, memory_mib, arguments: &str| {
+        MachineTest::new(name)
+            .machine(Machine {
+                cpus,
+                memory_mib,
+                ..Machine::default()
+            })
+            .passing(
+                Partition::new("manager", "manager")
+                    .memory_mib(32)
+                    .management()
+                    .arguments(arguments),
+            )
+    };
+    vec![
+        // What the machine has left is compared to the byte after each round.
+        test(
+            "partitions-are-made-and-removed-500-times",
+            2,
+            512,
+            "way=lives rounds=500",
+        ),
+        test(
+            "partitions-are-made-and-removed-on-one-cpu",
+            1,
+            256,
+            "way=lives rounds=50",
+        ),
+        test("thirty-two-guests-at-once", 2, 2048, "way=many count=32"),
+        test("memory-is-cleared-for-the-next-guest", 2, 256, "way=isolation"),
+        test("the-window-of-a-removed-guest-is-gone", 2, 256, "way=windows")
+            .shows("^bulkhead: partition manager crashed on vCPU 0: access to guest-physical memory where nothing is at 0x")
+            .shows(r"^bulkhead: partition manager is started again \(restart 1\)$"),
+        test("a-guest-outlives-its-manager", 2, 256, "way=orphans")
+            .shows("^bulkhead: partition manager crashed on vCPU 0: triple fault"),
+    ]
+}
