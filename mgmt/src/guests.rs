@@ -2,6 +2,7 @@
 
 mod boot;
 mod consoles;
+mod desk;
 mod guest;
 mod host;
 mod life;
@@ -18,6 +19,7 @@ use mgmt_executor::Signal;
 use crate::images::DiskLibrary;
 use guest::Guest;
 
+pub use desk::ConsoleDesk;
 pub use host::Host;
 pub use machine::GuestMachine;
 pub use reports::Reports;
@@ -27,6 +29,8 @@ pub use reports::Reports;
 pub struct Shelf {
     /// The images, where there is a disk.
     library: Option<DiskLibrary>,
+    /// Their consoles.
+    desk: ConsoleDesk,
     /// On their way to the domain.
     reports: Reports,
     /// Raised when a board has work left.
@@ -37,9 +41,10 @@ pub struct Shelf {
 
 impl Shelf {
     /// No guests.
-    pub fn new(library: Option<DiskLibrary>) -> Self {
+    pub fn new(library: Option<DiskLibrary>, desk: ConsoleDesk) -> Self {
         Shelf {
             library,
+            desk,
             reports: Reports::new(),
             work: Signal::new(),
             guests: Rc::default(),

@@ -54,6 +54,9 @@ use crate::root::Root;
 use crate::serving::Serving;
 use crate::vectors::Vectors;
 
+/// The first TCP port for consoles of virtual systems, where the command line does not say.
+const CONSOLES: u16 = 6000;
+
 /// From the entry's assembly: the image is relocated and on its own stack, everything else as the hypervisor left it.
 extern "C" fn start(info: *const StartInfo) -> ! {
     if !hypervisor::is_present() {
@@ -125,6 +128,7 @@ fn run(start: &Start<'_>) -> ! {
     let serving = Serving {
         plan: plan(&options),
         password: options.password.clone(),
+        consoles: options.consoles.unwrap_or(CONSOLES),
         host: host.ok(),
     };
     let task = serving::run(root.clone(), devices, serving);

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use mgmt_executor::{Instant, Signal};
 use mgmt_link::Service;
-use mgmt_net::{AddressPlan, FrameDevice, Report, Stack, StackConfig};
+use mgmt_net::{AddressPlan, FrameDevice, Ports, Report, Stack, StackConfig};
 use mgmt_virtio::{Net, VirtioError};
 
 use crate::devices::Attached;
@@ -57,12 +57,13 @@ impl FrameDevice for Card {
     }
 }
 
-/// Serves `service` on the card, for ever.
+/// Serves `service` and what `ports` are told to on the card, for ever.
 pub async fn run(
     root: Root,
     card: Attached<Net<Machine>>,
     plan: AddressPlan,
     service: Box<dyn Service>,
+    ports: Ports,
     ready: Ready,
 ) {
     let Attached {
@@ -83,6 +84,7 @@ pub async fn run(
     };
     let now = root.now();
     let mut stack = Stack::new(&config, &mut card, service, now);
+    stack.serve_also(ports);
     let patience = now.after(ADDRESS_PATIENCE);
     loop {
         let now = root.now();

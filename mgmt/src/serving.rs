@@ -9,14 +9,14 @@ use core::time::Duration;
 use cim_server::images::Images;
 use mgmt_executor::Signal;
 use mgmt_link::Service;
-use mgmt_net::AddressPlan;
+use mgmt_net::{AddressPlan, Ports};
 use mgmt_status::StatusService;
 use mgmt_wbem::{Keeper, KeptImages, Wbem, WbemConfig, WbemService};
 
 use crate::devices::Devices;
 use crate::disk::{self, HostDisk};
 use crate::entropy::Entropy;
-use crate::guests::Host;
+use crate::guests::{ConsoleDesk, Host};
 use crate::images::DiskLibrary;
 use crate::ready::Ready;
 use crate::root::Root;
@@ -57,6 +57,8 @@ pub struct Serving {
     pub plan: AddressPlan,
     /// The password of the administrator that the first start makes, where the operator chose one.
     pub password: Option<String>,
+    /// The first TCP port for consoles of virtual systems.
+    pub consoles: u16,
     /// The hypervisor's events and pages, where they work.
     pub host: Option<Host>,
 }
@@ -66,6 +68,7 @@ pub async fn run(root: Root, devices: Devices, serving: Serving) {
     let Serving {
         plan,
         password,
+        consoles,
         host,
     } = serving;
     let mut disks = Vec::new();
@@ -73,8 +76,12 @@ pub async fn run(root: Root, devices: Devices, serving: Serving) {
         disks.push(disk::start(&root, block));
     }
     let (keeper, library) = keeper(&root, disks.into_iter().next()).await;
+    // Without a network card nobody waits for the signal, and nobody can come.
+    let card = devices.nets.first().map(|net| net.signal.clone());
+    let ports = Ports::new(card.unwrap_or_default());
+    let desk = ConsoleDesk::new(ports.clone(), consoles);
     let systems = match &host {
-        Some(host) => Systems::open(&root, host, &keeper, library.as_ref())
+        Some(host) => Systems::open(&root, host, &keeper, library.as_ref(), desk)
             .inspect_err(|reason| report!("there are no virtual systems: {reason}"))
             .ok(),
         None => None,
@@ -103,7 +110,7 @@ pub async fn run(root: Root, devices: Devices, serving: Serving) {
     match nets.next() {
         Some(net) => {
             signals.push(net.signal.clone());
-            let task = network::run(root.clone(), net, plan, server.for_network(), ready);
+            let task = network::run(root.clone(), net, plan, server.for_network(), ports, ready);
             root.spawner().spawn(task);
         }
         None => ready.announce(format_args!(", without network")),

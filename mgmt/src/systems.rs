@@ -1,6 +1,7 @@
 //! The virtual systems: the domain over the hypervisor, shown by the providers.
 
 use alloc::boxed::Box;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -12,7 +13,7 @@ use cim_providers::Model;
 use mgmt_wbem::{Keeper, Wbem, server_name};
 
 use crate::entropy::Entropy;
-use crate::guests::{GuestMachine, Host, Shelf};
+use crate::guests::{ConsoleDesk, GuestMachine, Host, Shelf};
 use crate::images::{DiskLibrary, DomainImages};
 use crate::report;
 use crate::root::Root;
@@ -22,6 +23,7 @@ use crate::root::Root;
 pub struct Systems {
     model: Model,
     shelf: Shelf,
+    desk: ConsoleDesk,
 }
 
 impl Systems {
@@ -34,9 +36,10 @@ impl Systems {
         host: &Host,
         keeper: &Keeper,
         library: Option<&DiskLibrary>,
+        desk: ConsoleDesk,
     ) -> Result<Self, String> {
         let entropy = Entropy::detect().ok_or("the CPU makes no random numbers")?;
-        let shelf = Shelf::new(library.cloned());
+        let shelf = Shelf::new(library.cloned(), desk.clone());
         let name = server_name(keeper, &mut |buffer| entropy.fill(buffer));
         let machine = GuestMachine::new(root, host, &shelf, name.as_str());
         let machine = machine.map_err(|refusal| refusal.to_string())?;
@@ -70,7 +73,7 @@ impl Systems {
             let model = model.clone();
             library.refuse_changes_if(move |image| user_of(&model, image));
         }
-        Ok(Systems { model, shelf })
+        Ok(Systems { model, shelf, desk })
     }
 
     /// Adds the systems to a server.
@@ -78,8 +81,9 @@ impl Systems {
         cim_providers::install(&self.model, builder)
     }
 
-    /// Starts the tasks that keep the model true.
+    /// Opens the consoles, and starts the tasks that keep the model true.
     pub fn run(&self, root: &Root, wbem: &Wbem, keeper: &Keeper) {
+        self.desk.let_in(Rc::new(wbem.clone()));
         root.spawner().spawn(self.shelf.clone().work());
         let (root, wbem, keeper) = (root.clone(), wbem.clone(), keeper.clone());
         root.clone()

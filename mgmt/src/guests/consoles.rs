@@ -1,48 +1,60 @@
-//! [`GuestConsole`]: what a guest writes to its consoles, on its way to whoever watches.
+//! [`GuestConsole`]: what a guest writes to its serial and virtio consoles, on its way to whoever watches, and back.
+//!
+//! Both show on one console. What is typed goes to the one that has written last: whoever answers a prompt means the one that
+//! gave it.
 
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
-use core::cell::RefCell;
+use alloc::string::String;
+use core::cell::Cell;
 
-use cim_domain::SystemId;
+use mgmt_console::Console;
+use mgmt_executor::Signal;
 use mgmt_hypercall::{ConsolePage, EventPort, PartitionId, Refusal};
 use mgmt_virtio::Memory;
 
-use super::{Host, Shelf};
+use super::Host;
 use crate::report;
 use crate::shared_page::SharedPage;
 
-/// What is taken from a ring at a time.
+/// What is moved at a time.
 const PIECE: usize = 1024;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    Serial,
+    Virtio,
+}
 
 /// The consoles of one guest.
 pub struct GuestConsole {
     host: Host,
     id: PartitionId,
-    name: String,
+    console: Console,
     page: ConsolePage<SharedPage>,
-    line: RefCell<Vec<u8>>,
+    last: Cell<Writer>,
+    /// Raised when there is something to give to the guest.
+    signal: Signal,
 }
 
 impl GuestConsole {
-    /// The consoles of the guest in a partition.
+    /// The consoles of the guest in a partition; `signal` is raised when something was typed.
     ///
     /// # Errors
     /// There is no memory.
-    pub fn open(
+    pub fn new(
         host: &Host,
-        _shelf: &Shelf,
         id: PartitionId,
-        _system: SystemId,
-        name: &str,
+        console: Console,
+        signal: &Signal,
     ) -> Result<Self, String> {
         let page = host.pages.take().ok_or("no memory for its console page")?;
+        console.tell_guest(signal.clone());
         Ok(GuestConsole {
             host: host.clone(),
             id,
-            name: name.to_string(),
+            console,
             page: ConsolePage::new(page),
-            line: RefCell::default(),
+            last: Cell::new(Writer::Serial),
+            signal: signal.clone(),
         })
     }
 
@@ -57,42 +69,63 @@ impl GuestConsole {
 
     /// Takes what the guest has written to its serial port.
     pub fn serial_event(&self) {
-        let mut buffer = [0; PIECE];
-        loop {
-            let count = self.page.take(&mut buffer);
-            if count == 0 {
-                return;
-            }
-            self.show(buffer.get(..count).unwrap_or_default());
+        if self.take(Writer::Serial, |into| self.page.take(into)) {
+            return;
+        }
+        // Then there is room for more input.
+        if self.console.waiting_input() > 0 {
+            self.signal.raise();
         }
     }
 
     /// Takes what it has written to its virtio console.
-    pub fn virtio_output(&self, mut take: impl FnMut(&mut [u8]) -> usize) {
+    pub fn virtio_output(&self, take: impl FnMut(&mut [u8]) -> usize) {
+        self.take(Writer::Virtio, take);
+    }
+
+    fn take(&self, writer: Writer, mut take: impl FnMut(&mut [u8]) -> usize) -> bool {
         let mut buffer = [0; PIECE];
+        let mut any = false;
         loop {
             let count = take(&mut buffer);
             if count == 0 {
-                return;
+                return any;
             }
-            self.show(buffer.get(..count).unwrap_or_default());
+            any = true;
+            self.last.set(writer);
+            self.console.print(buffer.get(..count).unwrap_or_default());
         }
+    }
+
+    /// Gives the guest what was typed, as far as it has room; `virtio` takes bytes for its virtio console and returns how many.
+    pub fn feed(&self, mut virtio: impl FnMut(&[u8]) -> usize) {
+        let limit = match self.last.get() {
+            Writer::Serial => self.page.room(),
+            Writer::Virtio => PIECE,
+        };
+        let typed = self.console.take_input(limit);
+        if typed.is_empty() {
+            return;
+        }
+        if self.last.get() == Writer::Virtio {
+            virtio(&typed);
+            return;
+        }
+        self.page.give(&typed);
+        if let Err(refusal) = self.host.hypervisor.console_input(self.id) {
+            report!("{}: {refusal}", self.id);
+        }
+    }
+
+    /// A word of ours for those who watch.
+    pub fn remark(&self, text: &str) {
+        self.serial_event();
+        self.console.remark(text);
     }
 
     /// The guest is off.
     pub fn close(&self) {
         self.serial_event();
-    }
-
-    fn show(&self, bytes: &[u8]) {
-        let mut line = self.line.borrow_mut();
-        for byte in bytes {
-            if *byte == b'\n' {
-                report!("{}| {}", self.name, String::from_utf8_lossy(&line));
-                line.clear();
-            } else {
-                line.push(*byte);
-            }
-        }
+        self.console.drop_input();
     }
 }

@@ -97,7 +97,9 @@ impl Guest {
             .unwrap_or(u16::MAX)
             .min(SLOTS as u16);
         let page = host.pages.take().ok_or("no memory for its I/O page")?;
-        let console = GuestConsole::open(host, shelf, id, system, &order.name)?;
+        let signal = Signal::new();
+        let console = shelf.desk.console(system, &order.name);
+        let console = GuestConsole::new(host, id, console, &signal)?;
         let guest = Rc::new(Guest {
             root: root.clone(),
             host: host.clone(),
@@ -106,7 +108,7 @@ impl Guest {
             id,
             order,
             slots,
-            signal: Signal::new(),
+            signal,
             commands: RefCell::default(),
             unwanted: Cell::new(false),
             wish: Cell::new(None),
@@ -166,9 +168,9 @@ impl Guest {
         self.shelf.library.as_ref()
     }
 
-    /// Its console.
-    pub fn console(&self) -> &GuestConsole {
-        &self.console
+    /// A word of ours on its console.
+    pub fn remark(&self, text: &str) {
+        self.console.remark(text);
     }
 
     /// Raised when there is something new.
@@ -379,7 +381,11 @@ impl Guest {
                 self.shelf.work.raise();
                 Ok(())
             }
-            Effect::ConsoleOutput | Effect::ConsoleRoom => Ok(()),
+            Effect::ConsoleRoom => {
+                self.signal.raise();
+                Ok(())
+            }
+            Effect::ConsoleOutput => Ok(()),
         };
         // A message to nowhere is the guest's own affair.
         if let Err(refusal) = done
@@ -399,6 +405,11 @@ impl Guest {
             data: None,
             port: self.ports.borrow().as_ref()?.port(offset),
         })
+    }
+
+    /// Gives it what was typed.
+    pub fn feed(&self) {
+        self.with_board(|board| self.console.feed(|bytes| board.console_input(bytes)));
     }
 
     /// Does what its devices had left.

@@ -93,7 +93,7 @@ async fn watch(guest: &Rc<Guest>) -> End {
         };
         match state(&info) {
             State::Moving => {}
-            State::Running => {}
+            State::Running => guest.feed(),
             State::Paused => {
                 if pending == Pending::Pause {
                     pending = Pending::Nothing;
@@ -135,6 +135,7 @@ async fn watch(guest: &Rc<Guest>) -> End {
 /// Boots the system again.
 async fn again(guest: &Rc<Guest>) -> Result<(), End> {
     guest.tell(Event::Resetting);
+    guest.remark("the system is reset");
     match boot::boot(guest).await {
         Ok(()) => {
             guest.tell(Event::ResetDone);
@@ -230,6 +231,7 @@ fn crash(guest: &Guest) -> Crash {
                 .unwrap_or("it has crashed")
                 .to_string();
             report!("{} crashed: {record}", guest.name());
+            guest.remark(&format!("the system has crashed: {reason}"));
             Crash { reason, record }
         }
         Err(refusal) => Crash {
@@ -242,6 +244,7 @@ fn crash(guest: &Guest) -> Crash {
 /// Gives back all that the system holds.
 async fn release(guest: &Rc<Guest>) {
     let _ = stop(guest);
+    guest.remark("the system is off");
     guest.let_go();
     loop {
         match guest.host().hypervisor.partition_destroy(guest.id()) {

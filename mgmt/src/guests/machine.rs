@@ -179,7 +179,13 @@ impl Machine for GuestMachine {
         self.command(system, Command::PowerButton)
     }
 
-    fn destroy(&mut self, _: SystemId) {}
+    fn destroy(&mut self, system: SystemId) {
+        self.shelf.desk.forget(system);
+    }
+
+    fn console_port(&self, system: SystemId) -> Option<u16> {
+        self.shelf.desk.port(system)
+    }
 
     fn usage(&self, system: SystemId) -> Option<Usage> {
         let guest = self.guest(system).ok()?;

@@ -23,7 +23,7 @@ pub trait ConsoleMemory {
 pub struct ConsolePage<M>(M);
 
 impl<M: ConsoleMemory> ConsolePage<M> {
-    /// The page in this memory, which holds zeros or what an earlier user of it left.
+    /// The page in this memory, which holds zeros.
     pub const fn new(memory: M) -> Self {
         ConsolePage(memory)
     }
@@ -31,18 +31,6 @@ impl<M: ConsoleMemory> ConsolePage<M> {
     /// The memory.
     pub const fn memory(&self) -> &M {
         &self.0
-    }
-
-    /// Gives up the page.
-    pub fn into_memory(self) -> M {
-        self.0
-    }
-
-    /// Makes the page empty, before it is registered.
-    pub fn clear(&self) {
-        for counter in [OUTPUT_HEAD, OUTPUT_TAIL, INPUT_HEAD, INPUT_TAIL] {
-            self.0.store(counter, 0);
-        }
     }
 
     /// Takes what the guest has written, as much as `into` holds; returns how many bytes.
@@ -63,11 +51,19 @@ impl<M: ConsoleMemory> ConsolePage<M> {
         count
     }
 
+    /// How many bytes of input there is room for.
+    pub fn room(&self) -> usize {
+        let waiting = self
+            .0
+            .load(INPUT_HEAD)
+            .wrapping_sub(self.0.load(INPUT_TAIL));
+        INPUT_BYTES.saturating_sub(waiting as usize)
+    }
+
     /// Gives the guest input, as much as there is room for; returns how many bytes. After any, the hypervisor must be told.
     pub fn give(&self, bytes: &[u8]) -> usize {
         let head = self.0.load(INPUT_HEAD);
-        let waiting = head.wrapping_sub(self.0.load(INPUT_TAIL)) as usize;
-        let count = INPUT_BYTES.saturating_sub(waiting).min(bytes.len());
+        let count = self.room().min(bytes.len());
         let at = head as usize % INPUT_BYTES;
         let first = count.min(INPUT_BYTES - at);
         if let Some((start, rest)) = bytes
@@ -143,7 +139,7 @@ mod tests {
         let page = ConsolePage::new(&memory);
         let text = [7; INPUT_BYTES + 10];
         assert_eq!(page.give(&text), INPUT_BYTES);
-        assert_eq!(page.give(&text), 0);
+        assert_eq!((page.room(), page.give(&text)), (0, 0));
         page.memory().store(INPUT_TAIL, 100);
         assert_eq!(page.give(&[9; 200]), 100);
         let mut last = [0; 2];
@@ -160,7 +156,5 @@ mod tests {
         assert_eq!(page.take(&mut bytes), OUTPUT_BYTES);
         page.memory().store(INPUT_TAIL, 77);
         assert_eq!(page.give(b"x"), 0);
-        page.clear();
-        assert_eq!(page.give(b"x"), 1);
     }
 }
