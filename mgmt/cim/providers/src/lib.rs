@@ -35,3 +35,6 @@ mod values;
 pub use element::{Configuration, Element, Limit};
 pub use model::Model;
 pub use setup::{install, namespace};
+
+#[cfg(test)]
+mod tests;

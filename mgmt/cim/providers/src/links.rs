@@ -14,8 +14,8 @@ use cim_ops::{Association, Context, End, Link, Stream, Walk};
 
 /// A neighbour over an association, with the properties of the association instance besides its references.
 pub(crate) struct Near {
-    element: Element,
-    properties: Vec<Property>,
+    pub(crate) element: Element,
+    pub(crate) properties: Vec<Property>,
 }
 
 impl From<Element> for Near {
@@ -35,26 +35,27 @@ impl Near {
 }
 
 /// From an element to its neighbours.
-type Step = fn(&Domain, &Element) -> Vec<Near>;
+pub(crate) type Step = fn(&Domain, &Element) -> Vec<Near>;
 
 /// An association class.
-struct Shape {
-    class: &'static str,
+pub(crate) struct Shape {
+    pub(crate) class: &'static str,
     /// Role and class of the first end, then of the second.
-    ends: [(&'static str, &'static str); 2],
-    forward: Step,
-    backward: Step,
+    pub(crate) ends: [(&'static str, &'static str); 2],
+    pub(crate) forward: Step,
+    pub(crate) backward: Step,
     /// The elements at the first end.
-    sources: fn(&Domain) -> Vec<Element>,
+    pub(crate) sources: fn(&Domain) -> Vec<Element>,
 }
 
 /// Every association.
 pub(crate) fn all(model: &Model) -> Vec<Association> {
-    walks::SHAPES
-        .iter()
-        .chain(&access::SHAPES)
-        .map(|shape| association(model, shape))
-        .collect()
+    shapes().map(|shape| association(model, shape)).collect()
+}
+
+/// Every association class.
+pub(crate) fn shapes() -> impl Iterator<Item = &'static Shape> {
+    walks::SHAPES.iter().chain(&access::SHAPES)
 }
 
 fn association(model: &Model, shape: &'static Shape) -> Association {

@@ -1,0 +1,6 @@
+//! Everything that is shown, against the schema; and what clients send.
+
+mod fixture;
+mod given;
+mod paths;
+mod schema;
