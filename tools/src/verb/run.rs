@@ -47,6 +47,9 @@ pub struct Run {
     /// Port of 127.0.0.1 that leads to the CIM server [default: a free one]
     #[arg(long, value_name = "P")]
     cim_port: Option<u16>,
+    /// Password of the first administrator [default: a random one, printed]; a store that has accounts keeps them
+    #[arg(long, value_name = "WORD", value_parser = password)]
+    cim_password: Option<String>,
     /// Unix socket of the virtio-serial port, for `cargo xtask bridge` [default: in the folder for temporary files]
     #[arg(long, value_name = "PATH")]
     serial_socket: Option<PathBuf>,
@@ -132,7 +135,10 @@ impl Run {
         // A unix socket's path is limited to 107 bytes, so it is not made in the checkout.
         let private = SocketFolder::new("run")?;
         let consoles = free_ports(CONSOLES)?;
-        let arguments = format!("consoles={consoles}");
+        let mut arguments = format!("consoles={consoles}");
+        if let Some(password) = &self.cim_password {
+            arguments += &format!(" password={password}");
+        }
         // Not where `image` puts its files: they are this run's own.
         let boot = BootFiles::make(workspace, private.path(), &[], &arguments)?;
         let store = Store::open(self.store.as_deref(), private.path())?;
@@ -213,6 +219,14 @@ impl Run {
         Ok(Media::Iso { iso, firmware })
     }
 
+    /// A greeting with the password that the console does not repeat.
+    fn completed(&self, greeting: Greeting) -> Greeting {
+        match (greeting, &self.cim_password) {
+            (Greeting::Password(_), Some(password)) => Greeting::Password(password.clone()),
+            (greeting, _) => greeting,
+        }
+    }
+
     fn watch(&self, mut emulator: Emulator, port: u16) -> Result<ExitCode> {
         // An orderly end leaves no socket and no scratch disk behind.
         let interrupted = Arc::new(AtomicBool::new(false));
@@ -237,7 +251,7 @@ impl Run {
                 Console::Closed => return ended(&mut emulator, &readiness),
             }
             for greeting in readiness.greetings() {
-                println!("{}", announcement(&greeting));
+                println!("{}", announcement(&self.completed(greeting)));
             }
             if late.is_some_and(|late| started.elapsed() >= late) && !readiness.is_ready() {
                 eprintln!("the CIM server has not answered for {} s", LATE.as_secs());
@@ -245,6 +259,15 @@ impl Run {
             }
         }
     }
+}
+
+/// A password that can be a word of the partition's command line, which knows no escapes.
+fn password(text: &str) -> Result<String, String> {
+    let is_usable = |c: char| !c.is_whitespace() && !c.is_control() && c != '"';
+    if text.is_empty() || text.len() > 64 || !text.chars().all(is_usable) {
+        return Err("1 to 64 bytes without blanks and quotation marks are needed".into());
+    }
+    Ok(text.to_owned())
 }
 
 fn announcement(greeting: &Greeting) -> String {
@@ -287,6 +310,14 @@ fn nested_svm() -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_are_words() {
+        assert_eq!(password("\u{e4}=b,c'd").as_deref(), Ok("\u{e4}=b,c'd"));
+        for text in ["", "two words", "quo\"ted", "new\nline", &"x".repeat(65)] {
+            assert!(password(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn announcements_are_what_scripts_look_for() {
