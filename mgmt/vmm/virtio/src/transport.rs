@@ -1,6 +1,6 @@
 //! [`VirtioPci`]: a virtio device as a PCI function (4.1).
 
-mod common;
+mod common_config;
 mod pci_access;
 mod setup;
 
