@@ -47,6 +47,8 @@ pub struct BootInfo {
     pub modules: Vec<Module, 24>,
     /// Memory that holds modules or archives of them, to be kept until they are released.
     pub reserved: Vec<HpaRange, 24>,
+    /// The first archive of modules.
+    pub archive: Option<HpaRange>,
     /// Where the ACPI root pointer, or the loader's copy of it, is.
     pub rsdp: Option<Hpa>,
     /// The framebuffer, where there is one that can be drawn to.
@@ -81,6 +83,7 @@ impl BootInfo {
             memory: Vec::new(),
             modules: Vec::new(),
             reserved: Vec::new(),
+            archive: None,
             rsdp: None,
             framebuffer: None,
             notes: Vec::new(),

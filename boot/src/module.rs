@@ -44,7 +44,10 @@ pub(crate) fn add(
         .ok()
         .and_then(|bytes| memory.slice(range.start, bytes));
     match content {
-        Some(content) if cpio::is_archive(content) => expand(info, range.start, content),
+        Some(content) if cpio::is_archive(content) => {
+            info.archive.get_or_insert(range);
+            expand(info, range.start, content);
+        }
         Some(_) => push(info, range, name, arguments),
         None => info.note(BootNote::Skipped("a boot module that is out of reach")),
     }

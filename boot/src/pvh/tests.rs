@@ -64,6 +64,7 @@ fn the_initrd_is_expanded_and_stays_reserved() {
     let names: Vec<_> = info.modules.iter().map(|m| m.name.as_str()).collect();
     assert_eq!(names, ["mgmt", "guest"]);
     assert_eq!(info.modules[0].command_line, "net=dhcp log");
+    assert_eq!(info.archive, info.reserved.first().copied());
     assert_eq!(info.modules[0].range.bytes(), 3);
     assert_eq!(info.modules[1].command_line, "");
     assert_eq!(info.reserved.len(), 1);

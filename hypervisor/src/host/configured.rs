@@ -17,6 +17,7 @@ use bulkhead_core::id::{CpuId, PartitionId};
 use bulkhead_core::lifecycle;
 use bulkhead_core::lifecycle::creation::{self, Order};
 use bulkhead_core::machine::Works;
+use bulkhead_core::nested_space::Content;
 use bulkhead_core::partition::Partition;
 use bulkhead_hw::pool;
 use bulkhead_hw::{error, info, space};
@@ -150,6 +151,7 @@ fn prepare_one(
     if config.role == Role::Management {
         shared.machine.set_management(partition.clone());
         prepare_management(&partition, &mut works);
+        show_archive(&partition, &mut works);
     }
     drop(works);
     info!(
@@ -192,7 +194,10 @@ fn order(
         boot: Some(BootImage {
             image,
             arguments: config.arguments.clone(),
-            archive: None,
+            archive: shared
+                .boot
+                .archive
+                .filter(|_| config.role == Role::Management),
             facts,
         }),
         memory,
@@ -220,6 +225,27 @@ fn memory(
     )?;
     let gpa = Gpa::new(machine.start.as_u64());
     Ok(GuestMemory::new(alloc::vec![RamRange { gpa, machine }]))
+}
+
+/// Shows the archive of boot modules to the partition. What shares a page with it was the boot loader's as well.
+fn show_archive(partition: &Partition, works: &mut Works) {
+    let Some(archive) = partition.boot.as_ref().and_then(|boot| boot.archive) else {
+        return;
+    };
+    let start = archive.start.align_down(PageSize::Size4K);
+    let range = archive.end.align_up(PageSize::Size4K);
+    let range = range.and_then(|end| HpaRange::new(start, end.as_u64() - start.as_u64()));
+    // Tables for the worst case: a path to each end, and one table for every 2 MiB.
+    let tables = 8 + (archive.bytes() >> 21);
+    let mapped = range.is_some_and(|range| {
+        let gpa = Gpa::new(range.start.as_u64());
+        let mut space = partition.space.lock();
+        pool::grow(tables, &mut works.frames).is_ok()
+            && space.map(gpa, range, Content::ReadOnly).is_ok()
+    });
+    if !mapped {
+        error!("the boot modules cannot be shown to {}", partition.name);
+    }
 }
 
 /// Makes the tables behind the pages that the partition will share with the hypervisor, so that the number of free ones does not
