@@ -23,6 +23,7 @@ mod hypervisor;
 mod images;
 mod interrupts;
 mod io_requests;
+mod modules;
 mod network;
 mod paging;
 mod partitions;
@@ -130,6 +131,7 @@ fn run(start: &Start<'_>) -> ! {
         password: options.password.clone(),
         consoles: options.consoles.unwrap_or(CONSOLES),
         host: host.ok(),
+        archive: modules::archive(start.archive, &mut root.tables()),
     };
     let task = serving::run(root.clone(), devices, serving);
     root.spawner().spawn(task);

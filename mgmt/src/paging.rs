@@ -153,6 +153,15 @@ impl PageTables {
         })
     }
 
+    /// Maps memory that can only be read, and is none of our RAM.
+    pub fn map_constants(&mut self, base: u64, length: u64) -> Option<()> {
+        let end = base.checked_add(length)?.checked_next_multiple_of(PAGE)?;
+        let outside = end <= self.ram.base || base >= self.ram.end();
+        (outside && length > 0 && end <= 1 << 47).then(|| {
+            self.map(base & !(PAGE - 1), end, Use::Constants);
+        })
+    }
+
     /// Maps memory of another partition at the addresses where the hypervisor shows it. The mapping stays when the
     /// memory has gone: whatever the hypervisor shows there later is such memory again.
     pub fn map_window(&mut self, base: u64, length: u64) -> Option<()> {

@@ -61,6 +61,8 @@ pub struct Serving {
     pub consoles: u16,
     /// The hypervisor's events and pages, where they work.
     pub host: Option<Host>,
+    /// The archive with the boot modules.
+    pub archive: &'static [u8],
 }
 
 /// Puts the devices to use.
@@ -70,12 +72,17 @@ pub async fn run(root: Root, devices: Devices, serving: Serving) {
         password,
         consoles,
         host,
+        archive,
     } = serving;
     let mut disks = Vec::new();
     for block in devices.blocks {
         disks.push(disk::start(&root, block));
     }
     let (keeper, library) = keeper(&root, disks.into_iter().next()).await;
+    if let Some(library) = &library {
+        let modules = library.add_modules(archive);
+        report!("images: {modules} more from boot modules");
+    }
     // Without a network card nobody waits for the signal, and nobody can come.
     let card = devices.nets.first().map(|net| net.signal.clone());
     let ports = Ports::new(card.unwrap_or_default());

@@ -47,6 +47,8 @@ pub struct Start<'a> {
     pub apic_timer_hz: u64,
     /// PCI configuration space in memory, where the machine has it.
     pub ecam: Option<Ecam>,
+    /// The archive of files that came with the boot loader, outside the RAM; it can only be read.
+    pub archive: Option<Region>,
     /// How often the partition was started before.
     pub restarts: u32,
     /// Unix time in seconds at TSC 0, where known.
@@ -130,6 +132,11 @@ impl<'a> Start<'a> {
         if !sizes || !order {
             return Err(StartError::Memory);
         }
+        let archive = Region {
+            base: info.archive_base,
+            length: info.archive_bytes,
+        };
+        let apart = archive.end() <= ram.base || archive.base >= ram.end();
         let last_bus = (info.ecam_buses >> 8) as u8;
         Ok(Start {
             partition: info.partition,
@@ -144,6 +151,7 @@ impl<'a> Start<'a> {
                 base: info.ecam_base,
                 last_bus,
             }),
+            archive: (archive.base != 0 && archive.length != 0 && apart).then_some(archive),
             restarts: info.restarts,
             boot_time: (info.boot_time != 0).then_some(info.boot_time),
             confined: info.flags & FLAG_IOMMU != 0,
@@ -184,6 +192,21 @@ mod tests {
         info.command_line[..7].copy_from_slice(b"ip=dhcp");
         info.command_line_bytes = 7;
         info
+    }
+
+    #[test]
+    fn an_archive_inside_the_ram_is_none() {
+        let mut info = info();
+        assert_eq!(Start::check(&info).unwrap().archive, None);
+        info.archive_base = 0x3f0_0000;
+        info.archive_bytes = 0x10_0000;
+        let (base, length) = (0x3f0_0000, 0x10_0000);
+        let archive = Start::check(&info).unwrap().archive;
+        assert_eq!(archive, Some(Region { base, length }));
+        info.archive_bytes += 1;
+        assert_eq!(Start::check(&info).unwrap().archive, None);
+        info.archive_bytes = u64::MAX;
+        assert_eq!(Start::check(&info).unwrap().archive, None);
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod format;
 mod image;
 mod library;
 mod medium;
+mod modules;
 mod name;
 mod upload;
 

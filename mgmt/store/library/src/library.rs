@@ -54,6 +54,8 @@ pub(crate) struct Shared<M, C> {
     pub(crate) area: Area,
     catalog: C,
     images: RefCell<BTreeMap<ImageName, Rc<Stored>>>,
+    /// Images on the disk whose names boot modules have: they are there again when the machine boots without these.
+    hidden: RefCell<Vec<Rc<Stored>>>,
     /// Blocks whose last catalog entry may come back, since the change that took it away is not known to be durable.
     unsettled: RefCell<Vec<Rc<Space>>>,
     in_use: RefCell<Option<InUse>>,
@@ -88,6 +90,7 @@ impl<M: Medium, C: Catalog> Library<M, C> {
             area,
             catalog,
             images: RefCell::new(images),
+            hidden: RefCell::default(),
             unsettled: RefCell::default(),
             in_use: RefCell::default(),
         };
@@ -106,7 +109,8 @@ impl<M: Medium, C: Catalog> Library<M, C> {
         };
         let content = Content::Module(contents);
         let stored = Rc::new(Stored { facts, content });
-        self.0.images.borrow_mut().insert(name, stored);
+        let hidden = self.0.images.borrow_mut().insert(name, stored);
+        self.0.hidden.borrow_mut().extend(hidden);
     }
 
     /// Asks `in_use` before an image is replaced or removed: its answer is who uses the image, as in "system web1".

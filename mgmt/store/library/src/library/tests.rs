@@ -180,6 +180,19 @@ fn boot_modules_are_images_that_cannot_be_changed() {
 }
 
 #[test]
+fn an_image_hidden_by_a_boot_module_keeps_its_blocks() {
+    let disk = FakeDisk::new(SECTORS);
+    let first = library(&disk);
+    let bytes = contents(1, BLOCK);
+    put(&first, "kernel", &bytes).unwrap();
+    let free = first.free();
+    first.add_module(ImageName::new("kernel").unwrap(), b"module");
+    assert_eq!(first.free(), free);
+    put(&first, "other", &contents(2, BLOCK)).unwrap();
+    assert_eq!(get(&library(&disk), "kernel"), bytes);
+}
+
+#[test]
 fn a_disk_without_data_area_takes_nothing() {
     let disk = FakeDisk::new(2048 * 64);
     let library = library(&disk);
