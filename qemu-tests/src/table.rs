@@ -246,8 +246,9 @@ const EXIT_LIMITS: [(&str, u64); 12] = [
     ("hlt_timer", 650),
 ];
 /// Instructions for what another partition answers.
-const REQUEST_LIMITS: [(&str, u64); 5] = [
+const REQUEST_LIMITS: [(&str, u64); 6] = [
     ("io_request", 3300),
+    ("memory_request", 8500),
     ("doorbell", 420),
     ("console_out", 400),
     ("console_status", 400),

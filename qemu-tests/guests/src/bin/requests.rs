@@ -24,6 +24,18 @@ fn main(_: &StartInfo) {
             cpu::in32(0xb08);
         }),
     );
+    // A register of a device in memory, as configuration spaces are.
+    let read = || {
+        // SAFETY: no RAM of this guest; the responder answers.
+        unsafe { (0xe000_0b00 as *const u32).read_volatile() }
+    };
+    check!(read() == 0xe000_0b01, "the answer was {:#x}", read());
+    result(
+        "memory_request",
+        cost(|| {
+            read();
+        }),
+    );
     result("doorbell", cost(|| cpu::out32(0xb10, 1)));
     // As long as the responder has a console page for it.
     result("console_out", cost(|| cpu::out8(0x3f8, b'.')));
