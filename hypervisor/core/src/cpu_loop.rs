@@ -245,6 +245,8 @@ impl<V: Vcpu> CpuLoop<V> {
             Leave::WaitIo | Leave::Paused => resident.readiness = Readiness::Waiting,
             Leave::Stopped => {
                 resident.readiness = Readiness::Parked;
+                // Its slot is free for whoever has the page next.
+                resident.record.drop_request();
                 let duty = core::mem::replace(&mut resident.record.duty, Duty::Off);
                 let partition = resident.record.partition.clone();
                 if duty != Duty::Off && partition.retire_vcpu() {

@@ -22,7 +22,21 @@ pub fn rows() -> Vec<MachineTest> {
                     .arguments(arguments),
             )
     };
+    // Not backed but where it is touched.
+    let huge = Machine {
+        memory_mib: 700 << 10,
+        extra: [
+            "-object",
+            "memory-backend-ram,id=huge,size=700G,reserve=off",
+            "-machine",
+            "memory-backend=huge",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        ..Machine::default()
+    };
     vec![
+        test("windows-lie-above-700-gib-of-memory", 1, 256, "way=lives rounds=3").machine(huge),
         // What the machine has left is compared to the byte after each round.
         test(
             "partitions-are-made-and-removed-500-times",

@@ -293,26 +293,27 @@ impl<T: Trap> Hypervisor<T> {
     /// cleared by [`Hypervisor::memory_clear`] before it can be reached or started.
     ///
     /// # Errors
-    /// See [`Hypervisor::version`]; nothing is left behind.
+    /// See [`Hypervisor::version`]; nothing is left behind. [`Status::Busy`]: another vCPU of ours makes or removes a partition.
     pub fn partition_create(&self, page: u64) -> Result<PartitionId, Refusal> {
         let id = self.call(Number::PartitionCreate, [page, 0, 0, 0, 0])?;
         Ok(PartitionId(id as u32))
     }
 
-    /// Ends a partition that does not run and gives back all that it has.
+    /// Ends a partition that does not run and gives back all that it has. Its window must not be touched from the first call on.
     ///
     /// # Errors
-    /// See [`Hypervisor::version`]; after [`Status::Busy`] the call must be made again soon.
+    /// See [`Hypervisor::version`]; after [`Status::Busy`] the call must be made again soon: other CPUs have yet to let go.
     pub fn partition_destroy(&self, partition: PartitionId) -> Result<(), Refusal> {
         self.call(Number::PartitionDestroy, [partition.0.into(), 0, 0, 0, 0])?;
         Ok(())
     }
 
     /// Maps the RAM of a partition, cleared before, into the caller's guest-physical space and returns the base: the partition's
-    /// address g is at base + g. Again and again the same base, until the partition is destroyed.
+    /// address g is at base + g. Again and again the same base, until the partition is destroyed; the base is a multiple of 1 GiB.
+    /// Code cannot be run there, and devices do not reach it.
     ///
     /// # Errors
-    /// See [`Hypervisor::version`].
+    /// See [`Hypervisor::version`]; [`Status::BadState`] before all of its RAM was cleared.
     pub fn memory_window(&self, partition: PartitionId) -> Result<u64, Refusal> {
         self.call(Number::MemoryWindow, [partition.0.into(), 0, 0, 0, 0])
     }

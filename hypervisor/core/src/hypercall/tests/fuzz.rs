@@ -3,7 +3,11 @@
 //! `BULKHEAD_FUZZ=50000000 cargo test --release -p bulkhead-core random_hypercalls` runs longer, with as many calls.
 
 use super::*;
+use bulkhead_abi::partition::{BootSegment, BootState, PartitionRequest};
+use zerocopy::{FromZeros, IntoBytes};
+
 use crate::fakes::fuzz_rounds;
+use crate::id::{CpuId, PartitionId};
 use crate::paging::fakes::Random;
 use crate::vcpu::{Exit, Gpr};
 
@@ -30,6 +34,43 @@ fn argument(random: &mut Random) -> u64 {
     }
 }
 
+/// A request for a partition, or a state to start in, with or without a wrong byte.
+fn record(random: &mut Random) -> Vec<u8> {
+    let mut bytes = match random.below(2) {
+        0 => {
+            let vcpus = random.below(4) as u32;
+            let request = PartitionRequest {
+                name: [b'x'; 64],
+                memory_bytes: random.below(8) << 21,
+                vcpus,
+                threads_per_core: 1,
+                cores_per_socket: vcpus as u16,
+                ..PartitionRequest::new_zeroed()
+            };
+            request.as_bytes().to_vec()
+        }
+        _ => {
+            let segment = |attributes| BootSegment {
+                limit: u32::MAX,
+                attributes,
+                ..BootSegment::default()
+            };
+            let state = BootState {
+                cr0: 0x11,
+                cs: segment(0xc9b),
+                data: segment(0xc93),
+                ..BootState::default()
+            };
+            state.as_bytes().to_vec()
+        }
+    };
+    if random.below(4) == 0 {
+        let at = random.below(bytes.len() as u64) as usize;
+        bytes[at] = random.next() as u8;
+    }
+    bytes
+}
+
 fn fuzz(mut bench: Bench, seed: u64, rounds: u64) -> [u64; 9] {
     let mut random = Random(seed);
     let mut seen = [0; 9];
@@ -47,15 +88,28 @@ fn fuzz(mut bench: Bench, seed: u64, rounds: u64) -> [u64; 9] {
         if let Some(Stop | Machine) = Number::from_u64(number) {
             arguments[0] |= 4;
         }
+        if random.below(16) == 0 {
+            let page = PAGE + random.below(4) * 0x1000;
+            let _ = bench.partition.memory.write(
+                &mut bench.host,
+                crate::addr::Gpa::new(page),
+                &record(&mut random),
+            );
+        }
         bench.vcpu.hw.system.cpl = if random.below(50) == 0 { 3 } else { 0 };
         let (status, value) = bench.call(number, arguments);
         let known = Status::from_u64(status);
         assert!(known.is_some(), "{number} {arguments:x?}: {status}");
         assert!(known == Some(Status::Ok) || value == 0);
         seen[status as usize] += 1;
+        // The CPUs drop vCPUs as soon as they get them, so that partitions can be removed.
+        for cpu in 0..bench.host.machine.cpus() {
+            while bench.host.machine.receive(CpuId(cpu)).is_some() {}
+        }
         if random.below(64) == 0 {
             // Guests come to rest, and nothing piles up in the fakes.
-            if let Some(guest) = bench.host.machine.partition(crate::id::PartitionId(1)) {
+            let guests = (1..40).filter_map(|id| bench.host.machine.partition(PartitionId(id)));
+            for guest in guests.filter(|guest| !guest.is_doomed()) {
                 guest.stop(bulkhead_abi::host::PartitionState::Stopped);
                 guest.rest();
                 for vcpu in &guest.vcpus {
@@ -92,6 +146,7 @@ fn random_hypercalls_of_management_get_a_status() {
     ] {
         assert!(seen[status as usize] > 20, "{status:?}: {seen:?}");
     }
+    assert!(seen[Status::Busy as usize] > 5, "no removal: {seen:?}");
 }
 
 #[test]

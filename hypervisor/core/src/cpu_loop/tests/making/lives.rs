@@ -161,6 +161,31 @@ fn a_reset_is_left_to_management() {
 }
 
 #[test]
+fn a_stopped_guest_leaves_no_request_to_whoever_has_its_page_next() {
+    let mut rig = Rig::new();
+    let id = rig.run(2 * MIB, 1);
+    let page = PAGE + 0x1000;
+    rig.call(Number::IoPage, [id, page, 100, 0]).unwrap();
+    let cpu = usize::from(rig.partition(id).vcpus[0].owner().0);
+    let slot = rig.slot(cpu, id);
+    let input = PortAccess {
+        port: 0x500,
+        size: 1,
+        direction: Direction::Read,
+        form: PortForm::Single,
+    };
+    rig.cpus[cpu].hw(slot).then(Exit::Port(input));
+    rig.pass();
+    let shared = rig.cpus[0].host.shared(Hpa::new(page)).unwrap();
+    let state = || shared[0].load(std::sync::atomic::Ordering::SeqCst) as u32;
+    assert_eq!(state(), bulkhead_abi::io::STATE_PENDING);
+    rig.control(id, PartitionAction::Stop).unwrap();
+    rig.pass();
+    assert_eq!(state(), bulkhead_abi::io::STATE_FREE);
+    assert_eq!(rig.partition(id).state(), PartitionState::Stopped);
+}
+
+#[test]
 fn life_cycle_changes_raise_the_port() {
     let mut rig = Rig::new();
     let events = Hpa::new(PAGE + 0x1000);
