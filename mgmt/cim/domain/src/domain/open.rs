@@ -116,6 +116,15 @@ impl Domain {
 
     /// Notes which systems start with the host.
     fn plan_starts(&mut self, kept: &BTreeMap<SystemId, Definition>, now: Now) {
+        for (name, _) in self.keep.entries(record::ACTIVE) {
+            let id = record::system_in(&name, record::ACTIVE);
+            // The host went down between the two halves of a destruction. A definition that cannot be read is another
+            // matter: nothing of it is touched.
+            let defined = |id| !self.keep.entries(&record::definition_name(id)).is_empty();
+            if id.is_some_and(|id| !defined(id)) {
+                let _ = self.keep.remove(&name);
+            }
+        }
         for system in self.systems.values_mut() {
             if system.state.is_active() {
                 continue;

@@ -160,10 +160,10 @@ fn domain(machine: &FakeMachine, keep: &SharedKeep, first: u8, now: Now) -> (Dom
         removable: name != "initrd",
     });
     let library = Library(Rc::new(RefCell::new(images.to_vec())));
-    let mut next = first;
+    let mut next = u128::from(first);
     let uuid = move || {
         next += 1;
-        Uuid::from_random([next; 16])
+        Uuid::from_random((next << 32 | next).to_be_bytes())
     };
     let (machine, keep) = (Box::new(machine.clone()), Box::new(keep.clone()));
     Domain::open(machine, keep, Box::new(library), Box::new(uuid), now)

@@ -182,3 +182,12 @@ fn a_definition_that_cannot_be_read_is_left_alone() {
     assert!(world.keep.names().contains(&names[0].to_string()));
     assert_eq!(world.define(), SystemId(8), "the number stays taken");
 }
+
+#[test]
+fn what_a_half_destroyed_system_left_is_removed() {
+    let mut world = World::new();
+    let active = "domain/active/00000000000000000009";
+    world.keep.put(active, b"x").unwrap();
+    world.restart();
+    assert_eq!(world.keep.names(), [""; 0]);
+}

@@ -355,3 +355,29 @@ fn each_change_is_told_once() {
     world.event(id, Event::Started);
     assert_eq!(world.notices(), []);
 }
+
+#[test]
+fn five_hundred_cycles_leave_everything_as_it_was() {
+    let mut world = World::new();
+    let id = world.running();
+    let (pools, names) = (world.domain.pools(), world.keep.names());
+    for _ in 0..500 {
+        let other = world.running();
+        job(world.ask(other, Request::Disable));
+        world.event(other, Event::PoweredOff);
+        world.domain.destroy(other).unwrap();
+    }
+    assert_eq!(world.domain.pools(), pools);
+    assert_eq!(world.keep.names(), names);
+    assert_eq!(
+        world
+            .domain
+            .systems()
+            .map(|system| system.id)
+            .collect::<Vec<_>>(),
+        [id]
+    );
+    assert!(world.domain.jobs().count() <= 512);
+    world.wait(300);
+    assert_eq!(world.domain.jobs().count(), 0);
+}

@@ -123,6 +123,9 @@ fn devices() -> Vec<NewAllocation> {
     ]
 }
 
+/// What happens at the start, if there is one; what is asked then; and what happens last.
+type Story = (Option<Vec<Event>>, Option<Request>, Vec<Event>);
+
 /// A domain with a system in every state that there is, and with jobs of every kind.
 pub(super) fn world() -> Domain {
     let mut next = 0;
@@ -140,7 +143,7 @@ pub(super) fn world() -> Domain {
     };
     let failed = Event::StartFailed(StartFailure::Machine("m".into()));
     let started = [Event::Started];
-    let stories: Vec<(Option<Vec<Event>>, Option<Request>, Vec<Event>)> = vec![
+    let stories: Vec<Story> = vec![
         (None, None, vec![]),
         (Some(vec![]), None, vec![]),
         (Some(vec![failed]), None, vec![]),
