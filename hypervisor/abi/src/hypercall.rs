@@ -100,7 +100,7 @@ hypercalls! {
     /// [`Status::NoResource`] leaves nothing behind.
     PartitionCreate = 20, Management;
     /// Ends partition RDI, which does not run, and gives back everything that it has: RAM, tables, doorbells, pages, windows.
-    /// [`Status::Busy`] while a CPU still holds a part of it: try again soon (an action that was refused so has begun, and the
+    /// [`Status::Busy`] while a CPU still holds a part of it (one that was started or shown): try again soon (an action that was refused so has begun, and the
     /// partition cannot be started again). [`Status::BadArgument`] for a partition of the boot configuration.
     PartitionDestroy = 21, Management;
     /// Maps the RAM of partition RDI into the caller's guest-physical space. Returns the base in RDX: the partition's address g

@@ -144,6 +144,9 @@ fn load<H: Host>(partition: &Partition, host: &mut H) -> Result<(), StartError> 
 
 /// The second half of [`start`]: the vCPUs run.
 pub fn release<H: Host>(partition: &Partition, host: &H) -> Woken {
+    for (owner, adoption) in partition.take_parked() {
+        host.machine().hand_over(owner, adoption);
+    }
     for vcpu in &partition.vcpus {
         vcpu.raise(Hazard::RESET);
     }

@@ -26,8 +26,9 @@ use crate::doorbell::DoorbellTable;
 use crate::event_page::{EventPage, EventPort};
 use crate::guest_memory::GuestMemory;
 use crate::host::SharedPage;
-use crate::id::{PartitionId, VcpuId};
+use crate::id::{CpuId, PartitionId, VcpuId};
 use crate::line::LineBuffer;
+use crate::machine::Adoption;
 use crate::msr::ControlRules;
 use crate::nested_space::NestedSpace;
 use crate::paging::Flush;
@@ -147,6 +148,9 @@ pub struct Partition {
     pub line: Mutex<LineBuffer>,
     /// Where the management partition sees its RAM; taken after the lock of the machine's works.
     pub window: Mutex<Window>,
+    /// Its vCPUs until the first start, each with the CPU that gets it. They refer to the partition: whoever removes it takes them
+    /// away.
+    parked: Mutex<Vec<(CpuId, Adoption)>>,
     crash: Mutex<CrashRecord>,
     start: Mutex<Option<StartState>>,
     boot_state: Mutex<Option<BootState>>,
@@ -191,6 +195,7 @@ impl Partition {
             io: Mutex::new(IoRoute::default()),
             line: Mutex::new(LineBuffer::new()),
             window: Mutex::new(Window::default()),
+            parked: Mutex::new(Vec::new()),
             crash: Mutex::new(CrashRecord::default()),
             start: Mutex::new(None),
             boot_state: Mutex::new(None),
@@ -313,6 +318,16 @@ impl Partition {
     /// Where vCPU 0 starts; `None` before the partition was loaded.
     pub fn start(&self) -> Option<StartState> {
         *self.start.lock()
+    }
+
+    /// Keeps the vCPUs until the first start.
+    pub fn park(&self, vcpus: Vec<(CpuId, Adoption)>) {
+        *self.parked.lock() = vcpus;
+    }
+
+    /// The vCPUs that no CPU has got yet.
+    pub fn take_parked(&self) -> Vec<(CpuId, Adoption)> {
+        core::mem::take(&mut *self.parked.lock())
     }
 
     /// Takes the state that vCPU 0 starts in from the next start on.

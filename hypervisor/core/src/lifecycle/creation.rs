@@ -89,7 +89,7 @@ pub struct Order {
     pub owners: Vec<CpuId>,
 }
 
-/// Makes a partition, stopped, and hands its vCPUs to their CPUs.
+/// Makes a partition, stopped; its CPUs get its vCPUs at its first start.
 ///
 /// # Errors
 /// Something is exhausted; nothing is left but what the order brought.
@@ -111,7 +111,7 @@ pub fn make<H: Host>(
         }
     }
     let mut partition = assemble(host, order, space);
-    if let Err(error) = hand_over(host, machine, &partition) {
+    if let Err(error) = enrol(host, machine, &partition) {
         if let Some(partition) = Arc::get_mut(&mut partition) {
             removal::dismantle(partition, works, machine.management());
         }
@@ -143,8 +143,8 @@ fn assemble<H: Host>(host: &H, order: Order, space: Box<dyn NestedSpace>) -> Arc
     }))
 }
 
-/// Puts the partition into the machine's table, and its vCPUs into the inboxes of their CPUs.
-fn hand_over<H: Host>(
+/// Makes the partition's vCPUs, and puts it into the machine's table.
+fn enrol<H: Host>(
     host: &mut H,
     machine: &Machine,
     partition: &Arc<Partition>,
@@ -155,9 +155,7 @@ fn hand_over<H: Host>(
         .map(|vcpu| Ok((vcpu.owner(), host.new_vcpu(partition, vcpu.id)?)))
         .collect::<Result<Vec<_>, ResourceError>>()?;
     machine.add(partition.clone())?;
-    for (owner, adoption) in adoptions {
-        machine.hand_over(owner, adoption);
-    }
+    partition.park(adoptions);
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! Removing partitions that management made: everything comes back, and nothing before the last user has let it go.
 //!
 //! The first call dooms the partition: nobody starts it any more, its window is closed, the CPUs are told to drop its vCPUs. CPUs and
-//! their TLBs answer in their own time; until then the calls are answered as busy, and the last one takes all apart.
+//! their TLBs answer in their own time; until then the calls are answered as busy, and the last one takes all apart. A partition that was
+//! never started nor shown is removed at once.
 
 use alloc::sync::Arc;
 
@@ -58,6 +59,8 @@ pub fn remove<V: Vcpu, H: Host>(
         }
         subject.doom();
         subject.io.lock().abandon();
+        // Those that no CPU has got yet are nobody's but ours.
+        drop(subject.take_parked());
         let mut woken = windows::close(&vcpu.partition, &subject, host);
         for other in &subject.vcpus {
             other.raise(Hazard::STOP);

@@ -378,8 +378,23 @@ fn a_removal_waits_for_the_cpus_that_own_the_vcpus() {
     let before = rig.ledger();
     let mut pinned = request(4 * MIB, 2);
     pinned.cpus[0] = 2;
-    // Never adopted: it is still in the inbox.
+    let start = |rig: &mut Rig| {
+        let id = rig.create(&pinned).unwrap();
+        rig.clear(id);
+        rig.write(long_mode().as_bytes());
+        rig.call(Number::BootState, [id, PAGE, 0, 0]).unwrap();
+        rig.control(id, PartitionAction::Start).unwrap();
+        id
+    };
+    // Never started: no CPU has anything of it.
     let id = rig.create(&pinned).unwrap();
+    assert_eq!(rig.destroy(id), Ok(0));
+    assert_eq!(rig.ledger(), before);
+    // Started and stopped before its CPU has looked: its vCPUs are in the inbox.
+    let id = start(&mut rig);
+    rig.control(id, PartitionAction::Stop).unwrap();
+    assert_eq!(rig.destroy(id), Err(Status::Busy), "about to come to rest");
+    rig.pass();
     assert_eq!(rig.destroy(id), Err(Status::Busy));
     assert_eq!(
         rig.cpus[0].host.take_kicks().last(),
@@ -398,16 +413,13 @@ fn a_removal_waits_for_the_cpus_that_own_the_vcpus() {
         rig.call(Number::MemoryWindow, [id, 0, 0, 0]),
         Err(Status::BadState)
     );
-    rig.cpus[1].pass();
+    for _ in 0..4 {
+        rig.cpus[1].pass();
+    }
     assert_eq!(rig.destroy(id), Ok(0));
     assert_eq!(rig.ledger(), before);
-    // Adopted, and it has run.
-    rig.write(pinned.as_bytes());
-    let id = rig.create(&pinned).unwrap();
-    rig.clear(id);
-    rig.write(long_mode().as_bytes());
-    rig.call(Number::BootState, [id, PAGE, 0, 0]).unwrap();
-    rig.control(id, PartitionAction::Start).unwrap();
+    // It has run.
+    let id = start(&mut rig);
     rig.pass();
     let slot = rig.slot(1, id);
     assert!(rig.cpus[1].hw(slot).entries > 0);
