@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: what exits from guests cost, counted in executed instructions, and what the WBEM server costs.
 
+mod linux_boot;
+
 use crate::setup::{self, Purpose};
 use crate::verb::test::cim::partition;
 use crate::verb::test::machine;
@@ -33,6 +35,8 @@ enum Subject {
     Exits,
     /// The WBEM server: in process, as a host process, and in the booted partition
     Cim,
+    /// Debian's kernel to its first process, on the bare machine and in a guest
+    LinuxBoot,
 }
 
 impl Bench {
@@ -41,6 +45,7 @@ impl Bench {
         match self.subject {
             Subject::Exits => exits(workspace, self.qemu.as_deref()),
             Subject::Cim => cim(workspace),
+            Subject::LinuxBoot => linux_boot::run(workspace, self.qemu.as_deref()),
         }
     }
 }

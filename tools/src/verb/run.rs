@@ -5,7 +5,7 @@ mod readiness;
 mod store;
 
 use self::store::Store;
-use crate::setup::{self, Purpose};
+use crate::setup::{self, Purpose, guest_linux};
 use crate::verb::image::BootFiles;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail, ensure};
@@ -59,6 +59,9 @@ pub struct Run {
     /// A file for the image library on the disk, in place of one with the same name
     #[arg(long = "add", value_name = "FILE", num_args = 1..)]
     add: Vec<PathBuf>,
+    /// Leave out the demonstration guest, which otherwise is in the image library as vmlinuz and initramfs
+    #[arg(long)]
+    no_demo: bool,
     /// Keep the console in this file too
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -143,6 +146,12 @@ impl Run {
         let boot = BootFiles::make(workspace, private.path(), &[], &arguments)?;
         let store = Store::open(self.store.as_deref(), private.path())?;
         images::add(store.path(), &self.add)?;
+        if !self.no_demo
+            && let Err(error) = demo(workspace, store.path())
+        {
+            // The product runs without it.
+            eprintln!("there is no demonstration guest: {error:#}");
+        }
         let port = self.port()?;
         let devices = ManagementDevices {
             network: Network::Forwarded(Forwards {
@@ -268,6 +277,12 @@ fn password(text: &str) -> Result<String, String> {
         return Err("1 to 64 bytes without blanks and quotation marks are needed".into());
     }
     Ok(text.to_owned())
+}
+
+/// Puts Debian's kernel and an initramfs into the image library.
+fn demo(workspace: &Workspace, disk: &Path) -> Result<()> {
+    let guest = guest_linux::ensure(workspace)?;
+    images::add_missing(disk, &[guest.kernel, guest.initramfs])
 }
 
 fn announcement(greeting: &Greeting) -> String {

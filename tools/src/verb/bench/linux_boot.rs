@@ -4,9 +4,8 @@
 //! Both machines count executed instructions as time, so the figures repeat. The kernel's own clock is read: the time
 //! stamp of the line that the initramfs writes to the kernel's log when it has loaded its drivers.
 
-use super::guest_client;
 use crate::setup::guest_linux::{self, GuestLinux};
-use crate::setup::{self, Purpose};
+use crate::setup::{self, Purpose, venv};
 use crate::verb::background::Background;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail, ensure};
@@ -15,13 +14,15 @@ use qemu_tests::machine::SVM_CPU;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 /// What the initramfs says when it is ready.
 const MARKER: &str = "GUEST READY";
 /// Most that a boot may take of our own time.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// The kernel's.
+const COMMAND_LINE: &str = "console=ttyS0 then=poweroff";
 /// Memory of the guest, and of the bare machine.
 const MEMORY_MIB: u32 = 256;
 /// The guest's time may be so many times the bare machine's.
@@ -55,11 +56,35 @@ pub fn run(workspace: &Workspace, qemu: Option<&Path>) -> Result<ExitCode> {
 /// Without Bulkhead: the same processor, memory, serial port and virtio devices, given by QEMU.
 fn bare(qemu: &Path, linux: &GuestLinux) -> Result<f64> {
     let mut arguments: Vec<OsString> = [
-        "-accel", "tcg", "-M", "q35", "-cpu", SVM_CPU, "-smp", "1", "-nodefaults", "-display",
-        "none", "-serial", "stdio", "-monitor", "none", "-no-reboot", "-icount",
-        "shift=0,sleep=off", "-device", "virtio-serial-pci", "-chardev", "null,id=hvc0",
-        "-device", "virtconsole,chardev=hvc0", "-device", "virtio-rng-pci", "-append",
-        "console=ttyS0 then=poweroff", "-m",
+        "-accel",
+        "tcg",
+        "-M",
+        "q35",
+        "-cpu",
+        SVM_CPU,
+        "-smp",
+        "1",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-serial",
+        "stdio",
+        "-monitor",
+        "none",
+        "-no-reboot",
+        "-icount",
+        "shift=0,sleep=off",
+        "-device",
+        "virtio-serial-pci",
+        "-chardev",
+        "null,id=hvc0",
+        "-device",
+        "virtconsole,chardev=hvc0",
+        "-device",
+        "virtio-rng-pci",
+        "-append",
+        COMMAND_LINE,
+        "-m",
     ]
     .map(OsString::from)
     .into();
@@ -79,7 +104,9 @@ fn bare(qemu: &Path, linux: &GuestLinux) -> Result<f64> {
     let messages = emulator.stop();
     time_of(&lines).with_context(|| {
         let last = lines.last().map_or("nothing", String::as_str);
-        format!("Linux was not ready on the bare machine; its console ended with: {last}\n{messages}")
+        format!(
+            "Linux was not ready on the bare machine; its console ended with: {last}\n{messages}"
+        )
     })
 }
 
@@ -92,16 +119,24 @@ fn guest(workspace: &Workspace, qemu: Option<&Path>) -> Result<f64> {
     let said = ["CIM ready", "CIM user", "CIM password"];
     let machine = Background::start(&arguments, &said, PATIENCE)?;
     let memory = MEMORY_MIB.to_string();
-    let output = guest_client::boot(
-        workspace,
-        &machine,
-        &["--memory", &memory, "--cpus", "1", "--arguments", "console=ttyS0 then=poweroff"],
-        PATIENCE,
-    )?;
-    let lines: Vec<_> = output.lines().map(str::to_owned).collect();
+    let mut client = Command::new(venv::folder(workspace).join("bin/python"));
+    client
+        .args(["-B", "-u"])
+        .arg(workspace.root().join("qemu-tests/cim/boot_guest.py"))
+        .args(["--url", machine.said("CIM ready")?])
+        .args(["--user", machine.said("CIM user")?])
+        .args(["--password", machine.said("CIM password")?])
+        .args(["--memory", &memory, "--arguments", COMMAND_LINE])
+        .args(["--for", &PATIENCE.as_secs().to_string()]);
+    let output = client.output().context("cannot run the CIM client")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
     match time_of(&lines) {
-        Some(time) => Ok(time),
-        None => bail!("Linux was not ready in the guest:\n{output}"),
+        Some(time) if output.status.success() => Ok(time),
+        _ => bail!(
+            "Linux was not ready in the guest:\n{text}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        ),
     }
 }
 
@@ -121,8 +156,12 @@ mod tests {
     #[test]
     fn the_kernels_stamp_is_read_and_the_programs_line_is_not() {
         let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
-        let log = "[    1.5] x\nGUEST READY after 1.82 s\n[    1.819352] GUEST READY after 1.82 s\n";
+        let log =
+            "[    1.5] x\nGUEST READY after 1.82 s\n[    1.819352] GUEST READY after 1.82 s\n";
         assert_eq!(time_of(&lines(log)), Some(1.819352));
-        assert_eq!(time_of(&lines("GUEST READY\n[ 1.0] other GUEST READY")), None);
+        assert_eq!(
+            time_of(&lines("GUEST READY\n[ 1.0] other GUEST READY")),
+            None
+        );
     }
 }

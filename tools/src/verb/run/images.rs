@@ -35,6 +35,18 @@ pub fn add(disk: &Path, files: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
+/// Adds those of `files` whose names the library on the disk image `disk` does not have.
+pub fn add_missing(disk: &Path, files: &[PathBuf]) -> Result<()> {
+    let library = library(disk)?;
+    for file in files {
+        let name = file.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| library.image(name).is_err()) {
+            add_one(&library, file)?;
+        }
+    }
+    Ok(())
+}
+
 type DiskLibrary = Library<Rc<ImageFile>, StoreCatalog<ImageFile>>;
 
 fn library(disk: &Path) -> Result<DiskLibrary> {
