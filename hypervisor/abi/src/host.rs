@@ -16,7 +16,7 @@ pub struct HostInfo {
     pub guest_memory_bytes: u64,
     /// Of those, bytes not given to any.
     pub guest_memory_free: u64,
-    /// Bytes that the hypervisor keeps for itself.
+    /// Bytes that the hypervisor keeps for itself. They grow by guests' memory where tables run short, and never shrink.
     pub hypervisor_bytes: u64,
     /// TSC rate in Hz.
     pub tsc_hz: u64,
