@@ -3,6 +3,7 @@
 import argparse
 import socket
 import sys
+import threading
 import time
 import urllib.parse
 
@@ -24,22 +25,35 @@ def check(what, result, good=(0, JOB_STARTED)):
     return out
 
 
-def read_console(address, user, password, patience):
-    """All that the console has printed, after the log-in."""
-    text = b""
-    with socket.create_connection(address, timeout=patience) as console:
-        for prompt, answer in ((b"login: ", user), (b"password: ", password)):
-            while prompt not in text:
-                text += console.recv(4096)
-            text = b""
-            console.sendall(answer.encode() + b"\r\n")
-        console.settimeout(2)
-        try:
-            while piece := console.recv(65536):
-                text += piece
-        except TimeoutError:
-            pass
-    return text.decode(errors="replace").replace("\r", "")
+class ConsoleReader(threading.Thread):
+    """Collects what a console prints, from its scroll-back on."""
+
+    def __init__(self, address, user, password):
+        super().__init__(daemon=True)
+        self.socket = socket.create_connection(address, timeout=60)
+        self.credentials = (user, password)
+        self.text = b""
+        self.start()
+
+    def run(self):
+        for prompt, answer in zip((b"login: ", b"password: "), self.credentials):
+            while prompt not in self.text:
+                self.text += self.socket.recv(4096)
+            self.text = b""
+            self.socket.sendall(answer.encode() + b"\r\n")
+        self.socket.settimeout(None)
+        while piece := self.socket.recv(65536):
+            self.text += piece
+
+    def lines(self):
+        return self.text.decode(errors="replace").replace("\r", "")
+
+
+def find_console(connection, system):
+    for endpoint in connection.EnumerateInstances("CIM_TCPProtocolEndpoint"):
+        if endpoint["SystemName"] == system["Name"]:
+            return endpoint["PortNumber"]
+    return None
 
 
 def main():
@@ -93,28 +107,26 @@ def main():
     )
     check("RequestStateChange", start)
     end = time.monotonic() + options.patience
-    has_run = False
+    host = urllib.parse.urlsplit(options.url).hostname
+    has_run, console = False, None
     while True:
         instance = connection.GetInstance(system)
         state = instance["EnabledState"]
         has_run = has_run or state == ENABLED
-        if state == DISABLED and (has_run or instance["OperationalStatus"] != [2]):
+        if console is None and (port := find_console(connection, system)):
+            console = ConsoleReader((host, port), options.user, options.password)
+        if state == DISABLED and (has_run or console or instance["OperationalStatus"] != [2]):
             break
         if time.monotonic() > end:
             print(f"it is not off yet: {instance['StatusDescriptions']}", file=sys.stderr)
             break
-        time.sleep(0.5)
-    endpoints = connection.EnumerateInstances("CIM_TCPProtocolEndpoint")
-    ports = [
-        endpoint["PortNumber"]
-        for endpoint in endpoints
-        if endpoint["SystemName"] == system["Name"]
-    ]
-    if ports:
-        host = urllib.parse.urlsplit(options.url).hostname
-        print(read_console((host, ports[0]), options.user, options.password, options.patience))
+        time.sleep(0.2)
+    if console is None:
+        print(f"it had no console: {instance['StatusDescriptions']}", file=sys.stderr)
     else:
-        print(f"it has no console: {instance['StatusDescriptions']}", file=sys.stderr)
+        # What is on its way still comes.
+        time.sleep(2)
+        print(console.lines())
     check("DestroySystem", connection.InvokeMethod("DestroySystem", service, AffectedSystem=system))
 
 
