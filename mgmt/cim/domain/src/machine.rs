@@ -24,7 +24,8 @@ pub trait Machine {
     /// [`MachineError`] when it cannot even begin; nothing has happened.
     fn start(&mut self, system: SystemId, order: &StartOrder) -> Result<(), MachineError>;
 
-    /// Turns a system off, whatever it is doing (also while it starts, and after a crash); ends in `PoweredOff`.
+    /// Turns a system off, whatever it is doing (also while it starts, and after a crash); ends in `PoweredOff`. It may
+    /// come again while the system is still on its way down.
     ///
     /// # Errors
     /// [`MachineError`].

@@ -72,6 +72,10 @@ impl Domain {
             if waiting {
                 self.stop_waiting(system, now);
             }
+            if let (JobKind::TurnOff, Some(system)) = (kind, system) {
+                // Or the system would be on its way down for ever, should the machine have missed it.
+                self.take_down(system, now);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The life of jobs.
 
-use super::fixture::World;
+use super::fixture::{Told, World};
 use crate::{Event, JobState, Problem, ProblemKind, Request, Requested, State, TimeLimit};
 use std::time::Duration;
 
@@ -81,4 +81,17 @@ fn refusals_are_jobs_that_have_failed_and_do_not_pile_up() {
     let last = world.domain.jobs().last().unwrap();
     assert_eq!(last.problem(), Some(&problem));
     assert_eq!(world.domain.system(id).unwrap().job, None);
+}
+
+#[test]
+fn a_machine_that_does_not_turn_a_system_off_is_asked_again() {
+    let mut world = World::new();
+    let id = world.running();
+    world.ask(id, Request::Disable).unwrap();
+    world.told();
+    world.wait(60);
+    assert_eq!(world.told(), [Told::Stop(id)]);
+    assert_eq!(world.state(id), State::Stopping);
+    world.event(id, Event::PoweredOff);
+    assert_eq!(world.state(id), State::Off);
 }
