@@ -18,6 +18,8 @@ pub fn rows() -> Vec<MachineTest> {
             .passing(
                 Partition::new("manager", "manager")
                     .memory_mib(32)
+                    // Those that are never started must take the flushes of windows as well.
+                    .cpus(cpus)
                     .management()
                     .arguments(arguments),
             )

@@ -5,6 +5,10 @@
 //! others; `way=windows` touches the window of a guest that it has destroyed, which must end it; `way=orphans` dies and finds its
 //! guest again.
 #![no_std]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a guest that fails its own bounds reports that it failed"
+)]
 #![no_main]
 
 use core::arch::{asm, global_asm};
@@ -196,7 +200,7 @@ fn info_of(id: u64) -> PartitionInfo {
 }
 
 /// Sleeps until events bring the condition about.
-fn wait(what: &str, condition: impl Fn() -> bool) {
+fn wait(condition: impl Fn() -> bool) {
     // The runner's patience ends this where it never comes true.
     loop {
         cpu::cli();
@@ -208,14 +212,13 @@ fn wait(what: &str, condition: impl Fn() -> bool) {
             cpu::sti();
             return;
         }
-        let _ = what;
         cpu::sti_hlt();
     }
 }
 
 /// Waits for a state in which no vCPU is in guest mode.
 fn settle(guest: Made, state: PartitionState) {
-    wait("a change of state", || {
+    wait(|| {
         let info = info_of(guest.id);
         info.settled == 1 && info.state == state as u32
     });
@@ -319,7 +322,7 @@ impl Made {
         };
         // SAFETY: the program is static, and the window no memory of this one.
         unsafe { code.copy_to_nonoverlapping(self.word(CODE).cast(), bytes) };
-        self.put(TABLES, TABLES + 0x1000 | 3);
+        self.put(TABLES, (TABLES + 0x1000) | 3);
         for gigabyte in 0..4 {
             self.put(TABLES + 0x1000 + gigabyte * 8, gigabyte << 30 | 0x83);
         }
@@ -358,7 +361,7 @@ impl Made {
     /// Waits for its request, which must be this one; gives the data.
     fn request(self, space: Space, direction: u8, address: u64) -> u64 {
         let [head, at, data, ..] = &REQUESTS[self.page].0;
-        wait("a request", || head.load(SeqCst) as u32 == STATE_PENDING);
+        wait(|| head.load(SeqCst) as u32 == STATE_PENDING);
         let head = head.load(SeqCst) >> 32;
         let expected = space as u64 | u64::from(direction) << 8 | 4 << 16;
         let at = at.load(SeqCst);
@@ -433,12 +436,12 @@ fn lives(rounds: u64) {
 }
 
 fn life(round: u64) {
-    let mode = if round % 2 == 0 {
+    let mode = if round.is_multiple_of(2) {
         Mode::Long
     } else {
         Mode::Protected
     };
-    let megabytes = if round % 10 == 0 { 16 } else { 2 };
+    let megabytes = if round.is_multiple_of(10) { 16 } else { 2 };
     let guest = create(megabytes, 1 + (round % 3) as u32, 0);
     let (status, _) = hypercall::call(
         Number::PartitionControl,
@@ -474,7 +477,7 @@ fn life(round: u64) {
         found == SECRET,
         "round {round}: memory was {found:#x} after a reset"
     );
-    if round % 5 == 0 {
+    if round.is_multiple_of(5) {
         guest.put(STOP_SPINNING, 0);
         guest.order(SPIN);
         guest.counts();
@@ -506,7 +509,7 @@ fn many(count: usize) {
         guest.load(Mode::Long);
         control(*guest, PartitionAction::Start);
     }
-    let cost = (before[2] - left()[2]) / count as u64 >> 10;
+    let cost = ((before[2] - left()[2]) / count as u64) >> 10;
     for _ in 0..3 {
         for guest in &*guests {
             guest.order(LOOK);
