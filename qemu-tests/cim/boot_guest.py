@@ -50,9 +50,12 @@ class ConsoleReader(threading.Thread):
 
 
 def find_console(connection, system):
-    for endpoint in connection.EnumerateInstances("CIM_TCPProtocolEndpoint"):
-        if endpoint["SystemName"] == system["Name"]:
-            return endpoint["PortNumber"]
+    """The TCP port of the system's console, as DSP1024 associates it."""
+    for access in connection.EnumerateInstanceNames("CIM_TextRedirectionSAP"):
+        if access["SystemName"] == system["Name"]:
+            endpoints = connection.Associators(access, ResultClass="CIM_TCPProtocolEndpoint")
+            if endpoints:
+                return int(endpoints[0]["PortNumber"])
     return None
 
 
