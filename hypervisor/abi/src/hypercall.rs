@@ -118,6 +118,12 @@ hypercalls! {
     ConsolePage = 25, Management;
     /// Tells partition RDI that input was added to its console page.
     ConsoleInput = 26, Management;
+    /// Keeps the first RDX bytes, at most a page, of the page at GPA RSI with partition RDI, in place of what was kept there: what
+    /// its manager needs to serve it on after a restart of its own. Gone with the partition. RDX = 0 keeps nothing any more.
+    StateKeep = 27, Management;
+    /// Copies what [`Number::StateKeep`] has kept with partition RDI to the page at GPA RSI. Returns its bytes in RDX, 0 where there
+    /// is nothing.
+    StateRead = 28, Management;
 }
 
 /// What RAX returns.

@@ -7,6 +7,7 @@
 mod console;
 mod events;
 mod interrupts;
+mod kept;
 mod partitions;
 mod records;
 #[cfg(test)]
@@ -115,6 +116,8 @@ fn perform<V: Vcpu, H: Host>(
         Number::MemoryWindow => partitions::memory_window(vcpu, host, arguments),
         Number::MemoryClear => partitions::memory_clear(host, arguments),
         Number::BootState => partitions::boot_state(vcpu, host, arguments),
+        Number::StateKeep => kept::keep(vcpu, host, arguments),
+        Number::StateRead => kept::read(vcpu, host, arguments),
     }
 }
 

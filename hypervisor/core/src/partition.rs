@@ -53,6 +53,15 @@ pub struct IoRoute {
     pub orphaned: bool,
 }
 
+/// What becomes of accesses that nobody answers just now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unserved {
+    /// They are what they are on a bus without a device.
+    Nobody,
+    /// They wait for the management partition, which starts again.
+    Wait,
+}
+
 impl IoRoute {
     /// Whether requests go to this page.
     pub fn is_served_by(&self, page: SharedPage) -> bool {
@@ -151,6 +160,8 @@ pub struct Partition {
     /// Its vCPUs until the first start, each with the CPU that gets it. They refer to the partition: whoever removes it takes them
     /// away.
     parked: Mutex<Vec<(CpuId, Adoption)>>,
+    /// What management keeps here over its own restarts.
+    pub kept: Mutex<Vec<u8>>,
     crash: Mutex<CrashRecord>,
     start: Mutex<Option<StartState>>,
     boot_state: Mutex<Option<BootState>>,
@@ -196,6 +207,7 @@ impl Partition {
             line: Mutex::new(LineBuffer::new()),
             window: Mutex::new(Window::default()),
             parked: Mutex::new(Vec::new()),
+            kept: Mutex::new(Vec::new()),
             crash: Mutex::new(CrashRecord::default()),
             start: Mutex::new(None),
             boot_state: Mutex::new(None),
@@ -420,6 +432,15 @@ impl Partition {
     /// The crash record; all zero where there is none.
     pub fn crash_record(&self) -> CrashRecord {
         *self.crash.lock()
+    }
+
+    /// What becomes of accesses while no page is registered. A virtual system that management made has devices that are there
+    /// as long as it is: it must not notice that management starts again.
+    pub fn unserved(&self, io: &IoRoute) -> Unserved {
+        match self.origin {
+            PartitionOrigin::Management if io.orphaned => Unserved::Wait,
+            _ => Unserved::Nobody,
+        }
     }
 
     /// Whether a CPU may still enter one of its vCPUs, or somebody starts or ends it just now.

@@ -5,7 +5,7 @@
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering::Relaxed;
 
-use bulkhead_abi::io::STATE_FREE;
+use bulkhead_abi::io::{STATE_FREE, Space};
 
 use crate::doorbell::DoorbellTable;
 use crate::host::SharedPage;
@@ -16,7 +16,7 @@ use crate::paravirtual_clock::ParavirtualClock;
 use crate::partition::Partition;
 use crate::shared_vcpu::SharedVcpu;
 use crate::time::Instant;
-use crate::vcpu::{Exit, PortAccess, Vcpu};
+use crate::vcpu::{Direction, Exit, PortAccess, Vcpu};
 
 bitflags::bitflags! {
     /// What the owner itself has to look at before the next entry.
@@ -62,10 +62,27 @@ pub enum Duty {
 /// A request that the management partition has not answered yet.
 #[derive(Clone, Copy, Debug)]
 pub struct PendingIo {
-    /// Where its slot is.
-    pub page: SharedPage,
+    /// Where its slot is; `None` while it waits for a management partition that starts again.
+    pub page: Option<SharedPage>,
+    /// What is asked.
+    pub request: Request,
     /// What becomes of the answer.
     pub access: PendingAccess,
+}
+
+/// An access for the management partition.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Ports or memory.
+    pub space: Space,
+    /// Read or write.
+    pub direction: Direction,
+    /// Bytes.
+    pub size: u8,
+    /// Port or GPA.
+    pub address: u64,
+    /// The value of a write.
+    pub data: u64,
 }
 
 /// The instruction behind a pending request.
@@ -172,8 +189,9 @@ impl<V: Vcpu> VcpuRecord<V> {
         if let Some(pending) = self.pending_io.take() {
             // Under the lock: a page that is not registered any more may be in other use.
             let io = self.partition.io.lock();
-            if io.is_served_by(pending.page)
-                && let Some(state) = pending.page.get(usize::from(self.id().0) * 8)
+            if let Some(page) = pending.page
+                && io.is_served_by(page)
+                && let Some(state) = page.get(usize::from(self.id().0) * 8)
             {
                 // Relaxed: a late answer is refused from now on, or finds no request.
                 state.store(u64::from(STATE_FREE), Relaxed);

@@ -85,8 +85,8 @@ fn hazards<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, hazard: Haz
     if hazard.contains(Hazard::IO_DONE) {
         port::finish_request(vcpu, host, port::Answer::Slot)?;
     }
-    if hazard.contains(Hazard::IO_LOST) && !is_served(vcpu) {
-        port::finish_request(vcpu, host, port::Answer::Nobody)?;
+    if hazard.contains(Hazard::IO_LOST) {
+        port::ask_again(vcpu, host)?;
     }
     RESUME
 }
@@ -102,12 +102,6 @@ fn pause_or_go_on<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
         let woken = lifecycle::tell_management(&vcpu.partition, host);
         deliver::note(vcpu, woken);
     }
-}
-
-/// Whether the request that the vCPU waits for is in the page that is registered now.
-fn is_served<V: Vcpu>(vcpu: &VcpuRecord<V>) -> bool {
-    vcpu.pending_io
-        .is_some_and(|pending| vcpu.partition.io.lock().is_served_by(pending.page))
 }
 
 /// INIT, start-up, NMI and the 8259A's output.

@@ -4,7 +4,7 @@ use bulkhead_abi::io::Space;
 
 use crate::addr::{Gpa, Gva, PAGE_SIZE};
 use crate::decode::{self, CodeSize, Instruction, Machine, Operation, Progress, Segment, Width};
-use crate::exit::port::{self, Request};
+use crate::exit::port;
 use crate::exit::{Flow, RESUME, crash, deliver, msr, raise, string_port};
 use crate::fault::{Exception, GuestFault, StopCause};
 use crate::guest_memory::NotRam;
@@ -14,7 +14,7 @@ use crate::linear_memory::LinearMemory;
 use crate::paging::guest_walk::{AccessKind, WalkError};
 use crate::platform_devices::IOAPIC_PAGE;
 use crate::vcpu::{Direction, Gpr, PortAccess, Vcpu};
-use crate::vcpu_record::{Emulated, PendingAccess, VcpuRecord, Work};
+use crate::vcpu_record::{Emulated, PendingAccess, Request, VcpuRecord, Work};
 
 /// Emulates the instruction at RIP, with the answers that device accesses have got so far.
 pub fn emulate<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, cause: Emulated) -> Flow {
@@ -258,7 +258,7 @@ impl<V: Vcpu, H: Host> Emulation<'_, V, H> {
             data,
         };
         let pending = PendingAccess::Emulated(self.cause);
-        match port::send_request(self.vcpu, self.host, &request, pending) {
+        match port::send_request(self.vcpu, self.host, request, pending) {
             Some(flow) => Err(Interruption::Flow(flow)),
             None if self.vcpu.partition.io.lock().orphaned => Ok(u64::MAX),
             None => Err(Interruption::Stop(StopCause::NothingMapped, gpa)),

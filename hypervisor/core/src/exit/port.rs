@@ -3,15 +3,17 @@
 use core::ops::ControlFlow;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
+use bulkhead_abi::host::PartitionOrigin;
 use bulkhead_abi::io::{DIRECTION_READ, DIRECTION_WRITE, STATE_PENDING, Space};
 
 use crate::exit::deliver;
 use crate::exit::{Flow, Leave, RESUME, emulation, string_port};
 use crate::host::Host;
 use crate::line::Line;
+use crate::partition::Unserved;
 use crate::platform_devices::PortAnswer;
 use crate::vcpu::{Direction, Gpr, PortAccess, PortForm, Vcpu};
-use crate::vcpu_record::{PendingAccess, PendingIo, VcpuRecord, Work};
+use crate::vcpu_record::{Duty, PendingAccess, PendingIo, Request, VcpuRecord, Work};
 
 /// The port of POST codes, which operating systems also write to wait a microsecond.
 pub(super) const POST_PORT: u16 = 0x80;
@@ -123,7 +125,7 @@ pub(super) fn reach<V: Vcpu, H: Host>(
         address: u64::from(access.port),
         data: u64::from(value),
     };
-    match send_request(vcpu, host, &request, pending) {
+    match send_request(vcpu, host, request, pending) {
         Some(flow) => Reached::Waiting(flow),
         // Nobody is there: as on a bus without a device, reads give ones and writes vanish.
         None => Reached::Answered(u32::MAX),
@@ -157,30 +159,27 @@ const fn mask(size: u8) -> u32 {
     }
 }
 
-/// An access for the management partition.
-pub struct Request {
-    /// Ports or memory.
-    pub space: Space,
-    /// Read or write.
-    pub direction: Direction,
-    /// Bytes.
-    pub size: u8,
-    /// Port or GPA.
-    pub address: u64,
-    /// The value of a write.
-    pub data: u64,
-}
-
 /// Hands a request to the management partition; `None` where it takes none from this partition.
 pub fn send_request<V: Vcpu, H: Host>(
     vcpu: &mut VcpuRecord<V>,
     host: &mut H,
-    request: &Request,
+    request: Request,
     access: PendingAccess,
 ) -> Option<Flow> {
     // Held while the slot is filled: a page that is not registered any more may be in other use.
     let io = vcpu.partition.io.lock();
-    let (page, first_port) = io.requests?;
+    let Some((page, first_port)) = io.requests else {
+        if vcpu.partition.unserved(&io) == Unserved::Nobody {
+            return None;
+        }
+        drop(io);
+        vcpu.pending_io = Some(PendingIo {
+            page: None,
+            request,
+            access,
+        });
+        return Some(ControlFlow::Break(Leave::WaitIo));
+    };
     let index = vcpu.id().0;
     let event = first_port.offset(index)?;
     let slot = page.get(usize::from(index) * 8..)?;
@@ -200,10 +199,43 @@ pub fn send_request<V: Vcpu, H: Host>(
         | u64::from(request.size) << 48;
     state.store(head, Release);
     drop(io);
-    vcpu.pending_io = Some(PendingIo { page, access });
+    vcpu.pending_io = Some(PendingIo {
+        page: Some(page),
+        request,
+        access,
+    });
     // The vCPU sleeps, so the run queue is looked at in any case.
     deliver::note(vcpu, deliver::raise_event(event, host));
     Some(ControlFlow::Break(Leave::WaitIo))
+}
+
+/// Whoever had the pending request is gone: asks whoever serves the partition now, waits where somebody will, or goes on without
+/// an answer.
+pub fn ask_again<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
+    let Some(PendingIo {
+        page,
+        request,
+        access,
+    }) = vcpu.pending_io
+    else {
+        return RESUME;
+    };
+    let unserved = {
+        let io = vcpu.partition.io.lock();
+        if page.is_some_and(|page| io.is_served_by(page)) {
+            return RESUME;
+        }
+        match io.requests {
+            Some(_) if vcpu.partition.origin == PartitionOrigin::Management => Unserved::Wait,
+            _ => vcpu.partition.unserved(&io),
+        }
+    };
+    if unserved == Unserved::Wait
+        && (vcpu.duty == Duty::Off || send_request(vcpu, host, request, access).is_some())
+    {
+        return RESUME;
+    }
+    finish_request(vcpu, host, Answer::Nobody)
 }
 
 /// Who answered a request.
@@ -225,7 +257,8 @@ pub fn finish_request<V: Vcpu, H: Host>(
         return RESUME;
     };
     let index = usize::from(vcpu.id().0) * 8;
-    let data = match (answer, pending.page.get(index + 2)) {
+    let data = pending.page.and_then(|page| page.get(index + 2));
+    let data = match (answer, data) {
         // Acquire: partner of the management partition's store of the data before its hypercall, which freed the slot.
         (Answer::Slot, Some(data)) => data.load(Acquire),
         _ => u64::MAX,

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use bulkhead_abi::host::PartitionOrigin;
+
 use super::host::FakeHost;
 use super::script::{FakeCpu, Scripted};
 use super::world::World;
@@ -39,6 +41,15 @@ impl Bench {
         let mut world = World::new(4);
         world.manager(&[1]);
         let partition = world.guest(owners);
+        Self::on(world, partition)
+    }
+
+    /// As [`Bench::managed`], with a guest that management has made.
+    pub fn made() -> Self {
+        let mut world = World::new(4);
+        world.manager(&[1]);
+        world.origin = PartitionOrigin::Management;
+        let partition = world.guest(&[0]);
         Self::on(world, partition)
     }
 

@@ -50,6 +50,8 @@ pub struct World {
     /// The frames of these tables.
     pub frames: NestedFrames,
     pub made: Rc<Made>,
+    /// Who makes the next partitions.
+    pub origin: PartitionOrigin,
     guests: u64,
 }
 
@@ -142,6 +144,7 @@ impl World {
             nested: NestedEntries::default(),
             frames: NestedFrames::default(),
             made: Rc::default(),
+            origin: PartitionOrigin::Configuration,
             guests: 0,
         }
     }
@@ -213,7 +216,7 @@ impl World {
             id,
             name: format!("p{id}"),
             role,
-            origin: PartitionOrigin::Configuration,
+            origin: self.origin,
             cookie: [0; 16],
             boot: Some(BootImage {
                 image,

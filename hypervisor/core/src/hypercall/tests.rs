@@ -4,6 +4,7 @@ mod console;
 mod events;
 mod fuzz;
 mod interrupts;
+mod kept;
 mod partitions;
 mod records;
 mod rights;

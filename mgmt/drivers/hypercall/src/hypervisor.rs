@@ -372,6 +372,32 @@ impl<T: Trap> Hypervisor<T> {
         self.call(Number::ConsoleInput, [partition.0.into(), 0, 0, 0, 0])?;
         Ok(())
     }
+
+    /// Keeps the first `bytes` of the page with the partition, for whoever serves it after a restart of ours; nobody holds the
+    /// page afterwards.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`]; what was kept before is kept on.
+    pub fn state_keep(
+        &self,
+        partition: PartitionId,
+        page: u64,
+        bytes: usize,
+    ) -> Result<(), Refusal> {
+        let arguments = [partition.0.into(), page, bytes as u64, 0, 0];
+        self.call(Number::StateKeep, arguments)?;
+        Ok(())
+    }
+
+    /// Copies what is kept with the partition into the page, and returns its bytes; 0: nothing is kept.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn state_read(&self, partition: PartitionId, page: u64) -> Result<usize, Refusal> {
+        let arguments = [partition.0.into(), page, 0, 0, 0];
+        let bytes = self.call(Number::StateRead, arguments)?;
+        Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
 }
 
 #[cfg(test)]

@@ -123,6 +123,62 @@ fn when_management_is_lost_a_pending_read_gives_ones() {
 }
 
 #[test]
+fn a_virtual_system_waits_for_a_management_partition_that_starts_again() {
+    let mut bench = Bench::made();
+    let (old, _) = bench.serve();
+    let registers = [(Gpr::Rax, 0x1234_5678)];
+    assert_eq!(
+        bench.exit(&registers, access(0xcfc, 2, Direction::Write)),
+        Leave::WaitIo
+    );
+    bench.partition.io.lock().abandon();
+    bench.vcpu.shared.raise(Hazard::IO_LOST);
+    assert_eq!(bench.run(), Leave::WaitIo, "nobody answers in its place");
+    old[0].store(0, SeqCst);
+    let (new, events) = bench.serve();
+    bench.vcpu.shared.raise(Hazard::IO_LOST);
+    assert_eq!(bench.run(), Leave::WaitIo);
+    let head = u64::from(STATE_PENDING) | 1 << 40 | 2 << 48;
+    assert_eq!(new[0].load(SeqCst), head, "it is asked again");
+    assert_eq!((new[1].load(SeqCst), new[2].load(SeqCst)), (0xcfc, 0x5678));
+    assert_eq!(events[1].load(SeqCst), 1 << (100 - 64));
+    assert_eq!(old[0].load(SeqCst), 0);
+    bench.vcpu.shared.raise(Hazard::IO_LOST);
+    assert_eq!(bench.run(), Leave::WaitIo, "once");
+    bench.vcpu.shared.raise(Hazard::IO_DONE);
+    assert_eq!(bench.run(), Leave::Interrupted);
+    // A read that begins while nobody is there.
+    bench.partition.io.lock().abandon();
+    assert_eq!(
+        bench.exit(&[(Gpr::Rax, 0)], access(0xcfc, 4, Direction::Read)),
+        Leave::WaitIo
+    );
+    bench.vcpu.shared.raise(Hazard::FLUSH);
+    assert_eq!(bench.run(), Leave::WaitIo);
+    let (new, _) = bench.serve();
+    bench.vcpu.shared.raise(Hazard::IO_LOST);
+    assert_eq!(bench.run(), Leave::WaitIo);
+    new[2].store(42, SeqCst);
+    bench.vcpu.shared.raise(Hazard::IO_DONE);
+    assert_eq!(bench.run(), Leave::Interrupted);
+    assert_eq!(bench.vcpu.hw.get(Gpr::Rax), 42);
+}
+
+#[test]
+fn a_stopped_system_asks_nobody_again() {
+    let mut bench = Bench::made();
+    bench.serve();
+    let read = access(0xcfc, 4, Direction::Read);
+    assert_eq!(bench.exit(&[], read), Leave::WaitIo);
+    bench.partition.io.lock().abandon();
+    bench.vcpu.duty = crate::vcpu_record::Duty::Off;
+    let (new, _) = bench.serve();
+    bench.vcpu.shared.raise(Hazard::IO_LOST);
+    assert_eq!(bench.run(), Leave::Stopped);
+    assert_eq!(new[0].load(SeqCst), 0);
+}
+
+#[test]
 fn a_doorbell_rings_without_waiting() {
     let mut bench = Bench::managed(&[0]);
     let (requests, events) = bench.serve();

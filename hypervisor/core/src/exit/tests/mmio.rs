@@ -172,6 +172,36 @@ fn guests_live_on_without_management_and_read_ones() {
 }
 
 #[test]
+fn an_instruction_of_a_virtual_system_is_emulated_to_its_end_after_a_restart_of_management() {
+    let mut bench = Bench::made();
+    bench.serve();
+    // or dword [rbx], 0x10: a read, then a write.
+    bench.code(CODE, &[0x83, 0x0b, 0x10]);
+    bench.vcpu.hw.rip = CODE;
+    bench.vcpu.hw.set(Gpr::Rbx, DEVICE);
+    assert_eq!(bench.exit(&[], fault(DEVICE, Access::Write)), Leave::WaitIo);
+    bench.partition.io.lock().abandon();
+    bench.vcpu.shared.raise(Hazard::IO_LOST);
+    assert_eq!(bench.run(), Leave::WaitIo);
+    let (requests, _) = bench.serve();
+    bench.vcpu.shared.raise(Hazard::IO_LOST);
+    assert_eq!(bench.run(), Leave::WaitIo);
+    assert_eq!(requests[1].load(SeqCst), DEVICE);
+    requests[2].store(3, SeqCst);
+    bench.vcpu.shared.raise(Hazard::IO_DONE);
+    assert_eq!(bench.run(), Leave::WaitIo);
+    assert_eq!(requests[2].load(SeqCst), 0x13, "the write of what was read");
+    bench.partition.io.lock().abandon();
+    let (requests, _) = bench.serve();
+    bench.vcpu.shared.raise(Hazard::IO_LOST);
+    assert_eq!(bench.run(), Leave::WaitIo);
+    assert_eq!(requests[2].load(SeqCst), 0x13, "again");
+    bench.vcpu.shared.raise(Hazard::IO_DONE);
+    assert_eq!(bench.run(), Leave::Interrupted);
+    assert_eq!(bench.vcpu.hw.rip, CODE + 3);
+}
+
+#[test]
 fn the_local_apic_is_reached_through_its_page() {
     let mut bench = Bench::guest();
     let apic = 0xfee0_0000;
