@@ -77,11 +77,11 @@ extern "C" fn start(info: *const StartInfo) -> ! {
 fn run(start: &Start<'_>) -> ! {
     // SAFETY: the free memory is what the start protocol says nobody uses, and this is the only call.
     unsafe { heap::init(start.free) };
-    // SAFETY: the heap is up, the page tables are the start protocol's, and this is the only call.
     #[cfg_attr(
         not(feature = "bare-bed"),
         expect(unused_mut, reason = "the other bed maps a device")
     )]
+    // SAFETY: the heap is up, the page tables are the start protocol's, and this is the only call.
     let mut tables = unsafe { PageTables::install(start.ram) };
     #[cfg(feature = "bare-bed")]
     tables.map_device(0xfee0_0000, 4096);
