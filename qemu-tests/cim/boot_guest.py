@@ -25,6 +25,17 @@ def check(what, result, good=(0, JOB_STARTED)):
     return out
 
 
+def asked(question, *arguments, **options):
+    """What a question returns. It may be asked again: where time follows instructions, an idle machine's clock runs fast,
+    and the server ends the connection between two requests."""
+    for attempt in range(5):
+        try:
+            return question(*arguments, **options)
+        except pywbem.ConnectionError:
+            if attempt == 4:
+                raise
+
+
 class ConsoleReader(threading.Thread):
     """Collects what a console prints, from its scroll-back on."""
 
@@ -51,9 +62,11 @@ class ConsoleReader(threading.Thread):
 
 def find_console(connection, system):
     """The TCP port of the system's console, as DSP1024 associates it."""
-    for access in connection.EnumerateInstanceNames("CIM_TextRedirectionSAP"):
+    for access in asked(connection.EnumerateInstanceNames, "CIM_TextRedirectionSAP"):
         if access["SystemName"] == system["Name"]:
-            endpoints = connection.Associators(access, ResultClass="CIM_TCPProtocolEndpoint")
+            endpoints = asked(
+                connection.Associators, access, ResultClass="CIM_TCPProtocolEndpoint"
+            )
             if endpoints:
                 return int(endpoints[0]["PortNumber"])
     return None
@@ -74,7 +87,7 @@ def main():
     connection = pywbem.WBEMConnection(
         options.url, (options.user, options.password), default_namespace="root/cimv2", timeout=60
     )
-    [service] = connection.EnumerateInstanceNames("CIM_VirtualSystemManagementService")
+    [service] = asked(connection.EnumerateInstanceNames, "CIM_VirtualSystemManagementService")
     system = check(
         "DefineSystem",
         connection.InvokeMethod(
@@ -113,7 +126,7 @@ def main():
     host = urllib.parse.urlsplit(options.url).hostname
     has_run, console = False, None
     while True:
-        instance = connection.GetInstance(system)
+        instance = asked(connection.GetInstance, system)
         state = instance["EnabledState"]
         has_run = has_run or state == ENABLED
         if console is None and (port := find_console(connection, system)):
@@ -130,6 +143,8 @@ def main():
         # What is on its way still comes.
         time.sleep(2)
         print(console.lines())
+    # The connection may be gone; a question opens another one.
+    asked(connection.GetInstance, system)
     check("DestroySystem", connection.InvokeMethod("DestroySystem", service, AffectedSystem=system))
 
 
