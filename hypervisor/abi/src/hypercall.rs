@@ -103,11 +103,11 @@ hypercalls! {
     /// [`Status::Busy`] while a CPU still holds a part of it (one that was started or shown): try again soon (an action that was refused so has begun, and the
     /// partition cannot be started again). [`Status::BadArgument`] for a partition of the boot configuration.
     PartitionDestroy = 21, Management;
-    /// Maps the RAM of partition RDI into the caller's guest-physical space. Returns the base in RDX: the partition's address g
+    /// Maps the RAM of partition RDI, made by [`Number::PartitionCreate`], into the caller's guest-physical space. Returns the base in RDX: the partition's address g
     /// is at base + g; where it has no RAM nothing is mapped. [`Status::BadState`] before all RAM was cleared.
     /// Calling again returns the same base. Devices do not reach windows. It ends with the partition.
     MemoryWindow = 22, Management;
-    /// Clears RAM of partition RDI, which does not run, from GPA RSI on: a piece that takes less than a few milliseconds.
+    /// Clears RAM of partition RDI, made by [`Number::PartitionCreate`], which does not run, from GPA RSI on: a piece that takes less than a few milliseconds.
     /// Returns in RDX where to go on, 0 after the last. A new partition must be cleared whole, from 0 on, before it can be started.
     MemoryClear = 23, Management;
     /// Takes the [`crate::partition::BootState`] in the page at GPA RSI as what vCPU 0 of partition RDI, made by

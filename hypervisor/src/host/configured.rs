@@ -178,6 +178,11 @@ fn order(
             let iommus = dma::description(shared).map_err(Refusal::Iommu)?;
             let hidden: Vec<_> = iommus.iter().flat_map(dma::registers).collect();
             works.windows = devices::window_area(shared, &hidden);
+            info!(
+                "windows onto guests: {} GiB from {} on",
+                works.windows.bytes() >> 30,
+                works.windows.start()
+            );
             let windows = devices::windows(shared, &works.windows, &hidden);
             facts.iommu = dma::confine(shared, iommus, &mut works.frames, id, &memory)
                 .map_err(Refusal::Iommu)?;

@@ -161,6 +161,67 @@ fn a_reset_is_left_to_management() {
 }
 
 #[test]
+fn a_crashed_guest_keeps_its_record_until_it_is_started_again() {
+    let mut rig = Rig::new();
+    let id = rig.run(2 * MIB, 2);
+    let cpu = usize::from(rig.partition(id).vcpus[0].owner().0);
+    let slot = rig.slot(cpu, id);
+    rig.cpus[cpu].hw(slot).then(Exit::TripleFault);
+    rig.pass();
+    let info = rig.info(id).unwrap();
+    assert_eq!(
+        (info.state, info.settled),
+        (PartitionState::Crashed as u32, 1)
+    );
+    let cause = rig.partition(id).crash_record().cause;
+    assert_eq!(cause, crate::fault::StopCause::TripleFault as u32);
+    assert_eq!(rig.cpus[cpu].hw(slot).resets.len(), 1, "nobody restarts it");
+    rig.control(id, PartitionAction::Start).unwrap();
+    rig.pass();
+    assert_eq!(rig.info(id).unwrap().state, PartitionState::Running as u32);
+    assert_eq!(rig.partition(id).crash_record().cause, 0);
+    rig.cpus[cpu].hw(slot).then(Exit::TripleFault);
+    rig.pass();
+    rig.destroy_soon(id);
+}
+
+#[test]
+fn an_interrupt_that_comes_in_a_pause_is_delivered_after_it() {
+    let mut rig = Rig::new();
+    let id = rig.run(2 * MIB, 1);
+    let cpu = usize::from(rig.partition(id).vcpus[0].owner().0);
+    let slot = rig.slot(cpu, id);
+    // The APIC's timer by x2APIC, with interrupts on.
+    for (msr, value) in [
+        (0x1b, 0xfee0_0d00),
+        (0x80f, 0x1ff),
+        (0x832, 0x40),
+        (0x83e, 0xb),
+        (0x838, 1_000_000_000),
+    ] {
+        rig.cpus[cpu].hw(slot).after(
+            move |vcpu| {
+                vcpu.enable_interrupts();
+                vcpu.set(Gpr::Rcx, msr);
+                vcpu.set(Gpr::Rax, value);
+                vcpu.set(Gpr::Rdx, 0);
+            },
+            Exit::MsrWrite,
+        );
+    }
+    rig.pass();
+    assert!(rig.cpus[cpu].hw(slot).script.is_empty());
+    rig.control(id, PartitionAction::Pause).unwrap();
+    rig.pass();
+    rig.cpus[cpu].host.advance(2_000_000_000);
+    rig.pass();
+    assert!(rig.cpus[cpu].hw(slot).interrupts().is_empty());
+    rig.control(id, PartitionAction::Resume).unwrap();
+    rig.pass();
+    assert_eq!(rig.cpus[cpu].hw(slot).interrupts(), [0x40]);
+}
+
+#[test]
 fn a_stopped_guest_leaves_no_request_to_whoever_has_its_page_next() {
     let mut rig = Rig::new();
     let id = rig.run(2 * MIB, 1);
