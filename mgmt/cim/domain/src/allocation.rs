@@ -81,7 +81,7 @@ impl Topology {
 /// RAM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemorySettings {
-    /// Bytes, whole MiB. All of it is reserved while the system runs.
+    /// Bytes, a multiple of [`crate::MEMORY_INCREMENT`]. All of it is reserved while the system runs.
     pub bytes: Option<u64>,
 }
 

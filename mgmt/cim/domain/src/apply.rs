@@ -18,6 +18,8 @@ use alloc::string::String;
 
 /// Bytes of the smallest piece of memory.
 pub(crate) const MIB: u64 = 1 << 20;
+/// What systems get memory in: a large page, so that all of it is mapped by large ones.
+pub const MEMORY_INCREMENT: u64 = 2 << 20;
 
 fn invalid(id: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Problem {
     Problem::new(ProblemKind::Invalid, id, what, fix)
@@ -188,16 +190,17 @@ fn memory(change: &AllocationChange, to: &mut MemorySettings) -> Result<(), Prob
     let mebibytes = Unit::parse("byte*2^20").ok();
     let bytes = |amount: u64, unit: Option<Unit>, property| {
         let bytes = unit.or(mebibytes).and_then(|unit| unit.to_base(amount));
-        let whole = bytes.filter(|bytes| bytes % MIB == 0 && *bytes > 0);
+        let whole = bytes.filter(|bytes| bytes % MEMORY_INCREMENT == 0 && *bytes > 0);
         whole.ok_or_else(|| match bytes {
             Some(bytes) => {
-                let below = bytes / MIB;
+                let step = MEMORY_INCREMENT / MIB;
+                let below = bytes / MEMORY_INCREMENT * step;
                 let fix = format!(
                     "Give {} or {} in units of \"byte*2^20\"",
-                    below.max(1),
-                    below.saturating_add(1).max(2)
+                    below.max(step),
+                    below.max(step).saturating_add(step)
                 );
-                let what = format!("{bytes} bytes are not a whole number of MiB above 0");
+                let what = format!("{bytes} bytes are not a multiple of {step} MiB above 0");
                 invalid("BH-MEMORY-UNEVEN", what, fix).at(property)
             }
             None => invalid(

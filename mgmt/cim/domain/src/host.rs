@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 pub struct HostFacts {
     /// Name of the host system, unique in its network and the same after a restart.
     pub name: String,
-    /// Bytes of RAM that virtual systems may have together, whole MiB.
+    /// Bytes of RAM that virtual systems may have together, a multiple of [`crate::MEMORY_INCREMENT`].
     pub memory_bytes: u64,
     /// The physical CPUs that run virtual systems.
     pub processors: Vec<HostProcessor>,

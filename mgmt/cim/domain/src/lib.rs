@@ -48,6 +48,7 @@ pub use allocation::{
     Allocation, ConsoleKind, ConsoleSettings, MemorySettings, ProcessorSettings, Resource,
     ResourceKind, Topology,
 };
+pub use apply::MEMORY_INCREMENT;
 pub use boot::{Boot, BootFormat, BootModule};
 pub use change::{AllocationChange, DefinitionChange, NewAllocation};
 pub use definition::{

@@ -17,7 +17,7 @@ pub struct StartOrder {
     pub uuid: Uuid,
     /// The virtual CPUs.
     pub processors: ProcessorOrder,
-    /// Bytes of RAM, whole MiB.
+    /// Bytes of RAM, a multiple of [`crate::MEMORY_INCREMENT`].
     pub memory_bytes: u64,
     /// What to boot.
     pub boot: BootOrder,

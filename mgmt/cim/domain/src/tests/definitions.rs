@@ -112,7 +112,7 @@ fn wrong_definitions_are_refused_with_a_sentence() {
         (
             bootable(),
             vec![memory(100, "byte*10^6")],
-            "Give 95 or 96 in units of \"byte*2^20\"",
+            "Give 94 or 96 in units of \"byte*2^20\"",
         ),
         (
             bootable(),

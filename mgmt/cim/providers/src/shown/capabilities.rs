@@ -10,7 +10,8 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use cim_domain::{
-    Domain, MemorySettings, PoolKind, ProcessorSettings, Request, System, VIRTUAL_SYSTEM_TYPE,
+    Domain, MEMORY_INCREMENT, MemorySettings, PoolKind, ProcessorSettings, Request, System,
+    VIRTUAL_SYSTEM_TYPE,
 };
 use cim_model::Instance;
 
@@ -102,7 +103,7 @@ pub(super) fn limit(domain: &Domain, kind: PoolKind, limit: Limit) -> Instance {
                 Limit::Default => domain.default_memory_bytes(),
                 Limit::Minimum => host.min_memory_bytes,
                 Limit::Maximum => host.memory_bytes,
-                Limit::Increment => 1 << 20,
+                Limit::Increment => MEMORY_INCREMENT,
             };
             allocation::memory(instance, &MemorySettings { bytes: Some(bytes) })
         }
