@@ -50,6 +50,7 @@ pub mod platform_devices;
 pub mod pm_timer;
 pub mod rtc;
 pub mod run_queue;
+pub mod sched;
 pub mod shared_vcpu;
 pub mod time;
 pub mod tlb_tag;

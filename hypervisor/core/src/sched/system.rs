@@ -1,0 +1,100 @@
+//! What the vCPUs of a virtual system have in common for the schedulers of their CPUs: what they are entitled to, and the chunks of a
+//! limit.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::Entitlement;
+use crate::time::{Instant, Ticks};
+
+/// How much longer than a tick of use its system's limit makes it, as a 32.32 fixed-point factor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stretch(u64);
+
+impl Stretch {
+    /// The pace of `percent` of one CPU, shared by `sharers`; `None` for 0.
+    pub fn of(percent: u32, sharers: u32) -> Option<Self> {
+        (u64::from(sharers).saturating_mul(100) << 32)
+            .checked_div(percent.into())
+            .map(Stretch)
+    }
+
+    /// How long this much use takes at the pace; rounded down.
+    #[inline]
+    pub fn apply(self, used: Ticks) -> Ticks {
+        let long = (u128::from(used.0) * u128::from(self.0)) >> 32;
+        Ticks(u64::try_from(long).unwrap_or(u64::MAX))
+    }
+}
+
+/// A virtual system. Its vCPUs' schedulers and whoever changes it reach it from any CPU.
+#[derive(Debug)]
+pub struct System {
+    /// The [`Entitlement`]; schedulers compare it with what they know at each turn.
+    word: AtomicU64,
+    /// When the next chunk is valid: what was taken so far, laid end to end at the pace of the limit.
+    next_chunk: AtomicU64,
+    vcpus: u32,
+}
+
+impl System {
+    /// A system of so many vCPUs.
+    pub fn new(vcpus: u32, entitlement: Entitlement) -> Self {
+        Self {
+            word: AtomicU64::new(entitlement.to_word()),
+            next_chunk: AtomicU64::new(0),
+            vcpus,
+        }
+    }
+
+    /// What it is entitled to.
+    pub fn entitlement(&self) -> Entitlement {
+        Entitlement::from_word(self.word())
+    }
+
+    /// Changes what it is entitled to. Each vCPU's scheduler takes it over at the vCPU's next turn; the caller kicks the CPUs, as
+    /// one that is alone on its CPU has only one.
+    pub fn set(&self, entitlement: Entitlement) {
+        // Relaxed: a scheduler that sees one before the other counts one chunk wrong.
+        let former = self.word.swap(entitlement.to_word(), Relaxed);
+        if Entitlement::from_word(former).limit() != entitlement.limit() {
+            // Whoever waited long for a low limit shall not go on doing so.
+            self.next_chunk.store(0, Relaxed);
+        }
+    }
+
+    /// Its number of vCPUs.
+    pub const fn vcpus(&self) -> u32 {
+        self.vcpus
+    }
+
+    #[inline]
+    pub(super) fn word(&self) -> u64 {
+        self.word.load(Relaxed)
+    }
+
+    /// Takes a chunk of time on a CPU; says from when on it is valid.
+    pub(super) fn take_chunk(&self, chunk: Ticks, pace: Stretch, now: Instant) -> Instant {
+        let length = pace.apply(chunk);
+        let taken = self
+            .next_chunk
+            .fetch_update(Relaxed, Relaxed, |next| {
+                Some((Instant(next.max(now.0)) + length).0)
+            })
+            // The closure never refuses.
+            .unwrap_or_else(|next| next);
+        Instant(taken.max(now.0))
+    }
+
+    /// Gives back what was not used of a chunk.
+    pub(super) fn give_back(&self, rest: Ticks, pace: Stretch) {
+        let length = pace.apply(rest);
+        let _ = self
+            .next_chunk
+            .fetch_update(Relaxed, Relaxed, |next| Some(next.saturating_sub(length.0)));
+    }
+
+    /// More than a chunk was used: what comes next comes later.
+    pub(super) fn overdraw(&self, excess: Ticks, pace: Stretch, now: Instant) {
+        let _ = self.take_chunk(excess, pace, now);
+    }
+}
