@@ -46,6 +46,11 @@ impl Events {
         })
     }
 
+    /// How many ports are listened to.
+    pub fn in_use(&self) -> u32 {
+        self.0.borrow().free.in_use()
+    }
+
     /// Tells the listeners of what is in the page, for ever.
     pub async fn run(self, page: EventPage<SharedWords>, signal: Signal) {
         loop {

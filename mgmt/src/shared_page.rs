@@ -38,6 +38,11 @@ impl SharedPages {
             memory: Some(memory),
         })
     }
+
+    /// How many pages nobody uses.
+    pub fn idle(&self) -> usize {
+        self.0.borrow().len()
+    }
 }
 
 impl Deref for SharedPage {

@@ -78,6 +78,11 @@ impl ConsoleDesk {
         desk.consoles.get(&system).map(|(_, port)| *port)
     }
 
+    /// How many consoles there are.
+    pub fn count(&self) -> usize {
+        self.desk.borrow().consoles.len()
+    }
+
     /// The system is gone.
     pub fn forget(&self, system: SystemId) {
         if let Some((console, port)) = self.desk.borrow_mut().consoles.remove(&system) {

@@ -94,6 +94,23 @@ impl GuestMachine {
                 _ => MachineError::Failed(refusal.to_string()),
             })
     }
+
+    /// Says what is free and in use without the system, so that whoever makes many of them sees that nothing is lost.
+    fn report_what_is_left(&self, system: SystemId) {
+        let Ok(info) = self.host.host_info() else {
+            return;
+        };
+        report!(
+            "system {} is gone: free {} bytes for guests, {} of the hypervisor; in use {} event ports, {} consoles; idle {} pages; heap {} bytes",
+            system.0,
+            info.guest_memory_free,
+            info.hypervisor_free_bytes,
+            self.host.events.in_use(),
+            self.shelf.desk.count(),
+            self.host.pages.idle(),
+            crate::heap::in_use(),
+        );
+    }
 }
 
 fn cookie(system: SystemId) -> [u8; 16] {
@@ -181,6 +198,7 @@ impl Machine for GuestMachine {
 
     fn destroy(&mut self, system: SystemId) {
         self.shelf.desk.forget(system);
+        self.report_what_is_left(system);
     }
 
     fn console_port(&self, system: SystemId) -> Option<u16> {

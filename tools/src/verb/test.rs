@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything CI runs, in parts.
 
 pub mod cim;
+mod guests;
 mod lint;
 pub mod machine;
 mod unit;
@@ -15,8 +16,8 @@ use std::process::ExitCode;
 /// Runs the tests: all, or the parts named; ends with the line "N passed, M failed".
 ///
 /// Parts: lint (format, clippy, house rules), unit (host tests of all libraries), cim (real CIM clients against the
-/// server), svm (the system in emulated machines). Other words are filters: `test svm boot` runs the machine tests with
-/// "boot" in their names.
+/// server), svm (the system in emulated machines), guests (virtual systems in the booted product). Other words are filters:
+/// `test svm boot` runs the machine tests with "boot" in their names.
 #[derive(Args)]
 pub struct Test {
     /// Parts to run, and filters on test names
@@ -37,6 +38,7 @@ enum Part {
     Lint,
     Cim,
     Svm,
+    Guests,
 }
 
 impl Part {
@@ -49,11 +51,12 @@ impl Part {
 }
 
 /// Parts by name, in the order they run: the quickest to fail first.
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 5] = [
     ("lint", Part::Lint),
     ("unit", Part::Unit),
     ("cim", Part::Cim),
     ("svm", Part::Svm),
+    ("guests", Part::Guests),
 ];
 
 /// Which tests to run.
@@ -83,7 +86,7 @@ impl Selection {
             .collect();
         if named.is_empty() && !filters.is_empty() {
             bail!(
-                "{:?} is no part of the tests (lint, unit, cim, svm); name the part before a filter: test svm {0}",
+                "{:?} is no part of the tests (lint, unit, cim, svm, guests); name the part before a filter: test svm {0}",
                 filters.join(" ")
             );
         }
@@ -105,6 +108,7 @@ impl Test {
                 Part::Unit => unit::run(workspace, &selection.filters),
                 Part::Cim => cim::run(workspace, &selection.filters),
                 Part::Svm => machine::run(workspace, &selection.filters, self.qemu.as_deref()),
+                Part::Guests => guests::run(workspace, &selection.filters),
             };
             sum += tally.unwrap_or_else(|error| {
                 println!("FAIL  {}: {error:#}", part.name());
@@ -131,6 +135,7 @@ fn list(workspace: &Workspace, selection: &Selection) -> Result<ExitCode> {
             Part::Unit => unit::list(workspace, &selection.filters)?,
             Part::Cim => cim::list(&selection.filters),
             Part::Svm => machine::list(&selection.filters),
+            Part::Guests => guests::list(),
         }
     }
     Ok(ExitCode::SUCCESS)

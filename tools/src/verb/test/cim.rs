@@ -33,11 +33,7 @@ const STEPS: [(&str, Step); 3] = [
 /// Runs the steps whose names have one of `filters`.
 pub fn run(workspace: &Workspace, filters: &[String]) -> Result<Tally> {
     setup::ensure(workspace, Purpose::Clients)?;
-    let clients = Clients {
-        workspace,
-        python: venv::folder(workspace).join("bin/python"),
-        folder: workspace.output("cim-tests")?,
-    };
+    let clients = Clients::new(workspace, workspace.output("cim-tests")?);
     let mut sum = Tally::default();
     for (name, step) in STEPS {
         if selected(name, filters) {
@@ -61,13 +57,22 @@ pub fn list(filters: &[String]) {
 }
 
 /// The clients, and where they work.
-struct Clients<'a> {
+pub(super) struct Clients<'a> {
     workspace: &'a Workspace,
     python: PathBuf,
     folder: PathBuf,
 }
 
-impl Clients<'_> {
+impl<'a> Clients<'a> {
+    /// Clients that work in this folder.
+    pub(super) fn new(workspace: &'a Workspace, folder: PathBuf) -> Self {
+        Clients {
+            workspace,
+            python: venv::folder(workspace).join("bin/python"),
+            folder,
+        }
+    }
+
     /// pywbem's MOF compiler against our tables.
     fn schema(&self) -> Result<Tally> {
         let dump = self.folder.join("schema.txt");
@@ -105,9 +110,13 @@ impl Clients<'_> {
     }
 
     fn suite(&self) -> Command {
-        let mut command = self.limited(SUITE);
-        let file = self.workspace.root().join("qemu-tests/cim/suite.py");
-        command.arg(file);
+        self.program(SUITE, "suite.py")
+    }
+
+    /// A program of qemu-tests/cim.
+    pub(super) fn program(&self, time: Duration, name: &str) -> Command {
+        let mut command = self.limited(time);
+        command.arg(self.workspace.root().join("qemu-tests/cim").join(name));
         command
     }
 
@@ -126,7 +135,7 @@ impl Clients<'_> {
 }
 
 /// Runs a suite, shows what it says, and takes its last count.
-fn count(mut suite: Command, name: &str) -> Result<Tally> {
+pub(super) fn count(mut suite: Command, name: &str) -> Result<Tally> {
     let log = suite
         .get_current_dir()
         .map(|folder| folder.join(format!("{name}.log")))

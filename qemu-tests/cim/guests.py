@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Guests through the real management plane: images, definitions, boots, consoles, states, isolation.
+
+    guests.py --url http://HOST:PORT --user NAME --password WORD --kernel FILE --initrd FILE --log FILE
+
+FILE of --log is the machine's console, where the partition says what is free. Tests of a LongTest run only if a --filter
+names them. Ends with a line "N passed, M failed".
+"""
+
+import argparse
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import guest_target  # noqa: E402
+import target  # noqa: E402
+
+MODULES = ["test_guest_kinds", "test_guest_states", "test_guest_isolation", "test_guest_linux"]
+
+
+def is_chosen(name, filters):
+    if not filters:
+        return ".LongTest." not in name
+    return any(word in name for word in filters)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for word in ("--url", "--user", "--password", "--kernel", "--initrd", "--log"):
+        parser.add_argument(word, required=True)
+    parser.add_argument("--filter", action="append", default=[], help="run only tests whose name contains one of these")
+    options = parser.parse_args()
+    target.SERVER = target.Server(options.url, options.user, options.password, False)
+    guest_target.OPTIONS = options
+    suite = unittest.TestSuite()
+    for module in MODULES:
+        for group in unittest.defaultTestLoader.loadTestsFromName(module):
+            suite.addTests(test for test in group if is_chosen(test.id(), options.filter))
+    result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
+    failed = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - failed - len(result.skipped)} passed, {failed} failed")
+    return 0 if failed == 0 and result.testsRun else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""States of a system, asked for and not, with what listeners are told; with kernels that start at once."""
+
+import queue
+import socket
+
+import pywbem
+
+import target
+from guest_target import GuestTest, PATIENCE
+from lab import DISABLED, ENABLED, QUIESCE, RESET
+
+# OperationalStatus.
+FINE, ERROR, STOPPED, ABORTED, DORMANT = 2, 6, 10, 14, 15
+# EnabledState.
+SHUTTING_DOWN, STARTING = 4, 10
+# Goes off, as all that is asked to.
+OFF_AT_ONCE = [(ENABLED, SHUTTING_DOWN), (SHUTTING_DOWN, DISABLED)]
+READY = r"MONITOR READY"
+
+
+class StateTest(GuestTest):
+    def listen(self):
+        """Changes of EnabledState from now on, of all systems."""
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            port = sock.getsockname()[1]
+        received = queue.Queue()
+        listener = pywbem.WBEMListener("127.0.0.1", http_port=port)
+        listener.add_callback(lambda indication, host: received.put(indication))
+        listener.start()
+        self.addCleanup(listener.stop)
+        manager = pywbem.WBEMSubscriptionManager("guests")
+        server = manager.add_server(pywbem.WBEMServer(self.conn))
+        self.addCleanup(manager.remove_all_servers)
+        destination = manager.add_destination(
+            server, f"http://{target.SERVER.our_host}:{port}", owned=True, destination_id=f"d{port}")
+        filter_ = manager.add_filter(
+            server, source_namespaces=["root/cimv2"], owned=True, filter_id=f"f{port}", query_language="DMTF:CQL",
+            query="SELECT * FROM CIM_InstIndication WHERE SourceInstance ISA CIM_ComputerSystem")
+        manager.add_subscriptions(server, filter_.path, destination_paths=destination.path)
+        return received
+
+    def told(self, received, *changes):
+        """These changes of EnabledState were told, in this order; returns the last."""
+        seen = []
+        while len(seen) < len(changes):
+            try:
+                item = received.get(timeout=PATIENCE)
+            except queue.Empty:
+                self.fail(f"only {seen} of {changes} were told")
+            if item.classname != "CIM_InstModification":
+                continue
+            change = item["PreviousInstance"]["EnabledState"], item["SourceInstance"]["EnabledState"]
+            if change[0] != change[1]:
+                seen.append(change)
+        self.assertEqual(seen, list(changes))
+        return item["SourceInstance"]
+
+    def test_asked_for(self):
+        received = self.listen()
+        guest, console, _, _ = self.monitor()
+        self.assertEqual(received.get(timeout=PATIENCE).classname, "CIM_InstCreation")
+        self.told(received, (DISABLED, STARTING), (STARTING, ENABLED))
+        self.assertStatus(guest.show(), ENABLED, [FINE], "is running")
+        guest.change(QUIESCE)
+        self.told(received, (ENABLED, QUIESCE))
+        self.assertStatus(guest.show(), QUIESCE, [DORMANT], "is paused")
+        console.silence(0.2)
+        console.type("?")
+        self.assertEqual(console.silence(2), "", "a paused guest is silent")
+        guest.change(ENABLED)
+        console.expect(READY, PATIENCE)
+        self.told(received, (QUIESCE, ENABLED))
+        guest.change(RESET)
+        console.expect("is reset", PATIENCE)
+        console.expect(READY, PATIENCE)
+        self.told(received, (ENABLED, STARTING), (STARTING, ENABLED))
+        guest.change(QUIESCE)
+        guest.change(RESET)
+        console.expect(READY, PATIENCE)
+        self.assertEqual(guest.state(), ENABLED)
+        self.told(received, (ENABLED, QUIESCE), (QUIESCE, STARTING), (STARTING, ENABLED))
+        console.type("h")
+        guest.change(DISABLED)
+        self.told(received, *OFF_AT_ONCE)
+        self.assertStatus(guest.show(), DISABLED, [STOPPED], "is off")
+        console.expect("is off", PATIENCE)
+        guest.start()
+        console.expect(READY, PATIENCE)
+        self.told(received, (DISABLED, STARTING), (STARTING, ENABLED))
+        guest.change(QUIESCE)
+        guest.change(DISABLED)
+        self.told(received, (ENABLED, QUIESCE), (QUIESCE, SHUTTING_DOWN), (SHUTTING_DOWN, DISABLED))
+        guest.destroy()
+        item = received.get(timeout=PATIENCE)
+        while item.classname == "CIM_InstModification":
+            item = received.get(timeout=PATIENCE)
+        self.assertEqual((item.classname, item["SourceInstance"]["ElementName"]), ("CIM_InstDeletion", guest.name))
+
+    def test_done_by_the_guest(self):
+        received = self.listen()
+        guest, console, _, _ = self.monitor()
+        self.told(received, (DISABLED, STARTING), (STARTING, ENABLED))
+        # Port 0xcf9, then the keyboard controller.
+        for letter in "rk":
+            console.type(letter)
+            console.expect("is reset", PATIENCE)
+            console.expect(READY, PATIENCE)
+            self.told(received, (ENABLED, STARTING), (STARTING, ENABLED))
+            self.assertStatus(guest.show(), ENABLED, [FINE], "is running")
+        console.type("o")
+        guest.wait(DISABLED)
+        self.assertStatus(guest.show(), DISABLED, [STOPPED], "its guest powered it off")
+        self.assertStatus(self.told(received, (ENABLED, DISABLED)), DISABLED, [STOPPED], "its guest powered it off")
+        guest.start()
+        console.expect(READY, PATIENCE)
+        self.told(received, (DISABLED, STARTING), (STARTING, ENABLED))
+
+    def test_crash(self):
+        received = self.listen()
+        guest, console, _, _ = self.monitor()
+        self.told(received, (DISABLED, STARTING), (STARTING, ENABLED))
+        console.type("t")
+        console.expect("has crashed", PATIENCE)
+        shown = guest.wait(DISABLED)
+        self.assertStatus(shown, DISABLED, [ERROR, ABORTED], "The guest crashed:")
+        self.assertIn("triple fault", shown["StatusDescriptions"][0])
+        self.assertIn("rip", shown["StatusDescriptions"][1].lower())
+        self.assertEqual(shown["HealthState"], 20)
+        told = self.told(received, (ENABLED, SHUTTING_DOWN), (SHUTTING_DOWN, DISABLED))
+        self.assertStatus(told, DISABLED, [ERROR, ABORTED], "triple fault")
+        # Nothing is held by a crashed system, and it can be started again.
+        self.assertEqual(self.lab.pool(4)["Reserved"], 0)
+        guest.start()
+        console.expect(READY, PATIENCE)
+        self.assertStatus(guest.show(), ENABLED, [FINE], "is running")
+
+    def test_power_button_that_nobody_hears(self):
+        """The job of a graceful shutdown ends with its time limit, and the system still runs."""
+        guest, console, _, _ = self.monitor()
+        code, outputs = self.lab.ask(guest.path, 4, TimeoutPeriod=pywbem.CIMDateTime("00000000000003.000000:000"))
+        self.assertEqual(code, 4096)
+        job = guest.finish(outputs["Job"])
+        self.assertNotEqual(job["JobState"], 7)
+        console.type("?")
+        console.expect(READY, PATIENCE)
+        self.assertEqual(guest.state(), ENABLED)

@@ -1,0 +1,84 @@
+//! The part `guests`: virtual systems in the booted product, through its management plane.
+//!
+//! A Python program does the testing and the counting; here is the machine that it needs, and a limit on its time.
+
+use super::cim::{Clients, count};
+use crate::setup::{self, Purpose, guest_linux};
+use crate::tally::Tally;
+use crate::verb::background::Background;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result};
+use std::fs::{self, File};
+use std::time::Duration;
+
+/// Build, boot, and the server's start, on a busy machine.
+const BOOT: Duration = Duration::from_secs(240);
+/// What the suite may take; it takes less than five minutes on a free machine.
+const SUITE: Duration = Duration::from_secs(900);
+/// What it may take with the long tests, which run only when they are named.
+const LONG: Duration = Duration::from_secs(3600);
+/// The machine ends by itself after this, whatever happens to us.
+const LIFE: &str = "4000";
+/// Memory of the machine in MiB: that of issue 4's many guests.
+const MEMORY: &str = "2048";
+/// Room for images and the configuration store.
+const DISK_BYTES: u64 = 256 << 20;
+
+/// Runs the tests whose names have one of `filters`.
+pub fn run(workspace: &Workspace, filters: &[String]) -> Result<Tally> {
+    setup::ensure(workspace, Purpose::Clients)?;
+    let linux = guest_linux::ensure(workspace)?;
+    let folder = workspace.output("guest-tests")?;
+    let (disk, console) = (folder.join("store.img"), folder.join("machine.log"));
+    let _ = fs::remove_file(&disk);
+    let file = File::create(&disk).with_context(|| format!("cannot write {}", disk.display()))?;
+    file.set_len(DISK_BYTES)?;
+    let (disk_text, console_text) = (path(&disk)?, path(&console)?);
+    let machine = Background::start(
+        &[
+            "run",
+            "--for",
+            LIFE,
+            "--cpus",
+            "2",
+            "--memory",
+            MEMORY,
+            "--store",
+            disk_text,
+            "--log",
+            console_text,
+        ],
+        &["CIM ready", "CIM user", "CIM password"],
+        BOOT,
+    )?;
+    let time = if filters.is_empty() { SUITE } else { LONG };
+    let mut suite = Clients::new(workspace, folder).program(time, "guests.py");
+    suite
+        .args(["--url", machine.said("CIM ready")?])
+        .args(["--user", machine.said("CIM user")?])
+        .args(["--password", machine.said("CIM password")?])
+        .arg("--kernel")
+        .arg(&linux.kernel)
+        .arg("--initrd")
+        .arg(&linux.initramfs)
+        .args(["--log", console_text]);
+    for filter in filters {
+        suite.args(["--filter", filter]);
+    }
+    let tally = count(suite, "guests");
+    drop(machine);
+    let _ = fs::remove_file(&disk);
+    tally
+}
+
+/// Prints where the names are.
+pub fn list() {
+    println!(
+        "guests (the tests of qemu-tests/cim/test_guest_*.py; those of a LongTest only when named)"
+    );
+}
+
+fn path(path: &std::path::Path) -> Result<&str> {
+    path.to_str()
+        .with_context(|| format!("{} is not UTF-8", path.display()))
+}
