@@ -30,6 +30,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for word in ("--url", "--user", "--password", "--kernel", "--initrd", "--log"):
         parser.add_argument(word, required=True)
+    parser.add_argument("--qemu", default="qemu-system-x86_64", help="for a machine to compare with")
     parser.add_argument("--filter", action="append", default=[], help="run only tests whose name contains one of these")
     options = parser.parse_args()
     target.SERVER = target.Server(options.url, options.user, options.password, False)

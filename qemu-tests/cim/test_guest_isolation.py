@@ -104,4 +104,4 @@ class LongTest(CyclingTest):
     def test_five_hundred_cycles(self):
         # Jobs that have ended are remembered for a while, and are what the heap may hold more than before.
         grown = self.cycles(500)
-        self.assertLess(grown, 2 << 20)
+        self.assertLess(grown, 1 << 20)

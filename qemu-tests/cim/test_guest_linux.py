@@ -1,12 +1,24 @@
 """Debian's kernel in guests."""
 
+import re
+import selectors
+import subprocess
 import time
 
+import guest_target
 from guest_target import BOOT, GuestTest, PATIENCE
 from lab import DISABLED, ENABLED, IO_DEVICE, QUIESCE, rasd, SERIAL_PORT, SHUT_DOWN
 
 READY = r"GUEST READY after ([\d.]+) s, (\d+) CPUs, (\d+) kB"
 PROMPT = "guest# "
+# Warnings that a guest may show though plain QEMU does not, with the reason.
+ALLOWED = []
+# A machine without Bulkhead like that of the guests.
+PLAIN = [
+    "-accel", "tcg", "-M", "q35", "-cpu", "EPYC", "-smp", "1", "-m", "256", "-nodefaults", "-display", "none", "-serial",
+    "stdio", "-monitor", "none", "-no-reboot", "-device", "virtio-serial-pci", "-chardev", "null,id=hvc0", "-device",
+    "virtconsole,chardev=hvc0", "-device", "virtio-rng-pci", "-append", "console=ttyS0",
+]
 
 
 class LinuxGuestTest(GuestTest):
@@ -42,6 +54,35 @@ class LinuxGuestTest(GuestTest):
         said = console.expect(r"(?s)(.*)STRESS: memory (\d+) rounds.*STRESS DONE", seconds + BOOT)
         self.assertNotRegex(said[1], "damaged|wrongly|cannot write")
         guest.wait(DISABLED)
+
+
+def warnings(log):
+    """Lines of `dmesg -r` that are warnings or worse, by what is left of them without numbers, which differ."""
+    found = {}
+    for level, line in re.findall(r"^<(\d+)>\[[ .\d]*\] (.*)", log.replace("\r", ""), re.MULTILINE):
+        # What is not from the kernel itself comes with a facility.
+        if int(level) <= 4:
+            found[re.sub(r"\d+", "N", line)] = line
+    return found
+
+
+def plain_log():
+    """The kernel's log on a machine without Bulkhead."""
+    options = guest_target.OPTIONS
+    command = ["timeout", str(BOOT), options.qemu, *PLAIN, "-kernel", options.kernel, "-initrd", options.initrd]
+    text = ""
+    with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0) as process:
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            for pattern, answer in ((PROMPT, "dmesg -r; echo the-''end\n"), ("the-end", "poweroff -f\n")):
+                while not re.search(pattern, text):
+                    assert selector.select(BOOT), text[-1000:]
+                    data = process.stdout.read(65536)
+                    assert data, f"plain QEMU ended: {text[-1000:]}"
+                    text += data.decode(errors="replace")
+                process.stdin.write(answer.encode())
+    return text
 
 
 class LinuxTest(LinuxGuestTest):
@@ -85,6 +126,16 @@ class LinuxTest(LinuxGuestTest):
         self.assertEqual(self.ready(console), facts)
         self.assertEqual(guest.state(), ENABLED)
         guest.change(DISABLED)
+
+    def test_no_warning_that_plain_qemu_does_not_show(self):
+        _, console, _ = self.boot()
+        self.shell(console)
+        log = self.run_line(console, "dmesg -r")
+        self.assertIn("Linux version", log)
+        ours, plain = warnings(log), warnings(plain_log())
+        more = [line for kind, line in ours.items() if kind not in plain]
+        unexplained = [line for line in more if not any(re.search(pattern, line) for pattern, _ in ALLOWED)]
+        self.assertEqual(unexplained, [])
 
     def test_clock(self):
         """The guest's clocks against ours."""

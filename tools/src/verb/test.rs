@@ -108,7 +108,7 @@ impl Test {
                 Part::Unit => unit::run(workspace, &selection.filters),
                 Part::Cim => cim::run(workspace, &selection.filters),
                 Part::Svm => machine::run(workspace, &selection.filters, self.qemu.as_deref()),
-                Part::Guests => guests::run(workspace, &selection.filters),
+                Part::Guests => guests::run(workspace, &selection.filters, self.qemu.as_deref()),
             };
             sum += tally.unwrap_or_else(|error| {
                 println!("FAIL  {}: {error:#}", part.name());

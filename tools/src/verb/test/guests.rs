@@ -8,7 +8,9 @@ use crate::tally::Tally;
 use crate::verb::background::Background;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
+use qemu_tests::emulator::find_program;
 use std::fs::{self, File};
+use std::path::Path;
 use std::time::Duration;
 
 /// Build, boot, and the server's start, on a busy machine.
@@ -25,32 +27,25 @@ const MEMORY: &str = "2048";
 const DISK_BYTES: u64 = 256 << 20;
 
 /// Runs the tests whose names have one of `filters`.
-pub fn run(workspace: &Workspace, filters: &[String]) -> Result<Tally> {
+pub fn run(workspace: &Workspace, filters: &[String], qemu: Option<&Path>) -> Result<Tally> {
     setup::ensure(workspace, Purpose::Clients)?;
+    setup::ensure(workspace, Purpose::Run)?;
     let linux = guest_linux::ensure(workspace)?;
+    let qemu = match qemu {
+        Some(path) => path.to_owned(),
+        None => find_program(setup::QEMU).context("QEMU is missing: run `cargo xtask setup`")?,
+    };
     let folder = workspace.output("guest-tests")?;
     let (disk, console) = (folder.join("store.img"), folder.join("machine.log"));
     let _ = fs::remove_file(&disk);
     let file = File::create(&disk).with_context(|| format!("cannot write {}", disk.display()))?;
     file.set_len(DISK_BYTES)?;
     let (disk_text, console_text) = (path(&disk)?, path(&console)?);
-    let machine = Background::start(
-        &[
-            "run",
-            "--for",
-            LIFE,
-            "--cpus",
-            "2",
-            "--memory",
-            MEMORY,
-            "--store",
-            disk_text,
-            "--log",
-            console_text,
-        ],
-        &["CIM ready", "CIM user", "CIM password"],
-        BOOT,
-    )?;
+    let mut run = vec!["run", "--for", LIFE, "--cpus", "2", "--memory", MEMORY];
+    run.extend(["--store", disk_text, "--log", console_text]);
+    run.extend(["--qemu", path(&qemu)?]);
+    let said = ["CIM ready", "CIM user", "CIM password"];
+    let machine = Background::start(&run, &said, BOOT)?;
     let time = if filters.is_empty() { SUITE } else { LONG };
     let mut suite = Clients::new(workspace, folder).program(time, "guests.py");
     suite
@@ -61,7 +56,9 @@ pub fn run(workspace: &Workspace, filters: &[String]) -> Result<Tally> {
         .arg(&linux.kernel)
         .arg("--initrd")
         .arg(&linux.initramfs)
-        .args(["--log", console_text]);
+        .args(["--log", console_text])
+        .arg("--qemu")
+        .arg(&qemu);
     for filter in filters {
         suite.args(["--filter", filter]);
     }
@@ -78,7 +75,7 @@ pub fn list() {
     );
 }
 
-fn path(path: &std::path::Path) -> Result<&str> {
+fn path(path: &Path) -> Result<&str> {
     path.to_str()
         .with_context(|| format!("{} is not UTF-8", path.display()))
 }
