@@ -31,7 +31,7 @@ use bulkhead_hw::layout::{self, Stack};
 use bulkhead_hw::msr::Msr;
 use bulkhead_hw::numa::Nodes;
 use bulkhead_hw::percpu::PerCpu;
-use bulkhead_hw::probe::{CpuFeatures, CpuIdentity, MsrSource, SvmProbe};
+use bulkhead_hw::probe::{CpuFeatures, CpuIdentity, MsrSource, Virtualization};
 use bulkhead_hw::serial::Serial;
 use bulkhead_hw::shutdown::{self, ExitCode};
 use bulkhead_hw::smp::StartPage;
@@ -58,6 +58,7 @@ struct Found {
     options: Options,
     identity: CpuIdentity,
     features: CpuFeatures,
+    virtualization: Virtualization,
     acpi: Box<Acpi>,
     nodes: Nodes,
     foundation: Foundation,
@@ -103,10 +104,10 @@ fn survey(magic: u32, info: Hpa) -> Box<Found> {
 
     let identity = CpuIdentity::read(&ThisCpu);
     let features = CpuFeatures::read(&ThisCpu);
-    banner::record(&ThisCpu);
+    banner::record(&ThisCpu, &ThisMsrs);
     banner::cpu(&identity, &features);
-    let svm = required(SvmProbe::read(&ThisCpu, &ThisMsrs));
-    banner::svm(&svm);
+    let virtualization = required(Virtualization::read(&ThisCpu, &ThisMsrs));
+    banner::virtualization(&virtualization);
 
     let acpi = required(Acpi::read(boot.rsdp, &memory));
     shutdown::use_acpi(&acpi);
@@ -123,6 +124,7 @@ fn survey(magic: u32, info: Hpa) -> Box<Found> {
         options,
         identity,
         features,
+        virtualization,
         acpi: Box::new(acpi),
         nodes,
         foundation,
@@ -281,6 +283,7 @@ fn finish(found: Found) -> Box<Platform> {
         options: found.options,
         identity: found.identity,
         features: found.features,
+        virtualization: found.virtualization,
         acpi: found.acpi,
         nodes: found.nodes,
         cpus,

@@ -10,10 +10,14 @@ mod this_cpu;
 use alloc::boxed::Box;
 
 use bulkhead_core::cpu_loop::CpuLoop;
+use bulkhead_core::fault::ResourceError;
 use bulkhead_core::host::MachineEnd;
 use bulkhead_core::time::Ticks;
+use bulkhead_core::vcpu::Vcpu;
 use bulkhead_hw::percpu::PerCpu;
+use bulkhead_hw::probe::Virtualization;
 use bulkhead_hw::svm::{SvmCpu, SvmVcpu};
+use bulkhead_hw::vmx::{VmxCpu, VmxVcpu};
 use bulkhead_hw::{error, info, log, registers};
 
 use crate::bringup::Platform;
@@ -52,18 +56,30 @@ pub fn start_ap(block: &'static PerCpu) -> ! {
     run(ThisCpu::new(block, shared))
 }
 
-/// Each CPU's end: its run loop.
-fn run(mut cpu: ThisCpu) -> ! {
-    let shared = cpu.all();
-    let svm = match SvmCpu::enable(cpu.id()) {
-        Ok(svm) => svm,
+/// Each CPU's end: its run loop, specialised for the virtualization that it has.
+fn run(cpu: ThisCpu) -> ! {
+    match &cpu.all().virtualization {
+        Virtualization::Svm(_) => {
+            let svm = SvmCpu::enable(cpu.id());
+            run_on::<SvmVcpu>(cpu, svm)
+        }
+        Virtualization::Vmx(probe) => {
+            let vmx = VmxCpu::enable(cpu.id(), probe);
+            run_on::<VmxVcpu>(cpu, vmx)
+        }
+    }
+}
+
+fn run_on<V: Vcpu>(mut cpu: ThisCpu, enabled: Result<V::Cpu, ResourceError>) -> ! {
+    let backend = match enabled {
+        Ok(backend) => backend,
         Err(error) => {
             error!("CPU {}: {error}", cpu.id());
             registers::halt();
         }
     };
-    let slice = Ticks(shared.tsc.get() / SLICES_PER_SECOND);
-    let mut run_loop = CpuLoop::<SvmVcpu>::new(svm, slice);
+    let slice = Ticks(cpu.all().tsc.get() / SLICES_PER_SECOND);
+    let mut run_loop = CpuLoop::<V>::new(backend, slice);
     // SAFETY: the IDT is loaded; interrupt stubs take no lock.
     unsafe { registers::enable_interrupts() };
     run_loop.run(&mut cpu)

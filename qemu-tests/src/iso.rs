@@ -18,6 +18,17 @@ pub struct Contents<'a> {
     pub modules: &'a Path,
     /// The hypervisor's command line.
     pub command_line: &'a str,
+    /// Who can boot it.
+    pub ways: Ways,
+}
+
+/// The firmwares that an image is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ways {
+    /// BIOS and UEFI.
+    Both,
+    /// BIOS alone: made faster.
+    Bios,
 }
 
 /// GRUB's menu: one entry, started at once, on screen and serial line.
@@ -83,7 +94,12 @@ pub fn build(contents: &Contents<'_>, iso: &Path, scratch: &Path) -> Result<()> 
     // Made beside the image, so that a failure leaves the former image as it was.
     let unfinished = iso.with_extension("iso.part");
     // No -d: of two, grub-mkrescue takes the last, and its default is every platform checked above.
-    let output = Command::new(mkrescue)
+    let mut command = Command::new(mkrescue);
+    if contents.ways == Ways::Bios {
+        let [bios, _] = grub_platforms();
+        command.arg("-d").arg(bios.folder);
+    }
+    let output = command
         .args(["--locales=", "--themes=", "-o"])
         .arg(&unfinished)
         .arg(scratch)
@@ -95,7 +111,9 @@ pub fn build(contents: &Contents<'_>, iso: &Path, scratch: &Path) -> Result<()> 
             String::from_utf8_lossy(&output.stderr).trim_end()
         );
     }
-    check_boot_ways(&unfinished)?;
+    if contents.ways == Ways::Both {
+        check_boot_ways(&unfinished)?;
+    }
     fs::rename(&unfinished, iso)?;
     fs::remove_dir_all(scratch)?;
     Ok(())

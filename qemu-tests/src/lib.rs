@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+pub mod bochs;
 pub mod cpio;
 pub mod emulator;
 pub mod firmware;

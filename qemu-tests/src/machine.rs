@@ -3,6 +3,7 @@
 //! Called by `cargo xtask run`, the machine tests and the benches, so that all three boot alike. Pure: nothing
 //! here touches the host.
 
+use anyhow::{Result, bail};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -98,6 +99,19 @@ pub enum Media {
         /// What reads it.
         firmware: Firmware,
     },
+}
+
+impl Media {
+    /// The CD image.
+    ///
+    /// # Errors
+    /// The machine starts from something else.
+    pub fn iso(&self) -> Result<&Path> {
+        match self {
+            Media::Iso { iso, .. } => Ok(iso),
+            Media::Direct { .. } => bail!("this emulator boots from an ISO image only"),
+        }
+    }
 }
 
 /// The machine's firmware.

@@ -3,6 +3,7 @@
 //! Called by `cargo xtask test` and `bench`. Two machines at a time: each uses one host CPU, and the machines with an
 //! instruction clock do not notice neighbours.
 
+use crate::bochs::{self, Bochs};
 use crate::emulator::{Console, Emulator};
 use crate::iso;
 use crate::machine::{Firmware, Forwards, ManagementDevices, Media, Network};
@@ -32,14 +33,23 @@ const SHOWN_LINES: usize = 60;
 /// What the tests run.
 #[derive(Debug, Clone)]
 pub struct Artefacts {
-    /// QEMU's program.
-    pub qemu: PathBuf,
+    /// What runs the machines.
+    pub bed: Bed,
     /// The hypervisor's ELF file.
     pub hypervisor: PathBuf,
     /// Folder of the partitions' ELF files.
     pub guests: PathBuf,
     /// Folder for boot files and serial logs.
     pub scratch: PathBuf,
+}
+
+/// An emulator.
+#[derive(Debug, Clone)]
+pub enum Bed {
+    /// QEMU's program, for the backend `svm`.
+    Qemu(PathBuf),
+    /// Bochs, for the backend `vmx`.
+    Bochs(Bochs),
 }
 
 /// How a test went.
@@ -128,10 +138,17 @@ fn attempt(
     };
     let view = View::new(sockets.path().join("monitor"), devices);
     let monitor = test.probe.as_ref().map(|_| view.monitor_socket());
-    let arguments = test.machine.arguments(&media, view.devices(), monitor);
-    let mut emulator = Emulator::start(&artefacts.qemu, &arguments, Some(log))?;
+    let (program, arguments) = match &artefacts.bed {
+        Bed::Qemu(qemu) => {
+            let arguments = test.machine.arguments(&media, view.devices(), monitor);
+            (qemu.clone(), arguments)
+        }
+        Bed::Bochs(bochs) => bochs.command_line(&test.machine, media.iso()?, &folder)?,
+    };
+    let mut emulator = Emulator::start(&program, &arguments, Some(log))?;
     let mut boot = Boot {
         test,
+        bed: &artefacts.bed,
         view: &view,
         probed: test.probe.is_none(),
         console,
@@ -144,7 +161,10 @@ fn attempt(
     };
     let messages = emulator.stop();
     if verdict.is_err() {
-        console.extend(messages.lines().map(|line| format!("QEMU: {line}")));
+        match artefacts.bed {
+            Bed::Qemu(_) => console.extend(messages.lines().map(|line| format!("QEMU: {line}"))),
+            Bed::Bochs(_) => console.extend(bochs::complaints(&folder)),
+        }
     } else {
         // The boot files of a failure stay, to be tried by hand.
         fs::remove_dir_all(&folder)?;
@@ -155,6 +175,7 @@ fn attempt(
 /// One boot being watched.
 struct Boot<'a> {
     test: &'a MachineTest,
+    bed: &'a Bed,
     view: &'a View,
     probed: bool,
     console: &'a mut Vec<String>,
@@ -173,9 +194,16 @@ impl Boot<'_> {
                 Console::Line(line) => {
                     let verdict = judge.line(&line);
                     let probe = self.probe(&line);
+                    let end = match self.bed {
+                        Bed::Qemu(_) => None,
+                        Bed::Bochs(_) => bochs::end_status(&line),
+                    };
                     self.console.push(line);
                     verdict?;
                     probe?;
+                    if end.is_some() {
+                        return Ok(end);
+                    }
                 }
                 Console::Closed => break,
                 Console::Quiet => return Err(self.too_slow(judge)),
@@ -183,6 +211,9 @@ impl Boot<'_> {
             if judge.ending() == Ending::Running && judge.satisfied() && self.probed {
                 return Ok(None);
             }
+        }
+        if let Bed::Bochs(_) = self.bed {
+            return Err("Bochs has ended before the hypervisor said so".to_owned());
         }
         if !self.probed {
             return Err("the machine ended before it could be looked at from outside".to_owned());
@@ -261,7 +292,9 @@ fn boot_files(test: &MachineTest, artefacts: &Artefacts, folder: &Path) -> Resul
     let modules = folder.join("modules.cpio");
     fs::write(&modules, cpio::archive(&members)?)
         .with_context(|| format!("cannot write {}", modules.display()))?;
+    let is_bochs = matches!(artefacts.bed, Bed::Bochs(_));
     let firmware = match test.boot {
+        BootMethod::Pvh if is_bochs => Firmware::Bios,
         BootMethod::Pvh => {
             return Ok(Media::Direct {
                 hypervisor: artefacts.hypervisor.clone(),
@@ -273,7 +306,13 @@ fn boot_files(test: &MachineTest, artefacts: &Artefacts, folder: &Path) -> Resul
         BootMethod::IsoUefi => firmware::uefi(folder)?,
     };
     let iso = folder.join("boot.iso");
+    let ways = if is_bochs {
+        iso::Ways::Bios
+    } else {
+        iso::Ways::Both
+    };
     let contents = iso::Contents {
+        ways,
         hypervisor: &artefacts.hypervisor,
         modules: &modules,
         command_line: &test.command_line,

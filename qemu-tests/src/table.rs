@@ -43,6 +43,10 @@ fn bring_up() -> Vec<MachineTest> {
     };
     vec![
         MachineTest::new("bring-up-pvh")
+            .on(Backends::Only(
+                Backend::Svm,
+                "PVH is the protocol of QEMU's own loader",
+            ))
             .keeps_running()
             .machine(four_cpus.clone())
             .shows("^bulkhead: booted through PVH$")
@@ -216,16 +220,27 @@ fn write_xor_execute(view: &View) -> Result<()> {
 /// The limits are what the exits cost when they were set, and some more: a change that makes one dearer by a third has
 /// to say why.
 pub fn exit_benches() -> Vec<MachineTest> {
-    let exits = MachineTest::new("bench-exits")
-        .counting_instructions()
-        .passing(Partition::new("exits", "exits"));
+    let exits = |name, backend| {
+        MachineTest::new(name)
+            .on(Backends::Only(
+                backend,
+                "the limits are those of this backend",
+            ))
+            .counting_instructions()
+            .passing(Partition::new("exits", "exits"))
+    };
     // The responder is the management partition, as only that one may answer; it is created first.
     let requests = MachineTest::new("bench-requests")
+        .on(Backends::Only(
+            Backend::Svm,
+            "the limits are those of this backend",
+        ))
         .counting_instructions()
         .with(Partition::new("responder", "responder").management())
         .passing(Partition::new("requests", "requests"));
     vec![
-        limited(exits, &EXIT_LIMITS),
+        limited(exits("bench-exits", Backend::Svm), &EXIT_LIMITS),
+        limited(exits("bench-exits-vmx", Backend::Vmx), &VMX_EXIT_LIMITS),
         limited(requests, &REQUEST_LIMITS),
     ]
 }
@@ -244,6 +259,21 @@ const EXIT_LIMITS: [(&str, u64); 12] = [
     ("x2apic_eoi", 200),
     ("self_ipi", 400),
     ("hlt_timer", 650),
+];
+/// The same on Intel's, in ticks of a TSC that counts about an instruction each.
+const VMX_EXIT_LIMITS: [(&str, u64); 12] = [
+    ("cpuid", 300),
+    ("hypercall", 260),
+    ("rdmsr", 300),
+    ("wrmsr", 320),
+    ("out", 310),
+    ("in", 700),
+    ("uart_out", 620),
+    ("uart_status", 640),
+    ("x2apic_timer", 570),
+    ("x2apic_eoi", 330),
+    ("self_ipi", 800),
+    ("hlt_timer", 950),
 ];
 /// Instructions for what another partition answers.
 const REQUEST_LIMITS: [(&str, u64); 6] = [

@@ -77,6 +77,11 @@ impl CpuTables {
         }
     }
 
+    /// Where the task-state segment is.
+    pub(crate) fn task_state(&self) -> u64 {
+        (&raw const self.tss) as u64
+    }
+
     /// Loads GDT and TSS on the running CPU.
     ///
     /// # Safety

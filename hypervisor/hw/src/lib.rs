@@ -36,4 +36,6 @@ pub mod shutdown;
 pub mod smp;
 pub mod space;
 pub mod svm;
+pub mod virtualization;
+pub mod vmx;
 pub mod windows;

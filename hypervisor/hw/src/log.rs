@@ -84,6 +84,20 @@ pub fn drain() {
     drain_lines(u32::MAX);
 }
 
+/// Prints the rest before the machine ends, or waits while another CPU does so, for as long as a console may take.
+pub fn drain_at_end() {
+    /// Looks, each of some tens of instructions.
+    const PATIENCE: u32 = 3_000_000;
+    for _ in 0..PATIENCE {
+        drain();
+        let all_is_printed = RING.lock().read(PRINTED.load(Ordering::Relaxed)).is_none();
+        if all_is_printed && console::try_lock().is_some() {
+            return;
+        }
+        core::hint::spin_loop();
+    }
+}
+
 #[cold]
 fn drain_lines(most: u32) {
     PerCpu::all().for_each(report_nmis);

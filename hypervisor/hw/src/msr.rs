@@ -17,6 +17,18 @@ impl Msr {
     pub const FS_BASE: Msr = Msr(0xc000_0100);
     /// GS base.
     pub const GS_BASE: Msr = Msr(0xc000_0101);
+    /// IA32_FEATURE_CONTROL (SDM 3C 23.7).
+    pub const FEATURE_CONTROL: Msr = Msr(0x3a);
+    /// IA32_VMX_BASIC, the first of the capability registers (SDM 3D appendix A).
+    pub const VMX_BASIC: Msr = Msr(0x480);
+    /// IA32_VMX_CR0_FIXED0: bits that are 1.
+    pub const VMX_CR0_FIXED0: Msr = Msr(0x486);
+    /// IA32_VMX_CR4_FIXED0: bits that are 1.
+    pub const VMX_CR4_FIXED0: Msr = Msr(0x488);
+    /// IA32_VMX_PROCBASED_CTLS2.
+    pub const VMX_SECONDARY: Msr = Msr(0x48b);
+    /// IA32_VMX_EPT_VPID_CAP.
+    pub const VMX_CACHES: Msr = Msr(0x48c);
     /// VM_CR (APM 2 15.30.1).
     pub const VM_CR: Msr = Msr(0xc001_0114);
     /// First of the x2APIC registers (SDM 3A 11.12.1.2).

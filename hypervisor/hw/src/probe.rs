@@ -5,9 +5,11 @@
 
 mod cpu;
 mod svm;
+pub(crate) mod vmx;
 
 pub use cpu::{CpuFeatures, CpuIdentity, Vendor};
 pub use svm::{SvmFeature, SvmProbe};
+pub use vmx::VmxProbe;
 
 /// Where CPUID answers come from.
 pub trait CpuidSource {
@@ -48,8 +50,31 @@ impl core::fmt::Display for Refusal {
             Refusal::LockedByFirmware { bit } => write!(
                 f,
                 "the firmware switched hardware virtualization off and locked it ({bit}): \
-                 enable SVM in the firmware's setup"
+                 enable SVM or VT-x in the firmware's setup"
             ),
+        }
+    }
+}
+
+/// The CPU's virtualization, with all that is required.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Virtualization {
+    /// AMD's.
+    Svm(SvmProbe),
+    /// Intel's.
+    Vmx(VmxProbe),
+}
+
+impl Virtualization {
+    /// Asks the CPU: for VMX where CPUID promises it or Intel made the CPU, else for SVM.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the name of what is missing.
+    pub fn read(cpu: &impl CpuidSource, msrs: &impl MsrSource) -> Result<Self, Refusal> {
+        if vmx::has_vmx(cpu) || CpuIdentity::read(cpu).vendor == Vendor::Intel {
+            VmxProbe::read(cpu, msrs).map(Self::Vmx)
+        } else {
+            SvmProbe::read(cpu, msrs).map(Self::Svm)
         }
     }
 }

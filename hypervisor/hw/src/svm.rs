@@ -3,14 +3,10 @@
 pub mod consistency;
 mod cpu;
 mod exit_code;
-mod extended_state;
 mod instructions;
 mod length_cache;
-mod pages;
-mod permission_map;
 mod vcpu;
 mod vmcb;
 
 pub use cpu::SvmCpu;
-pub use permission_map::{MsrAccess, PermissionMaps};
 pub use vcpu::SvmVcpu;

@@ -3,7 +3,7 @@
 use bulkhead_boot::{BootInfo, MemoryKind};
 use bulkhead_hw::acpi::Acpi;
 use bulkhead_hw::info;
-use bulkhead_hw::probe::{CpuFeatures, CpuIdentity, CpuidSource, SvmProbe};
+use bulkhead_hw::probe::{CpuFeatures, CpuIdentity, CpuidSource, MsrSource, Virtualization};
 use heapless::String;
 
 /// Names joined by blanks; those beyond the room are left out.
@@ -41,7 +41,7 @@ pub fn cpu(identity: &CpuIdentity, features: &CpuFeatures) {
 }
 
 /// The raw answers behind the probe, at debug level: they make a machine a unit test.
-pub fn record(cpu: &impl CpuidSource) {
+pub fn record(cpu: &impl CpuidSource, msrs: &impl MsrSource) {
     const LEAVES: [u32; 12] = [
         0,
         1,
@@ -60,13 +60,34 @@ pub fn record(cpu: &impl CpuidSource) {
         let [a, b, c, d] = cpu.cpuid(leaf, 0);
         bulkhead_hw::debug!("CPUID {leaf:#010x}: {a:#010x} {b:#010x} {c:#010x} {d:#010x}");
     }
+    // IA32_FEATURE_CONTROL and the capability registers are there where VMX is.
+    if cpu.cpuid(1, 0)[2] >> 5 & 1 != 0 {
+        for msr in VMX_MSRS {
+            bulkhead_hw::debug!("MSR {msr:#x}: {:#018x}", msrs.read(msr));
+        }
+    }
 }
 
+/// What the probe of VMX reads on CPUs that have true controls.
+const VMX_MSRS: [u32; 10] = [
+    0x3a, 0x480, 0x486, 0x488, 0x48b, 0x48c, 0x48d, 0x48e, 0x48f, 0x490,
+];
+
 /// Virtualization.
-pub fn svm(probe: &SvmProbe) {
-    info!("SVM revision {}, {} ASIDs", probe.revision, probe.asids);
-    info!("SVM features found:{}", names(probe.table(), Found::Yes));
-    info!("SVM features missing:{}", names(probe.table(), Found::No));
+pub fn virtualization(found: &Virtualization) {
+    match found {
+        Virtualization::Svm(probe) => {
+            info!("SVM revision {}, {} ASIDs", probe.revision, probe.asids);
+            info!("SVM features found:{}", names(probe.table(), Found::Yes));
+            info!("SVM features missing:{}", names(probe.table(), Found::No));
+        }
+        Virtualization::Vmx(probe) => {
+            let table = probe.table().into_iter();
+            info!("VMX revision {:#x}", probe.revision);
+            info!("VMX features found:{}", names(table.clone(), Found::Yes));
+            info!("VMX features missing:{}", names(table, Found::No));
+        }
+    }
 }
 
 /// What the boot loader gave.

@@ -11,7 +11,7 @@ use bulkhead_hw::cpuid::ThisCpu;
 use bulkhead_hw::layout::MAX_CPUS;
 use bulkhead_hw::numa::Nodes;
 use bulkhead_hw::percpu::PerCpu;
-use bulkhead_hw::probe::{CpuFeatures, SvmProbe};
+use bulkhead_hw::probe::{CpuFeatures, Virtualization};
 use bulkhead_hw::smp::{self, StartPage};
 use bulkhead_hw::{debug, idt, info, registers, space, warn};
 
@@ -98,7 +98,7 @@ pub fn join(block: &'static PerCpu, mode: ApicMode) {
             block.cpu
         );
     }
-    if let Err(refusal) = SvmProbe::read(&ThisCpu, &ThisMsrs) {
+    if let Err(refusal) = Virtualization::read(&ThisCpu, &ThisMsrs) {
         warn!("CPU {} cannot run partitions: {refusal}", block.cpu);
         registers::halt();
     }

@@ -10,7 +10,7 @@ use bulkhead_core::time::Hertz;
 use bulkhead_hw::acpi::Acpi;
 use bulkhead_hw::numa::Nodes;
 use bulkhead_hw::percpu::PerCpu;
-use bulkhead_hw::probe::{CpuFeatures, CpuIdentity};
+use bulkhead_hw::probe::{CpuFeatures, CpuIdentity, Virtualization};
 
 use super::options::Options;
 
@@ -33,6 +33,8 @@ pub struct Platform {
     pub identity: CpuIdentity,
     /// The CPU's general features.
     pub features: CpuFeatures,
+    /// The CPU's virtualization.
+    pub virtualization: Virtualization,
     /// What ACPI says.
     pub acpi: Box<Acpi>,
     /// NUMA nodes.

@@ -1,4 +1,4 @@
-//! The running CPU as core's port [`Maker`]: what partitions are made of on SVM.
+//! The running CPU as core's port [`Maker`]: what partitions are made of on this CPU.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -21,7 +21,9 @@ use bulkhead_core::partition::Partition;
 use bulkhead_core::pc_board::BoardConfig;
 use bulkhead_core::vcpu_record::VcpuRecord;
 use bulkhead_hw::pool::{self, Tables};
+use bulkhead_hw::probe::Virtualization;
 use bulkhead_hw::svm::SvmVcpu;
+use bulkhead_hw::vmx::{Ept, VmxVcpu};
 
 use super::this_cpu::ThisCpu;
 
@@ -46,12 +48,17 @@ impl Maker for ThisCpu {
 
     fn new_space(&mut self) -> Result<Box<dyn NestedSpace>, ResourceError> {
         let shared = self.all();
-        let format = LongMode::new(
-            UserBit::Always,
-            shared.gigabyte_pages(),
-            shared.features.physical_bits,
-        );
-        Ok(Box::new(NestedTables::new(format, Tables, Tables)?))
+        let (gigabytes, bits) = (shared.gigabyte_pages(), shared.features.physical_bits);
+        Ok(match shared.virtualization {
+            Virtualization::Svm(_) => {
+                let format = LongMode::new(UserBit::Always, gigabytes, bits);
+                Box::new(NestedTables::new(format, Tables, Tables)?)
+            }
+            Virtualization::Vmx(_) => {
+                let format = Ept::new(gigabytes, bits);
+                Box::new(NestedTables::new(format, Tables, Tables)?)
+            }
+        })
     }
 
     fn new_vcpu(
@@ -74,14 +81,23 @@ impl Maker for ThisCpu {
             ProcessorRole::Application
         };
         let apic = LocalApic::new(shared_vcpu.apic_id, role, &shared.lapic);
-        let record = VcpuRecord::new(
-            SvmVcpu::new(maps)?,
-            shared_vcpu,
-            partition.clone(),
-            apic,
-            Bank::new(shared.bank),
-        );
-        Ok(Adoption::new(Box::new(record)))
+        let (partition, bank) = (partition.clone(), Bank::new(shared.bank));
+        Ok(match &shared.virtualization {
+            Virtualization::Svm(_) => Adoption::new(Box::new(VcpuRecord::new(
+                SvmVcpu::new(maps)?,
+                shared_vcpu,
+                partition,
+                apic,
+                bank,
+            ))),
+            Virtualization::Vmx(probe) => Adoption::new(Box::new(VcpuRecord::new(
+                VmxVcpu::new(maps, probe)?,
+                shared_vcpu,
+                partition,
+                apic,
+                bank,
+            ))),
+        })
     }
 
     fn cpuid_table(&self, shape: &CpuShape) -> CpuidTable {

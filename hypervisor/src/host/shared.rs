@@ -20,8 +20,8 @@ use bulkhead_core::time::{Hertz, Instant, Ratio};
 use bulkhead_hw::acpi::Acpi;
 use bulkhead_hw::cpuid::ThisCpu as HostCpuid;
 use bulkhead_hw::percpu::PerCpu;
-use bulkhead_hw::probe::{CpuFeatures, CpuidSource, Vendor as CpuVendor};
-use bulkhead_hw::svm::{MsrAccess, PermissionMaps};
+use bulkhead_hw::probe::{CpuFeatures, CpuidSource, Vendor as CpuVendor, Virtualization};
+use bulkhead_hw::virtualization::{MsrAccess, PermissionMaps};
 use spin::Once;
 
 use super::devices;
@@ -58,6 +58,8 @@ pub struct Shared {
     pub iommu: IommuChoice,
     /// The CPU's features.
     pub features: CpuFeatures,
+    /// The CPU's virtualization.
+    pub virtualization: Virtualization,
     /// What the boot loader said.
     pub boot: Box<BootInfo>,
     /// What ACPI says.
@@ -136,6 +138,7 @@ impl Shared {
             management_maps: management_maps()?,
             iommu: platform.options.iommu,
             features: platform.features,
+            virtualization: platform.virtualization,
             facts: StartFacts {
                 tsc_hz: platform.tsc.get(),
                 apic_timer_hz: APIC_TIMER_HZ,
@@ -190,7 +193,11 @@ impl Shared {
 
     /// Whether nested tables can hold 1 GiB pages.
     pub fn gigabyte_pages(&self) -> GigabytePages {
-        if self.features.gigabyte_pages {
+        let supported = match &self.virtualization {
+            Virtualization::Svm(_) => self.features.gigabyte_pages,
+            Virtualization::Vmx(probe) => probe.gigabyte_pages,
+        };
+        if supported {
             GigabytePages::Supported
         } else {
             GigabytePages::Absent

@@ -227,6 +227,7 @@ impl Host for ThisCpu {
         match end {
             MachineEnd::PowerOff => {
                 info!("the machine ends");
+                log::drain_at_end();
                 apic::stop_others();
                 shutdown::exit_qemu(ExitCode::Clean);
                 // A real machine, or an emulator without the runner's device.

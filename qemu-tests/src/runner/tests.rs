@@ -31,7 +31,7 @@ impl Bed {
         fs::write(scratch.join("hypervisor"), "another").unwrap();
         fs::write(scratch.join(MANAGEMENT_IMAGE), "a third").unwrap();
         let artefacts = Artefacts {
-            qemu,
+            bed: super::Bed::Qemu(qemu),
             hypervisor: scratch.join("hypervisor"),
             guests: scratch.clone(),
             scratch,

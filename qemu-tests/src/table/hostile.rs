@@ -20,9 +20,11 @@ fn witness(ticks: u32) -> Partition {
     Partition::new("witness", "witness").arguments(format!("ticks={ticks}"))
 }
 
-const TRIPLE_FAULT: &str = "triple fault: .*exit code 0x7f";
+/// With AMD's or Intel's exit code.
+const TRIPLE_FAULT: &str = r"triple fault: .*exit code (0x7f|0x2)\b";
 const NOTHING_THERE: &str = "access to guest-physical memory where nothing is at 0x";
-const REFUSED: &str = "the CPU refused the guest's state";
+/// AMD's CPUs take the value and refuse the next entry; Intel's raise #GP at once.
+const REFUSED: &str = "(the CPU refused the guest's state|triple fault)";
 const NOT_EMULATED: &str = "instruction that the emulator does not know";
 
 /// Descriptor tables, stacks and jumps that lead nowhere.

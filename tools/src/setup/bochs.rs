@@ -8,9 +8,10 @@ use super::packages;
 use super::private_apt::{self, PrivateApt};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, ensure};
+use qemu_tests::bochs::Bochs;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// Version 3.0: the one before has no posted interrupts, the one after divides wrongly.
@@ -25,12 +26,6 @@ const LIBRARIES: [(&str, &str); 4] = [
 ];
 const SYSTEM_LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 
-/// An emulator that can be run.
-#[derive(Debug, Clone)]
-pub struct Bochs {
-    prefix: PathBuf,
-}
-
 /// Fetches what is missing.
 pub fn ensure(workspace: &Workspace) -> Result<Bochs> {
     let missing: BTreeSet<_> = LIBRARIES
@@ -43,19 +38,19 @@ pub fn ensure(workspace: &Workspace) -> Result<Bochs> {
     let lock = folder.join("lock");
     let lock = File::create(&lock).with_context(|| format!("cannot write {}", lock.display()))?;
     lock.lock().context("cannot wait for another set-up")?;
-    let bochs = Bochs {
-        prefix: folder.join("prefix"),
-    };
-    if !bochs.prefix.is_dir() {
-        fetch(&folder, &bochs.prefix).context("the Bochs emulator cannot be fetched")?;
+    let prefix = folder.join("prefix");
+    if !prefix.is_dir() {
+        fetch(&folder, &prefix).context("the Bochs emulator cannot be fetched")?;
     }
-    let version = bochs.command().arg("--help").output();
+    let bochs = Bochs::new(prefix.clone());
+    let (program, arguments) = bochs.program();
+    let version = Command::new(program).args(arguments).arg("--help").output();
     let version = version.context("the Bochs emulator does not start")?;
     let text = [version.stdout, version.stderr].concat();
     ensure!(
         String::from_utf8_lossy(&text).contains("Bochs x86 Emulator"),
         "the Bochs emulator in {} does not run: remove that folder and try again\n{}",
-        bochs.prefix.display(),
+        prefix.display(),
         String::from_utf8_lossy(&text)
     );
     Ok(bochs)
@@ -77,24 +72,4 @@ fn fetch(folder: &Path, prefix: &Path) -> Result<()> {
     }
     fs::rename(&tree, prefix).with_context(|| format!("cannot make {}", prefix.display()))?;
     fs::remove_dir_all(&scratch).context("cannot remove what was fetched")
-}
-
-impl Bochs {
-    /// The emulator, run by the loader of the libc that came with it.
-    pub fn command(&self) -> Command {
-        let libc = self.prefix.join("usr/lib/x86_64-linux-gnu");
-        let mut command = Command::new(libc.join("ld-linux-x86-64.so.2"));
-        command
-            .arg("--library-path")
-            .arg(format!("{}:{SYSTEM_LIBRARIES}", libc.display()))
-            .arg(self.prefix.join("usr/bin/bochs-bin"))
-            .env("LTDL_LIBRARY_PATH", libc.join("bochs/plugins"))
-            .env("BXSHARE", self.share());
-        command
-    }
-
-    /// Where its firmware is.
-    pub fn share(&self) -> PathBuf {
-        self.prefix.join("usr/share/bochs")
-    }
 }

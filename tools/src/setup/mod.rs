@@ -5,6 +5,7 @@
 
 pub mod apt_sources;
 pub mod bare_target;
+pub mod bochs;
 pub mod debian_rust;
 pub mod guest_linux;
 pub mod packages;

@@ -59,15 +59,21 @@ struct Row {
 }
 
 fn exits(workspace: &Workspace, qemu: Option<&Path>) -> Result<ExitCode> {
-    let artefacts = machine::artefacts(workspace, qemu)?;
     let mut rows = Vec::new();
-    for outcome in runner::run(&exit_benches(), &artefacts, |_| ()) {
-        let Ok(figures) = &outcome.verdict else {
-            machine::report(&outcome);
-            bail!("the bench {} failed", outcome.name);
-        };
-        for figure in figures {
-            rows.push(row(Backend::Svm, figure)?);
+    for (backend, artefacts) in [
+        (Backend::Svm, machine::artefacts(workspace, qemu)?),
+        (Backend::Vmx, machine::vmx_artefacts(workspace)?),
+    ] {
+        let mut benches = exit_benches();
+        benches.retain(|bench| bench.backends.include(backend));
+        for outcome in runner::run(&benches, &artefacts, |_| ()) {
+            let Ok(figures) = &outcome.verdict else {
+                machine::report(backend, &outcome);
+                bail!("the bench {} failed", outcome.name);
+            };
+            for figure in figures {
+                rows.push(row(backend, figure)?);
+            }
         }
     }
     ensure!(!rows.is_empty(), "the bench guests printed no RESULT line");

@@ -82,6 +82,7 @@ impl BootFiles {
     pub fn iso(&self, command_line: &str) -> Result<PathBuf> {
         let iso = self.folder.join("bulkhead.iso");
         let contents = iso::Contents {
+            ways: iso::Ways::Both,
             hypervisor: &self.hypervisor,
             modules: &self.modules,
             command_line,

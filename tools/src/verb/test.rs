@@ -10,14 +10,15 @@ use crate::tally::Tally;
 use crate::workspace::Workspace;
 use anyhow::{Result, bail};
 use clap::Args;
+use qemu_tests::backend::Backend;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Runs the tests: all, or the parts named; ends with the line "N passed, M failed".
 ///
 /// Parts: lint (format, clippy, house rules), unit (host tests of all libraries), cim (real CIM clients against the
-/// server), svm (the system in emulated machines), guests (virtual systems in the booted product). Other words are filters:
-/// `test svm boot` runs the machine tests with "boot" in their names.
+/// server), svm and vmx (the system in emulated machines), guests (virtual systems in the booted product). Other words are
+/// filters: `test svm boot` runs the machine tests with "boot" in their names.
 #[derive(Args)]
 pub struct Test {
     /// Parts to run, and filters on test names
@@ -38,6 +39,7 @@ enum Part {
     Lint,
     Cim,
     Svm,
+    Vmx,
     Guests,
 }
 
@@ -51,11 +53,12 @@ impl Part {
 }
 
 /// Parts by name, in the order they run: the quickest to fail first.
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("lint", Part::Lint),
     ("unit", Part::Unit),
     ("cim", Part::Cim),
     ("svm", Part::Svm),
+    ("vmx", Part::Vmx),
     ("guests", Part::Guests),
 ];
 
@@ -86,7 +89,7 @@ impl Selection {
             .collect();
         if named.is_empty() && !filters.is_empty() {
             bail!(
-                "{:?} is no part of the tests (lint, unit, cim, svm, guests); name the part before a filter: test svm {0}",
+                "{:?} is no part of the tests (lint, unit, cim, svm, vmx, guests); name the part before a filter: test svm {0}",
                 filters.join(" ")
             );
         }
@@ -107,8 +110,14 @@ impl Test {
                 Part::Lint => lint::run(workspace, &selection.filters),
                 Part::Unit => unit::run(workspace, &selection.filters),
                 Part::Cim => cim::run(workspace, &selection.filters),
+<<<<<<< ours
                 Part::Svm => machine::run(workspace, &selection.filters, self.qemu.as_deref()),
                 Part::Guests => guests::run(workspace, &selection.filters, self.qemu.as_deref()),
+=======
+                Part::Svm => machine::run_svm(workspace, &selection.filters, self.qemu.as_deref()),
+                Part::Vmx => machine::run_vmx(workspace, &selection.filters),
+                Part::Guests => guests::run(workspace, &selection.filters),
+>>>>>>> theirs
             };
             sum += tally.unwrap_or_else(|error| {
                 println!("FAIL  {}: {error:#}", part.name());
@@ -134,7 +143,8 @@ fn list(workspace: &Workspace, selection: &Selection) -> Result<ExitCode> {
             Part::Lint => lint::list(),
             Part::Unit => unit::list(workspace, &selection.filters)?,
             Part::Cim => cim::list(&selection.filters),
-            Part::Svm => machine::list(&selection.filters),
+            Part::Svm => machine::list(Backend::Svm, &selection.filters),
+            Part::Vmx => machine::list(Backend::Vmx, &selection.filters),
             Part::Guests => guests::list(),
         }
     }

@@ -10,6 +10,8 @@ pub type Leaf = (u32, [u32; 4]);
 pub struct Machine {
     pub leaves: Vec<Leaf>,
     pub vm_cr: u64,
+    /// The registers of Intel's virtualization.
+    pub msrs: Vec<(u32, u64)>,
 }
 
 impl Machine {
@@ -17,7 +19,16 @@ impl Machine {
         Machine {
             leaves: leaves.to_vec(),
             vm_cr: 0,
+            msrs: Vec::new(),
         }
+    }
+
+    /// The same machine with these registers.
+    pub fn with_msrs(mut self, msrs: &[(u32, u64)]) -> Self {
+        self.msrs
+            .retain(|(number, _)| msrs.iter().all(|(other, _)| other != number));
+        self.msrs.extend(msrs);
+        self
     }
 
     /// The same machine with another answer for one leaf.
@@ -41,8 +52,13 @@ impl CpuidSource for Machine {
 
 impl MsrSource for Machine {
     fn read(&self, number: u32) -> u64 {
-        assert_eq!(number, 0xc001_0114, "only VM_CR is asked for");
-        self.vm_cr
+        if number == 0xc001_0114 {
+            return self.vm_cr;
+        }
+        let found = self.msrs.iter().find(|(other, _)| *other == number);
+        found
+            .expect("only registers that CPUID promises are asked for")
+            .1
     }
 }
 
@@ -130,4 +146,33 @@ pub const BOCHS_RYZEN: [Leaf; 11] = [
     (0x8000_0007, [0x0000_0000, 0x0000_001b, 0x0000_0000, 0x0000_6599]),
     (0x8000_0008, [0x0000_3028, 0x0000_0001, 0x0000_0000, 0x0000_0000]),
     (0x8000_000a, [0x0000_0001, 0x0000_8000, 0x0000_0000, 0x0000_044f]),
+];
+
+/// Bochs 3.0, `model=corei7_skylake_x`.
+#[rustfmt::skip]
+pub const BOCHS_SKYLAKE_X: [Leaf; 10] = [
+    (0x0000_0000, [0x0000_0016, 0x756e_6547, 0x6c65_746e, 0x4965_6e69]),
+    (0x0000_0001, [0x0005_0654, 0x0001_0800, 0x37fa_f3bf, 0xbfeb_fbff]),
+    (0x0000_0007, [0x0000_0000, 0xd19b_27eb, 0x0000_0000, 0x0000_0000]),
+    (0x8000_0000, [0x8000_0008, 0x0000_0000, 0x0000_0000, 0x0000_0000]),
+    (0x8000_0001, [0x0000_0000, 0x0000_0000, 0x0000_0121, 0x2c10_0800]),
+    (0x8000_0002, [0x6574_6e49, 0x2952_286c, 0x726f_4320, 0x4d54_2865]),
+    (0x8000_0003, [0x3769_2029, 0x3038_372d, 0x4320_5830, 0x4020_5550]),
+    (0x8000_0004, [0x352e_3320, 0x7a48_4730, 0x0000_0000, 0x0000_0000]),
+    (0x8000_0007, [0x0000_0000, 0x0000_0000, 0x0000_0000, 0x0000_0100]),
+    (0x8000_0008, [0x0000_3028, 0x0000_0200, 0x0000_0000, 0x0000_0000]),
+];
+
+/// Its virtualization.
+pub const BOCHS_SKYLAKE_X_MSRS: [(u32, u64); 10] = [
+    (0x3a, 0x0000_0000_0000_0005),
+    (0x480, 0x00d8_1000_0000_002b),
+    (0x486, 0x0000_0000_8000_0021),
+    (0x488, 0x0000_0000_0000_2000),
+    (0x48b, 0x0256_77ff_0000_0000),
+    (0x48c, 0x0000_0f01_0673_4141),
+    (0x48d, 0x0000_00ff_0000_0016),
+    (0x48e, 0xfff9_fffe_0400_6172),
+    (0x48f, 0x407f_ffff_0003_6dfb),
+    (0x490, 0x0000_ffff_0000_11fb),
 ];

@@ -66,6 +66,97 @@ fn an_intel_cpu_is_refused_in_spite_of_garbage_in_the_svm_leaf() {
     assert!(matches!(probe(&machine), Err(Refusal::Missing { .. })));
 }
 
+fn intel(machine: &Machine) -> Result<VmxProbe, Refusal> {
+    VmxProbe::read(machine, machine)
+}
+
+fn skylake_x() -> Machine {
+    Machine::new(&BOCHS_SKYLAKE_X).with_msrs(&BOCHS_SKYLAKE_X_MSRS)
+}
+
+#[test]
+fn bochs_skylake_x_runs_with_all_that_is_known() {
+    let probe = intel(&skylake_x()).unwrap();
+    assert_eq!((probe.revision, probe.gigabyte_pages), (0x2b, true));
+    assert!(probe.table().iter().all(|(_, found)| *found));
+    let controls = probe.controls;
+    assert_eq!(controls.pin, 0x3f);
+    // No exits by CR3 moves, no windows, no CR8 loads yet.
+    assert_eq!(controls.processor, 0xb620_6dfa);
+    assert_eq!(controls.secondary, 0x0010_10ea);
+    assert_eq!(controls.exit, 0x003f_6fff);
+    assert_eq!(controls.entry, 0x0000_d1ff);
+    let read = Virtualization::read(&skylake_x(), &skylake_x());
+    assert_eq!(read, Ok(Virtualization::Vmx(probe)));
+}
+
+#[test]
+fn what_vmx_lacks_is_refused_by_name() {
+    let without = |msr: u32, bit: u32| {
+        let value = skylake_x().read(msr);
+        intel(&skylake_x().with_msrs(&[(msr, value & !(1 << bit))]))
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        without(0x48b, 39),
+        "this CPU lacks unrestricted guests (IA32_VMX_PROCBASED_CTLS2 bit 39)"
+    );
+    assert_eq!(
+        without(0x48b, 33),
+        "this CPU lacks EPT nested paging (IA32_VMX_PROCBASED_CTLS2 bit 33)"
+    );
+    for (msr, bits) in [
+        (0x48d, &[32, 35, 37][..]),
+        (0x48e, &[34, 35, 39, 42, 43, 51, 53, 54, 57, 60, 61, 63]),
+        (0x48b, &[33, 37, 38, 39]),
+        (0x48f, &[34, 41, 50, 51, 52, 53]),
+        (0x490, &[34, 41, 46, 47]),
+        (0x48c, &[6, 14, 16, 20, 25, 26, 32, 41, 42]),
+    ] {
+        for bit in bits {
+            let text = without(msr, *bit);
+            assert!(text.ends_with(&format!("bit {bit})")), "{msr:#x}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_cpu_that_demands_exits_by_cr3_is_refused() {
+    let old = skylake_x().with_msrs(&[
+        (0x480, 0x0058_1000_0000_002b),
+        (0x481, 0x0000_00ff_0000_0016),
+        (0x482, 0xfff9_fffe_0401_e172),
+        (0x483, 0x407f_ffff_0003_6dff),
+        (0x484, 0x0000_ffff_0000_11ff),
+    ]);
+    let refusal = intel(&old).unwrap_err().to_string();
+    assert!(refusal.contains("CR3 without VM exits"), "{refusal}");
+}
+
+#[test]
+fn vmx_that_the_firmware_locked_off_is_refused_but_unlocked_is_not() {
+    let locked = intel(&skylake_x().with_msrs(&[(0x3a, 1)])).unwrap_err();
+    assert!(locked.to_string().contains("VT-x in the firmware's setup"));
+    assert!(intel(&skylake_x().with_msrs(&[(0x3a, 0)])).is_ok());
+}
+
+#[test]
+fn an_intel_cpu_without_vmx_is_refused_as_such() {
+    let machine = Machine::new(&QEMU_SKYLAKE);
+    assert_eq!(
+        Virtualization::read(&machine, &machine)
+            .unwrap_err()
+            .to_string(),
+        "this CPU lacks Intel VMX hardware virtualization (CPUID 1 ECX bit 5)"
+    );
+    let amd = Machine::new(&QEMU_EPYC);
+    assert!(matches!(
+        Virtualization::read(&amd, &amd),
+        Ok(Virtualization::Svm(_))
+    ));
+}
+
 #[test]
 fn svm_without_nested_paging_is_refused_by_name() {
     let machine = Machine::new(&QEMU64_NO_SVM)

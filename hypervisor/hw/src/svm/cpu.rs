@@ -9,8 +9,8 @@ use bulkhead_core::id::CpuId;
 use bulkhead_core::tlb_tag::{FlushByTag, TagPool};
 
 use super::instructions::{rdmsr, vmsave, wrmsr};
-use super::pages::{Page, physical_of, zeroed_box};
 use super::vmcb::EFER_SVME;
+use crate::virtualization::pages::{Page, physical_of, zeroed_box};
 
 /// MSR EFER.
 const EFER: u32 = 0xc000_0080;

@@ -3,8 +3,8 @@
 use core::arch::asm;
 
 use super::length_cache::LengthCache;
-use super::pages::Zeroed;
 use super::vmcb::Vmcb;
+use crate::virtualization::pages::Zeroed;
 
 /// The guest's general-purpose registers except RAX and RSP, which the VMCB holds.
 #[derive(Default)]

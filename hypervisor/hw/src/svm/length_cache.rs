@@ -4,7 +4,7 @@
 //! instruction with the same instruction in another encoding (a redundant prefix more or less) at the same address, without
 //! changing CR3, would see its own RIP go wrong by that prefix; no other state depends on the cache.
 
-use super::pages::Zeroed;
+use crate::virtualization::pages::Zeroed;
 
 /// Entries; a power of two.
 const ENTRIES: usize = 64;

@@ -1,6 +1,5 @@
 //! One virtual CPU on SVM: the implementation of the exit loop's port.
 
-mod combine;
 mod rare_exit;
 mod reset;
 
@@ -16,14 +15,14 @@ use bulkhead_core::vcpu::{
     SystemState, Vcpu, Watch,
 };
 
-use self::combine::{Combined, combine};
 use super::cpu::SvmCpu;
 use super::exit_code as code;
-use super::extended_state::ExtendedState;
 use super::instructions::{self, EntryBlock, world_switch};
-use super::pages::{physical_of, zeroed_box};
-use super::permission_map::PermissionMaps;
 use super::vmcb::{Event, EventKind, Intercepts, TlbControl};
+use crate::virtualization::PermissionMaps;
+use crate::virtualization::combine::{Combined, combine};
+use crate::virtualization::extended_state::ExtendedState;
+use crate::virtualization::pages::{physical_of, zeroed_box};
 
 /// MSR PRED_CMD; bit 0 is the indirect branch prediction barrier.
 const PRED_CMD: u32 = 0x49;

@@ -9,6 +9,7 @@
 use core::arch::asm;
 
 use micro_guests::abi::start::StartInfo;
+use micro_guests::hypercall::is_intel;
 use micro_guests::{apic, check, cpu, guest, trap};
 
 guest!(main);
@@ -44,7 +45,8 @@ fn main(_: &StartInfo) {
         run(at, code, 0);
         at += 32;
     }
-    let calls: [&[u8]; 2] = [&[0x0f, 0x01, 0xd9], &[0x48, 0x0f, 0x01, 0xd9]];
+    let last = if is_intel() { 0xc1 } else { 0xd9 };
+    let calls: [&[u8]; 2] = [&[0x0f, 0x01, last], &[0x48, 0x0f, 0x01, last]];
     for code in calls {
         check!(run(at, code, 0).0 == 0, "{code:x?} fails");
         at += 32;

@@ -121,7 +121,7 @@ pub struct Vmcb {
 }
 
 // SAFETY: integers may be zero.
-unsafe impl crate::svm::pages::Zeroed for Vmcb {}
+unsafe impl crate::virtualization::pages::Zeroed for Vmcb {}
 
 const _: () = {
     use core::mem::offset_of;

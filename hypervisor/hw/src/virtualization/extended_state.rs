@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 
 use bulkhead_core::fault::ResourceError;
 
-use super::instructions::wrmsr;
+use crate::msr::Msr;
 
 /// MSR TSC_AUX.
 const TSC_AUX: u32 = 0xc000_0103;
@@ -126,7 +126,7 @@ impl ExtendedState {
             asm!("mov dr0, {}", "mov dr1, {}", "mov dr2, {}", "mov dr3, {}",
                  in(reg) dr0, in(reg) dr1, in(reg) dr2, in(reg) dr3, options(nostack, nomem));
             if self.has_tsc_aux {
-                wrmsr(TSC_AUX, self.tsc_aux);
+                Msr(TSC_AUX).write(self.tsc_aux);
             }
         }
     }
@@ -191,7 +191,7 @@ impl ExtendedState {
         self.tsc_aux = value & 0xffff_ffff;
         if self.has_tsc_aux {
             // SAFETY: CPUID says that the MSR exists; bits 63:32 are zero.
-            unsafe { wrmsr(TSC_AUX, self.tsc_aux) };
+            unsafe { Msr(TSC_AUX).write(self.tsc_aux) };
         }
     }
 }

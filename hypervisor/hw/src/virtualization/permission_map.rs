@@ -1,4 +1,4 @@
-//! The port and MSR permission maps (APM 2 15.10.1, 15.11): a set bit intercepts.
+//! The port and MSR permission maps of both vendors (APM 2 15.10.1, 15.11; SDM 3C 24.6.4, 24.6.9): a set bit intercepts.
 
 use alloc::boxed::Box;
 
@@ -11,7 +11,7 @@ use super::pages::{Page, Zeroed, physical_of, zeroed_box};
 #[repr(C, align(4096))]
 struct PortMap([Page; 3]);
 
-/// 8 KiB: two bits (read, write) an MSR for each of three ranges of 8192 MSRs.
+/// AMD's 8 KiB: two bits (read, write) an MSR for each of three ranges of 8192 MSRs.
 #[repr(C, align(4096))]
 struct MsrMap([Page; 2]);
 
@@ -24,6 +24,8 @@ unsafe impl Zeroed for MsrMap {}
 pub struct PermissionMaps {
     ports: Box<PortMap>,
     msrs: Box<MsrMap>,
+    /// Intel's 4 KiB: a bit an MSR, first for reads of the low and the high range, then for writes.
+    split_msrs: Box<Page>,
 }
 
 /// Which accesses of an MSR are let through.
@@ -44,9 +46,11 @@ impl PermissionMaps {
         let mut maps = Self {
             ports: zeroed_box()?,
             msrs: zeroed_box()?,
+            split_msrs: zeroed_box()?,
         };
         maps.ports.0.iter_mut().for_each(|page| page.0.fill(0xff));
         maps.msrs.0.iter_mut().for_each(|page| page.0.fill(0xff));
+        maps.split_msrs.0.fill(0xff);
         Ok(maps)
     }
 
@@ -83,16 +87,43 @@ impl PermissionMaps {
         if let Some(byte) = byte {
             *byte &= !(bits << (position % 8));
         }
+        let reads = split_position(msr);
+        let writes = reads.filter(|_| access == MsrAccess::ReadWrite);
+        for position in [reads, writes.map(|read| read + SPLIT_WRITES)]
+            .into_iter()
+            .flatten()
+        {
+            if let Some(byte) = self.split_msrs.0.get_mut(position / 8) {
+                *byte &= !(1 << (position % 8));
+            }
+        }
     }
 
-    /// Machine address of the port map.
+    /// Machine address of the port map; Intel's CPUs take its first two pages.
     pub fn ports(&self) -> Hpa {
         physical_of(&*self.ports)
     }
 
-    /// Machine address of the MSR map.
+    /// Machine address of the MSR map in AMD's format.
     pub fn msrs(&self) -> Hpa {
         physical_of(&*self.msrs)
+    }
+
+    /// Machine address of the MSR map in Intel's format.
+    pub fn split_msrs(&self) -> Hpa {
+        physical_of(&*self.split_msrs)
+    }
+}
+
+/// Distance in bits from the permission to read to that to write in Intel's format.
+const SPLIT_WRITES: usize = 0x800 * 8;
+
+/// The bit of the read permission in Intel's format.
+fn split_position(msr: u32) -> Option<usize> {
+    match msr {
+        0..=0x1fff => Some(msr as usize),
+        0xc000_0000..=0xc000_1fff => Some(0x400 * 8 + (msr - 0xc000_0000) as usize),
+        _ => None,
     }
 }
 
@@ -132,6 +163,11 @@ mod tests {
             .flat_map(|page| page.0)
             .map(|b| b.count_zeros())
             .sum();
+        assert_eq!(cleared, 3);
+        let split = &maps.split_msrs.0;
+        assert_eq!(split[0x400 + 0x100 / 8], 0b1111_1100);
+        assert_eq!(split[0xc00 + 0x100 / 8], 0b1111_1110);
+        let cleared: u32 = split.iter().map(|b| b.count_zeros()).sum();
         assert_eq!(cleared, 3);
         maps.open_msr(0x4000_0000, MsrAccess::ReadWrite);
     }
