@@ -110,14 +110,9 @@ impl Test {
                 Part::Lint => lint::run(workspace, &selection.filters),
                 Part::Unit => unit::run(workspace, &selection.filters),
                 Part::Cim => cim::run(workspace, &selection.filters),
-<<<<<<< ours
-                Part::Svm => machine::run(workspace, &selection.filters, self.qemu.as_deref()),
-                Part::Guests => guests::run(workspace, &selection.filters, self.qemu.as_deref()),
-=======
                 Part::Svm => machine::run_svm(workspace, &selection.filters, self.qemu.as_deref()),
                 Part::Vmx => machine::run_vmx(workspace, &selection.filters),
-                Part::Guests => guests::run(workspace, &selection.filters),
->>>>>>> theirs
+                Part::Guests => guests::run(workspace, &selection.filters, self.qemu.as_deref()),
             };
             sum += tally.unwrap_or_else(|error| {
                 println!("FAIL  {}: {error:#}", part.name());
