@@ -5,6 +5,7 @@ mod consoles;
 mod desk;
 mod guest;
 mod host;
+mod kept;
 mod life;
 mod machine;
 mod reports;

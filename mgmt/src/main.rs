@@ -135,8 +135,9 @@ fn run(start: &Start<'_>) -> ! {
     };
     let task = serving::run(root.clone(), devices, serving);
     root.spawner().spawn(task);
-    // Once: a test wants to see what the restarted partition does.
-    if let Some(after) = options.crash_after.filter(|_| start.restarts == 0) {
+    // A test wants to see what the restarted partition does.
+    let once = options.crash_after.filter(|_| start.restarts == 0);
+    if let Some(after) = once.or(options.crash_every) {
         root.spawner().spawn(crash(root.clone(), after));
     }
     root.run(executor, &vectors)

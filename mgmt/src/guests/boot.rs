@@ -12,6 +12,7 @@ use vmm_loader::{ApplyError, Flat, Kind, LoadError, LoadOrder, Mode, Module, Rsd
 use vmm_ram::{Gpa, GuestRam};
 
 use super::guest::Guest;
+use super::kept::Phase;
 use crate::images::File;
 
 /// What is read from the disk in one go.
@@ -22,11 +23,13 @@ const PIECE: usize = 256 << 10;
 /// # Errors
 /// Why it does not start.
 pub async fn boot(guest: &Rc<Guest>) -> Result<(), StartFailure> {
+    guest.enter(Phase::Loading);
     clear(guest).await?;
     guest.map()?;
     guest.power_up()?;
     load(guest).await?;
     check_wanted(guest)?;
+    guest.enter(Phase::Running);
     let hypervisor = guest.host().hypervisor;
     hypervisor
         .partition_control(guest.id(), PartitionAction::Start)

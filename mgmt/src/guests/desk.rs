@@ -52,6 +52,24 @@ impl ConsoleDesk {
         self.ports.open(port, Box::new(service));
     }
 
+    /// Has the console of a system at this port again, where it was before a restart of ours.
+    pub fn reserve(&self, system: SystemId, name: &str, port: u16) {
+        let mut desk = self.desk.borrow_mut();
+        let taken = desk.consoles.values().any(|(_, other)| *other == port);
+        let ours = port
+            .checked_sub(self.first)
+            .is_some_and(|offset| offset < PORTS);
+        if taken || !ours || desk.consoles.contains_key(&system) {
+            return;
+        }
+        let console = Console::new(name);
+        console.tell_viewers(self.ports.signal().clone());
+        if let Some(gate) = &desk.gate {
+            self.serve(port, &console, gate);
+        }
+        desk.consoles.insert(system, (console, port));
+    }
+
     /// The console of a system, which has this name now. Without a free port there is a console that nobody can watch.
     pub fn console(&self, system: SystemId, name: &str) -> Console {
         let mut desk = self.desk.borrow_mut();

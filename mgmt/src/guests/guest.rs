@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::cell::{Cell, OnceCell, RefCell};
 use core::future::poll_fn;
 use core::task::Poll;
@@ -19,6 +20,7 @@ use vmm_firmware::{BoardFacts, Firmware, firmware};
 use vmm_ram::RamLayout;
 
 use super::consoles::GuestConsole;
+use super::kept::{KeptState, Phase};
 use super::reports::Reports;
 use super::{Host, Shelf};
 use crate::entropy::Entropy;
@@ -68,6 +70,9 @@ pub struct Guest {
     console: GuestConsole,
     requests: OnceCell<IoRequests>,
     ports: RefCell<Option<Ports>>,
+    phase: Cell<Phase>,
+    /// What the hypervisor keeps of it.
+    kept: RefCell<Vec<u8>>,
 }
 
 /// What a guest is made of.
@@ -81,7 +86,8 @@ pub struct Making {
 }
 
 impl Guest {
-    /// The guest in a partition that was just made, with its events registered.
+    /// The guest in a partition that was just made, or of which something was `kept` over a restart of ours, with its events
+    /// registered.
     ///
     /// # Errors
     /// What is missing, in words; the partition is as it was.
@@ -90,6 +96,7 @@ impl Guest {
         host: &Host,
         shelf: &Shelf,
         making: Making,
+        kept: Option<&KeptState>,
     ) -> Result<Rc<Self>, String> {
         let text = |refusal: Refusal| refusal.to_string();
         let Making { system, id, order } = making;
@@ -101,6 +108,8 @@ impl Guest {
         let console = shelf.desk.console(system, &order.name);
         let console = GuestConsole::new(host, id, console, &signal)?;
         let guest = Rc::new(Guest {
+            phase: Cell::new(Phase::Loading),
+            kept: RefCell::default(),
             root: root.clone(),
             host: host.clone(),
             shelf: shelf.clone(),
@@ -118,6 +127,10 @@ impl Guest {
             requests: OnceCell::new(),
             ports: RefCell::default(),
         });
+        // Before anybody can ask it for anything.
+        if let Some(kept) = kept.filter(|kept| kept.phase == Phase::Running) {
+            guest.take_over(&kept.board)?;
+        }
         let count = slots + Self::FIXED_PORTS + MAX_DOORBELLS;
         let ports = host.events.listen(count, guest.clone());
         let ports = ports.ok_or("no event ports are left")?;
@@ -132,16 +145,15 @@ impl Guest {
         let requests = IoRequests::register(hypervisor, id, page, ports.port(0)).map_err(text)?;
         let _ = guest.requests.set(requests);
         *guest.ports.borrow_mut() = Some(ports);
+        match kept {
+            Some(kept) if kept.phase != Phase::Running => guest.phase.set(kept.phase),
+            _ => guest.go_on(),
+        }
         Ok(guest)
     }
 
     /// Behind those of the vCPUs: life cycle and console.
     const FIXED_PORTS: u16 = 2;
-
-    /// The system.
-    pub fn system(&self) -> SystemId {
-        self.system
-    }
 
     /// Its name.
     pub fn name(&self) -> &str {
@@ -287,7 +299,57 @@ impl Guest {
         self.wish.set(None);
         drop(board);
         self.with_board(|_| ());
+        self.keep();
         Ok(())
+    }
+
+    /// Takes its devices over as they were kept; its vCPUs may be running.
+    ///
+    /// # Errors
+    /// Why that cannot be.
+    pub fn take_over(&self, state: &[u8]) -> Result<(), String> {
+        let ram = self.map().map_err(|failure| failure.to_string())?;
+        let entropy = Entropy::detect().ok_or("the CPU makes no random numbers")?;
+        let parts = Parts {
+            terminal: Default::default(),
+            entropy: Box::new(move |bytes| entropy.fill(bytes)),
+        };
+        let board = Board::restored(ram, parts, state).map_err(|error| error.to_string())?;
+        *self.board.borrow_mut() = Some(board);
+        self.phase.set(Phase::Running);
+        Ok(())
+    }
+
+    /// Does what its devices want first, once it can be reached.
+    pub fn go_on(&self) {
+        self.with_board(|_| ());
+        self.keep();
+    }
+
+    /// How far it has come, for a restart of ours.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.keep();
+    }
+
+    /// Has the hypervisor keep what a restart of ours would need, where that has changed.
+    fn keep(&self) {
+        let state = KeptState {
+            phase: self.phase.get(),
+            console: self.shelf.desk.port(self.system),
+            board: match &*self.board.borrow() {
+                Some(board) => board.save(),
+                None => Vec::new(),
+            },
+        };
+        let state = state.to_bytes();
+        if *self.kept.borrow() == state {
+            return;
+        }
+        match self.host.keep_state(self.id, &state) {
+            Ok(()) => *self.kept.borrow_mut() = state,
+            Err(refusal) => report!("{}: {refusal}", self.name()),
+        }
     }
 
     /// What it finds in memory when it starts.
@@ -310,6 +372,7 @@ impl Guest {
     /// Presses the power button.
     pub fn press_power_button(&self) {
         self.with_board(|board| board.power_button());
+        self.keep();
     }
 
     /// Uses the board, then does what came of it.
@@ -441,9 +504,15 @@ impl Listener for Guest {
             if let Some(requests) = self.requests.get() {
                 requests.serve(offset.into(), |request| {
                     let access = access(request);
-                    let value =
-                        access.and_then(|access| self.with_board(|board| board.access(access)));
-                    value.unwrap_or(u64::MAX)
+                    let done = access.and_then(|access| {
+                        self.with_board(|board| (board.access(access), board.take_changed()))
+                    });
+                    let (value, changed) = done.unwrap_or((u64::MAX, false));
+                    // Before the answer: what the guest knows to be done is not lost.
+                    if changed {
+                        self.keep();
+                    }
+                    value
                 });
             }
         } else if offset == self.slots {

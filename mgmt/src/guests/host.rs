@@ -2,6 +2,8 @@
 
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
 
 use bulkhead_abi::crash::CrashRecord;
 use bulkhead_abi::host::PartitionInfo;
@@ -15,6 +17,9 @@ use crate::events::Events;
 use crate::hypervisor::Hypervisor;
 use crate::root::Root;
 use crate::shared_page::{SharedPage, SharedPages};
+
+/// Bytes of the page of records.
+const PAGE: usize = 4096;
 
 /// The hypervisor, its events, and pages to share with it; clones share them.
 #[derive(Clone)]
@@ -88,6 +93,27 @@ impl Host {
     /// The hypervisor's refusal.
     pub fn host_info(&self) -> Result<bulkhead_abi::host::HostInfo, Refusal> {
         self.record(|page| self.hypervisor.host_info(page))
+    }
+
+    /// Keeps something with a partition over a restart of ours.
+    ///
+    /// # Errors
+    /// The hypervisor's refusal; what was kept before is kept on.
+    pub fn keep_state(&self, id: PartitionId, state: &[u8]) -> Result<(), Refusal> {
+        Memory::write(&**self.record, 0, state);
+        let page = self.record.address();
+        self.hypervisor.state_keep(id, page, state.len())
+    }
+
+    /// What is kept with a partition.
+    ///
+    /// # Errors
+    /// The hypervisor's refusal.
+    pub fn kept_state(&self, id: PartitionId) -> Result<Vec<u8>, Refusal> {
+        let bytes = self.hypervisor.state_read(id, self.record.address())?;
+        let mut state = vec![0; bytes.min(PAGE)];
+        Memory::read(&**self.record, 0, &mut state);
+        Ok(state)
     }
 
     /// A partition's crash record, in words.

@@ -12,11 +12,13 @@ use core::time::Duration;
 use bulkhead_abi::host::{PartitionInfo, PartitionState};
 use bulkhead_abi::hypercall::{PartitionAction, Status};
 use cim_domain::{Crash, Event, StartFailure};
-use mgmt_hypercall::Refusal;
+use mgmt_hypercall::{PartitionId, Refusal};
 
-use super::boot;
 use super::guest::{Command, Guest};
+use super::kept::Phase;
+use super::{Host, boot};
 use crate::report;
+use crate::root::Root;
 
 /// How long to wait before the hypervisor is asked again to take a partition apart.
 const AGAIN: Duration = Duration::from_millis(2);
@@ -58,8 +60,17 @@ pub async fn live(guest: Rc<Guest>) {
 }
 
 /// Goes on with a system that was on before this partition started.
-pub async fn resume_watch(guest: Rc<Guest>) {
-    let end = watch(&guest).await;
+pub async fn resume_watch(guest: Rc<Guest>, phase: Phase) {
+    let loaded = match phase {
+        Phase::Running => Ok(()),
+        // Nobody knows how far that had come.
+        Phase::Loading => again(&guest).await,
+        Phase::Ending => Err(End::Off),
+    };
+    let end = match loaded {
+        Ok(()) => watch(&guest).await,
+        Err(end) => end,
+    };
     release(&guest).await;
     guest.forget();
     guest.tell(match end {
@@ -155,6 +166,7 @@ fn obey(guest: &Guest, command: Command, pending: &mut Pending) -> Result<(), St
     match command {
         Command::Stop => {
             *pending = Pending::Stop;
+            guest.enter(Phase::Ending);
             stop(guest)
         }
         Command::Reset => {
@@ -222,7 +234,8 @@ fn state(info: &PartitionInfo) -> State {
     }
 }
 
-fn crash(guest: &Guest) -> Crash {
+/// What the hypervisor says of a crash.
+pub fn crash(guest: &Guest) -> Crash {
     match guest.host().crash(guest.id()) {
         Ok(record) => {
             let reason = record
@@ -238,6 +251,22 @@ fn crash(guest: &Guest) -> Crash {
             reason: format!("it has crashed, and its record cannot be read: {refusal}"),
             record: String::new(),
         },
+    }
+}
+
+/// Ends a partition that was made for a system that nobody knows any more, or that nobody can serve.
+pub async fn end_stranger(root: Root, host: Host, id: PartitionId, name: String, reason: String) {
+    report!("{id} {name}: ended, for it cannot go on: {reason}");
+    let _ = host.hypervisor.partition_control(id, PartitionAction::Stop);
+    loop {
+        match host.hypervisor.partition_destroy(id) {
+            Ok(()) => return,
+            Err(Refusal {
+                status: Some(Status::Busy | Status::BadState),
+                ..
+            }) => root.timers().sleep_until(root.now().after(AGAIN)).await,
+            Err(refusal) => return report!("{id} {name}: {refusal}"),
+        }
     }
 }
 

@@ -1,20 +1,23 @@
 //! [`GuestMachine`]: the domain's machine over hypercalls.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use bulkhead_abi::host::{HostInfo, PartitionInfo};
+use bulkhead_abi::host::{HostInfo, PartitionInfo, PartitionState};
 use bulkhead_abi::hypercall::Status;
 use bulkhead_abi::partition::{MAX_VCPUS, PartitionRequest};
 use cim_domain::{
-    Adopted, HostFacts, HostProcessor, Machine, MachineError, StartOrder, SystemId, Usage,
+    Adopted, AdoptedState, HostFacts, HostProcessor, Machine, MachineError, StartOrder, SystemId,
+    Usage,
 };
-use mgmt_hypercall::{PartitionId, Refusal, field_text};
+use mgmt_hypercall::{PartitionId, Refusal, field_text, state_name};
 use zerocopy::FromZeros;
 
 use super::guest::{Command, Guest, Making};
+use super::kept::{KeptState, Phase};
 use super::{Host, Shelf, life};
 use crate::report;
 use crate::root::Root;
@@ -43,12 +46,18 @@ impl GuestMachine {
     /// # Errors
     /// The hypervisor's refusal.
     pub fn new(root: &Root, host: &Host, shelf: &Shelf, name: &str) -> Result<Self, Refusal> {
+        let mut info = host.host_info()?;
+        // What systems from before a restart of ours hold is theirs for a while, and comes back.
+        let held = made(host)?
+            .into_iter()
+            .map(|(_, info, _)| info.memory_bytes);
+        info.guest_memory_free = held.fold(info.guest_memory_free, u64::saturating_add);
         Ok(GuestMachine {
             name: name.to_string(),
             root: root.clone(),
             host: host.clone(),
             shelf: shelf.clone(),
-            info: host.host_info()?,
+            info,
         })
     }
 
@@ -113,6 +122,47 @@ impl GuestMachine {
     }
 }
 
+impl GuestMachine {
+    /// Goes on with a system that was on before this partition started.
+    fn take_over(
+        &self,
+        system: SystemId,
+        id: PartitionId,
+        info: &PartitionInfo,
+        order: &StartOrder,
+    ) -> Result<AdoptedState, String> {
+        let kept = self.host.kept_state(id);
+        let kept = kept.map_err(|refusal| refusal.to_string())?;
+        let kept = KeptState::from_bytes(&kept).ok_or("nothing is kept of its devices")?;
+        if let Some(port) = kept.console {
+            self.shelf.desk.reserve(system, &order.name, port);
+        }
+        let mut order = order.clone();
+        // What it has, whatever the definition says.
+        order.memory_bytes = info.memory_bytes;
+        order.processors.count = info.vcpus;
+        let making = Making { system, id, order };
+        let guest = Guest::new(&self.root, &self.host, &self.shelf, making, Some(&kept))?;
+        let is = |state: PartitionState| info.state == state as u32;
+        let state = if is(PartitionState::Paused) {
+            AdoptedState::Paused
+        } else if is(PartitionState::Crashed) && kept.phase == Phase::Running {
+            AdoptedState::Crashed(life::crash(&guest))
+        } else {
+            AdoptedState::Running
+        };
+        report!(
+            "{id} {}: {}, goes on as system {system}",
+            guest.name(),
+            state_name(info.state)
+        );
+        self.shelf.guests.borrow_mut().insert(system, guest.clone());
+        let task = life::resume_watch(guest, kept.phase);
+        self.root.spawner().spawn(task);
+        Ok(state)
+    }
+}
+
 fn cookie(system: SystemId) -> [u8; 16] {
     let mut cookie = [0; 16];
     let number = system.0.to_le_bytes();
@@ -120,6 +170,15 @@ fn cookie(system: SystemId) -> [u8; 16] {
         *slot = *byte;
     }
     cookie
+}
+
+/// The partitions that were made for systems, each with its system.
+fn made(host: &Host) -> Result<Vec<(PartitionId, PartitionInfo, SystemId)>, Refusal> {
+    let ids = (0..host.hypervisor.partition_count()?).map(PartitionId);
+    // Ids have gaps.
+    let infos = ids.filter_map(|id| Some((id, host.info(id).ok()?)));
+    let made = infos.filter_map(|(id, info)| Some((id, info, system_of(&info)?)));
+    Ok(made.collect())
 }
 
 fn system_of(info: &PartitionInfo) -> Option<SystemId> {
@@ -159,7 +218,7 @@ impl Machine for GuestMachine {
             id,
             order: order.clone(),
         };
-        match Guest::new(&self.root, &self.host, &self.shelf, making) {
+        match Guest::new(&self.root, &self.host, &self.shelf, making, None) {
             Ok(guest) => {
                 let guests = &self.shelf.guests;
                 guests.borrow_mut().insert(system, guest.clone());
@@ -216,7 +275,30 @@ impl Machine for GuestMachine {
         })
     }
 
-    fn adopt(&mut self) -> Vec<Adopted> {
-        Vec::new()
+    fn adopt(&mut self, known: &BTreeMap<SystemId, StartOrder>) -> Vec<Adopted> {
+        let made = match made(&self.host) {
+            Ok(made) => made,
+            Err(refusal) => {
+                report!("systems that still run: {refusal}");
+                return Vec::new();
+            }
+        };
+        let mut adopted = Vec::new();
+        for (id, info, system) in made {
+            let taken = match known.get(&system) {
+                Some(order) => self.take_over(system, id, &info, order),
+                None => Err("it is not known any more".into()),
+            };
+            match taken {
+                Ok(state) => adopted.push(Adopted { system, state }),
+                Err(reason) => {
+                    let name = field_text(&info.name);
+                    let (root, host) = (self.root.clone(), self.host.clone());
+                    let task = life::end_stranger(root, host, id, name, reason);
+                    self.root.spawner().spawn(task);
+                }
+            }
+        }
+        adopted
     }
 }

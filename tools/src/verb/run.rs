@@ -80,6 +80,9 @@ pub struct Run {
     /// Boot the ISO image with UEFI firmware
     #[arg(long)]
     uefi: bool,
+    /// More words for the management partition's command line, such as crash=after:SECONDS, which tests a restart
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    management_line: String,
     /// Who executes the instructions
     #[arg(long, value_enum, default_value_t = AcceleratorChoice::Tcg)]
     accel: AcceleratorChoice,
@@ -141,6 +144,9 @@ impl Run {
         let mut arguments = format!("consoles={consoles}");
         if let Some(password) = &self.cim_password {
             arguments += &format!(" password={password}");
+        }
+        if !self.management_line.is_empty() {
+            arguments += &format!(" {}", self.management_line);
         }
         // Not where `image` puts its files: they are this run's own.
         let boot = BootFiles::make(workspace, private.path(), &[], &arguments)?;

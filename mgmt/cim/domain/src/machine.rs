@@ -4,6 +4,7 @@ use crate::event::Crash;
 use crate::host::HostFacts;
 use crate::id::SystemId;
 use crate::order::StartOrder;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -68,8 +69,10 @@ pub trait Machine {
     }
 
     /// The systems that were running before the management partition started; asked once, by
-    /// [`Domain::open`](crate::Domain::open).
-    fn adopt(&mut self) -> Vec<Adopted> {
+    /// [`Domain::open`](crate::Domain::open). `known` has what every system that may still run was started with, or would be;
+    /// what runs and is not among them belongs to nobody, and the machine may end it.
+    fn adopt(&mut self, known: &BTreeMap<SystemId, StartOrder>) -> Vec<Adopted> {
+        let _ = known;
         Vec::new()
     }
 }

@@ -11,6 +11,8 @@ pub struct Options {
     pub ip: Option<String>,
     /// `crash=after:SECONDS`: panic on purpose so long after the first start; a test's means to see the restart.
     pub crash_after: Option<Duration>,
+    /// `crash=every:SECONDS`: the same after each start.
+    pub crash_every: Option<Duration>,
     /// `consoles=`: the first TCP port for consoles of virtual systems.
     pub consoles: Option<u16>,
     /// `password=`: the password of the administrator that the first start makes; a random one without it.
@@ -30,9 +32,14 @@ impl Options {
                 Some(("password", value)) if !value.is_empty() => {
                     options.password = Some(value.into());
                 }
-                Some(("crash", value)) => match seconds(value) {
-                    Some(duration) => options.crash_after = Some(duration),
-                    None => options.unknown.push(word.into()),
+                Some(("crash", value)) => match value.split_once(':') {
+                    Some(("after", value)) if seconds(value).is_some() => {
+                        options.crash_after = seconds(value);
+                    }
+                    Some(("every", value)) if seconds(value).is_some() => {
+                        options.crash_every = seconds(value);
+                    }
+                    _ => options.unknown.push(word.into()),
                 },
                 Some(("consoles", value)) => match value.parse() {
                     Ok(port) if port > 0 => options.consoles = Some(port),
@@ -46,8 +53,7 @@ impl Options {
 }
 
 fn seconds(value: &str) -> Option<Duration> {
-    let seconds = value.strip_prefix("after:")?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    Some(Duration::from_secs(value.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -71,6 +77,9 @@ mod tests {
             Options::parse(" ip=dhcp crash=after:5  crash=now quiet consoles=7000 consoles=0");
         assert_eq!(options.ip.as_deref(), Some("dhcp"));
         assert_eq!(options.crash_after, Some(Duration::from_secs(5)));
+        assert_eq!(options.crash_every, None);
+        let every = Options::parse("crash=every:60").crash_every;
+        assert_eq!(every, Some(Duration::from_secs(60)));
         assert_eq!(options.consoles, Some(7000));
         assert_eq!(options.unknown, ["crash=now", "quiet", "consoles=0"]);
         assert_eq!(Options::parse(""), Options::default());

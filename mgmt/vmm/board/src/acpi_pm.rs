@@ -1,6 +1,6 @@
 //! [`AcpiPm`]: the fixed power management registers (ACPI 6.5, 4.8.3): power button, SCI, and the way into S5.
 
-use vmm_pci::{Level, Width};
+use vmm_pci::{BadState, Level, StateReader, StateWriter, Width};
 
 use crate::map;
 
@@ -40,6 +40,27 @@ pub(crate) struct AcpiPm {
 }
 
 impl AcpiPm {
+    /// Adds its registers.
+    pub fn save(&self, to: &mut StateWriter) {
+        to.put16(self.status);
+        to.put16(self.enable);
+        to.put16(self.control);
+    }
+
+    /// Is again as it was saved.
+    ///
+    /// # Errors
+    /// [`BadState`].
+    pub fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), BadState> {
+        self.status = from.take16()?;
+        self.enable = from.take16()?;
+        self.control = from.take16()?;
+        let possible = self.status & !POWER_BUTTON == 0
+            && self.enable & !ENABLES == 0
+            && self.control & !(BUS_MASTER_RELOAD | SLEEP_TYPE) == 0;
+        possible.then_some(()).ok_or(BadState::Value)
+    }
+
     /// Reads; `port` lies in the blocks.
     pub fn read(&self, port: u16, width: Width) -> u64 {
         // ACPI is always on here: there is no SMM, and so no SMI command, to turn it on or off.

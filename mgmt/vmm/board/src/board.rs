@@ -44,12 +44,14 @@ pub struct Board<R> {
     pub(crate) ram: R,
     pub(crate) bus: PciBus,
     pub(crate) pm: AcpiPm,
-    outbox: Outbox,
+    pub(crate) outbox: Outbox,
     doorbells: Doorbells,
     told: Told,
     /// What the guest did to the machine as a whole, not told yet.
     power: Option<Effect>,
     effects: Vec<Effect>,
+    /// The guest has written to something since [`Board::take_changed`].
+    changed: bool,
 }
 
 /// What the owner knows, so that only changes are told.
@@ -97,6 +99,7 @@ impl<R: GuestRam> Board<R> {
             },
             power: None,
             effects: Vec::new(),
+            changed: true,
         })
     }
 
@@ -109,6 +112,7 @@ impl<R: GuestRam> Board<R> {
             width,
             operation,
         } = access;
+        self.changed |= matches!(operation, Operation::Write(_));
         if space == Space::Memory {
             let (ram, out) = (&self.ram, &mut self.outbox);
             return self.bus.memory(address, width, operation, ram, out);
@@ -204,6 +208,7 @@ impl<R: GuestRam> Board<R> {
 
     /// Presses the power button: the wish that the guest shuts itself down.
     pub fn power_button(&mut self) -> ButtonOutcome {
+        self.changed = true;
         self.pm.press()
     }
 
@@ -214,6 +219,7 @@ impl<R: GuestRam> Board<R> {
     pub fn reset(&mut self) -> Result<(), SetupError> {
         self.pm = AcpiPm::default();
         self.power = None;
+        self.changed = true;
         if let Some(console) = console_mut(&mut self.bus) {
             console.device_mut().clear_input();
         }
@@ -260,9 +266,24 @@ impl<R: GuestRam> Board<R> {
     /// Changes the size of the virtio console's terminal.
     pub fn console_resize(&mut self, size: TerminalSize) {
         if let Some(console) = console_mut(&mut self.bus) {
+            self.changed = true;
             console.device_mut().resize(size);
             console.config_changed(&mut self.outbox);
         }
+    }
+
+    /// Whether [`Board::save`] may have something new since this was asked last. Notifications change nothing that it has.
+    pub fn take_changed(&mut self) -> bool {
+        core::mem::take(&mut self.changed)
+    }
+
+    /// Has [`Board::take_effects`] tell everything that its owner must know.
+    pub(crate) fn forget_what_was_told(&mut self) {
+        self.told.levels = self.bus.levels().opposite();
+        self.told.sci = match self.pm.sci() {
+            Level::High => Level::Low,
+            Level::Low => Level::High,
+        };
     }
 
     fn serve(&mut self, slot: Slot, queue: QueueIndex) {

@@ -1,6 +1,6 @@
 //! [`Device`]: what can be in a slot.
 
-use vmm_pci::{Function, Outbox, Width};
+use vmm_pci::{BadState, Function, Outbox, StateReader, StateWriter, Width};
 use vmm_ram::GuestRam;
 use vmm_virtio::{Console, DeviceFault, Entropy, QueueIndex, VirtioPci};
 
@@ -30,6 +30,28 @@ impl Device {
 
     pub fn function_mut(&mut self) -> &mut Function {
         each!(self, virtio => virtio.function_mut(), bridge => bridge)
+    }
+
+    /// What it is, in a state.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Device::HostBridge(_) => 0,
+            Device::Console(_) => 1,
+            Device::Entropy(_) => 2,
+        }
+    }
+
+    pub fn save(&self, to: &mut StateWriter) {
+        each!(self, virtio => virtio.save(to), bridge => bridge.save(to));
+    }
+
+    pub fn restore<R: GuestRam>(
+        &mut self,
+        from: &mut StateReader<'_>,
+        ram: &R,
+        out: &mut Outbox,
+    ) -> Result<(), BadState> {
+        each!(self, virtio => virtio.restore(from, ram, out), bridge => bridge.restore(from))
     }
 
     pub fn power_on(&mut self) {

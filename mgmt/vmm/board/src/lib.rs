@@ -77,6 +77,7 @@ pub mod fuzz;
 mod keyboard_controller;
 pub mod map;
 mod pci_bus;
+mod state;
 
 pub use access::{Access, Operation};
 pub use acpi_pm::ButtonOutcome;
@@ -84,5 +85,6 @@ pub use board::{Board, Parts};
 pub use bulkhead_abi::io::Space;
 pub use doorbells::DoorbellId;
 pub use effect::{Effect, Effects};
-pub use vmm_pci::{Gsi, Level, Message, Slot, Width};
+pub use state::RestoreError;
+pub use vmm_pci::{BadState, Gsi, Level, Message, Slot, Width};
 pub use vmm_virtio::{DeviceFault, EntropySource, SetupError, TerminalSize};

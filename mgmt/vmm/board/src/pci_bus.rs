@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use vmm_pci::{
-    AddressPort, BarHit, BarIndex, BarMap, ConfigAddress, Function, IntxLevels, Outbox, SLOTS,
-    Slot, Width, ecam_target,
+    AddressPort, BadState, BarHit, BarIndex, BarMap, ConfigAddress, Function, IntxLevels, Outbox,
+    SLOTS, Slot, StateReader, StateWriter, Width, ecam_target,
 };
 use vmm_ram::GuestRam;
 use vmm_virtio::{QueueIndex, SetupError};
@@ -59,6 +59,41 @@ impl PciBus {
                     free = base.saturating_add(bytes);
                 }
             }
+        }
+        self.map_bars();
+        Ok(())
+    }
+
+    /// Adds the state of all devices, each with its slot.
+    pub fn save(&self, to: &mut StateWriter) {
+        to.put32(self.address.read());
+        to.put8(self.devices.len() as u8);
+        for (slot, device) in &self.devices {
+            to.put8(slot.number());
+            to.put8(device.kind());
+            device.save(to);
+        }
+    }
+
+    /// The bus as it was saved, with the same devices.
+    ///
+    /// # Errors
+    /// [`BadState`]; the bus is of no use then.
+    pub fn restore<R: GuestRam>(
+        &mut self,
+        from: &mut StateReader<'_>,
+        ram: &R,
+        out: &mut Outbox,
+    ) -> Result<(), BadState> {
+        self.address.write(from.take32()?);
+        if usize::from(from.take8()?) != self.devices.len() {
+            return Err(BadState::Devices);
+        }
+        for (slot, device) in &mut self.devices {
+            if from.take8()? != slot.number() || from.take8()? != device.kind() {
+                return Err(BadState::Devices);
+            }
+            device.restore(from, ram, out)?;
         }
         self.map_bars();
         Ok(())

@@ -6,8 +6,9 @@ use crate::register::{
     SUBSYSTEM_VENDOR, VENDOR, status,
 };
 use crate::{
-    BarError, BarIndex, CAPABILITIES, COMMAND, CapabilityId, CapabilityOffset, ConfigFull, Gsi,
-    INTERRUPT_LINE, MAX_VECTORS, MsixPlace, Outbox, Pin, STATUS, Slot, Width, command,
+    BadState, BarError, BarIndex, CAPABILITIES, COMMAND, CapabilityId, CapabilityOffset,
+    ConfigFull, Gsi, INTERRUPT_LINE, MAX_VECTORS, MsixPlace, Outbox, Pin, STATUS, Slot,
+    StateReader, StateWriter, Width, command,
 };
 
 /// What a function is (6.2.1, 6.2.4).
@@ -167,6 +168,50 @@ impl Function {
         self.registers = self.composed;
         if let Some((_, msix)) = &mut self.msix {
             msix.reset();
+        }
+    }
+
+    /// Adds what the guest has made of it.
+    pub fn save(&self, to: &mut StateWriter) {
+        to.put(&self.registers);
+        if let Some((_, msix)) = &self.msix {
+            msix.save(to);
+        }
+    }
+
+    /// Is again as it was saved. Whether it asserts its pin is the device's to say.
+    ///
+    /// # Errors
+    /// [`BadState`]: it was another function, or no state at all; this one is of no use then.
+    pub fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), BadState> {
+        self.reset();
+        let saved: [u8; CONFIG_BYTES] = from.take()?;
+        let fixed = self.composed.iter().zip(&self.writable).zip(&saved);
+        for (offset, ((composed, writable), saved)) in fixed.enumerate() {
+            let own = match offset == usize::from(STATUS) {
+                true => status::INTERRUPT,
+                false => 0,
+            };
+            if (composed ^ saved) & !writable & !own != 0 {
+                return Err(BadState::Devices);
+            }
+        }
+        self.registers = saved;
+        self.release();
+        match &mut self.msix {
+            Some((_, msix)) => msix.restore(from),
+            None => Ok(()),
+        }
+    }
+
+    /// Passes a vector that it has, and the number that stands for none.
+    ///
+    /// # Errors
+    /// [`BadState::Value`].
+    pub fn check_vector(&self, vector: u16) -> Result<u16, BadState> {
+        match vector == u16::MAX || vector < self.vectors() {
+            true => Ok(vector),
+            false => Err(BadState::Value),
         }
     }
 

@@ -46,6 +46,12 @@ impl IntxLevels {
         }))
     }
 
+    /// Each input at the other level: all differ.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        Self(self.0 ^ ((1 << INPUTS) - 1))
+    }
+
     /// The inputs that differ from `before`, each with whether it is high now.
     pub fn changes(self, before: Self) -> impl Iterator<Item = (Gsi, Level)> {
         (0..INPUTS).filter_map(move |input| {

@@ -22,6 +22,7 @@ mod message;
 mod msix;
 mod register;
 mod slot;
+mod state;
 mod width;
 
 pub use bar::{BarError, BarIndex};
@@ -35,4 +36,5 @@ pub use message::{Message, Outbox};
 pub use msix::{MAX_VECTORS, MsixPlace};
 pub use register::{CAPABILITIES, COMMAND, INTERRUPT_LINE, STATUS, command};
 pub use slot::{SLOTS, Slot};
+pub use state::{BadState, StateReader, StateWriter};
 pub use width::Width;

@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::{BarIndex, Message, Width};
+use crate::{BadState, BarIndex, Message, StateReader, StateWriter, Width};
 
 /// Most vectors of a function: a pending bit each.
 pub const MAX_VECTORS: u16 = 64;
@@ -44,6 +44,34 @@ impl Msix {
     pub fn reset(&mut self) {
         self.entries.fill(RESET);
         self.pending = 0;
+    }
+
+    pub fn save(&self, to: &mut StateWriter) {
+        to.put16(self.vectors());
+        to.put64(self.pending);
+        for dword in self.entries.iter().flatten() {
+            to.put32(*dword);
+        }
+    }
+
+    pub fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), BadState> {
+        if from.take16()? != self.vectors() {
+            return Err(BadState::Devices);
+        }
+        self.pending = from.take64()?;
+        for entry in &mut self.entries {
+            for dword in entry.iter_mut() {
+                *dword = from.take32()?;
+            }
+            let [low, _, _, control] = entry;
+            if *low & 3 != 0 || *control & !MASKED != 0 {
+                return Err(BadState::Value);
+            }
+        }
+        match self.pending.checked_shr(self.vectors().into()) {
+            None | Some(0) => Ok(()),
+            Some(_) => Err(BadState::Value),
+        }
     }
 
     /// At most [`MAX_VECTORS`].

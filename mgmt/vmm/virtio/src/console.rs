@@ -1,6 +1,6 @@
 //! [`Console`]: a terminal as two streams of bytes (5.3).
 
-use vmm_pci::Width;
+use vmm_pci::{BadState, StateReader, StateWriter, Width};
 use vmm_ram::GuestRam;
 
 use crate::byte_ring::ByteRing;
@@ -134,6 +134,19 @@ impl VirtioDevice for Console {
             *byte = value;
         }
         width.load(&config, usize::try_from(offset).unwrap_or(usize::MAX))
+    }
+
+    fn save(&self, to: &mut StateWriter) {
+        to.put16(self.size.columns);
+        to.put16(self.size.rows);
+    }
+
+    fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), BadState> {
+        self.size = TerminalSize {
+            columns: from.take16()?,
+            rows: from.take16()?,
+        };
+        Ok(())
     }
 
     fn reset(&mut self) {

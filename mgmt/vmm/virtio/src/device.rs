@@ -1,6 +1,6 @@
 //! [`VirtioDevice`]: what one kind of device adds to the transport.
 
-use vmm_pci::Width;
+use vmm_pci::{BadState, StateReader, StateWriter, Width};
 use vmm_ram::GuestRam;
 
 use crate::{Features, QueueFault, Ring, Stop};
@@ -39,6 +39,17 @@ pub trait VirtioDevice {
     /// Reads its configuration; zeros beyond the end.
     fn read_config(&self, _offset: u64, _width: Width) -> u64 {
         0
+    }
+
+    /// Adds what it is itself to a state.
+    fn save(&self, _to: &mut StateWriter) {}
+
+    /// Is again as it was saved.
+    ///
+    /// # Errors
+    /// [`BadState`].
+    fn restore(&mut self, _from: &mut StateReader<'_>) -> Result<(), BadState> {
+        Ok(())
     }
 
     /// Forgets what a driver did, not what comes from outside.

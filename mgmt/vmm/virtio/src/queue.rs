@@ -82,6 +82,18 @@ impl Queue {
         *self = Self::with_chain(self.largest, core::mem::take(&mut self.chain));
     }
 
+    /// Goes on where the guest's memory says that this device had come to, before whoever models it started again.
+    ///
+    /// # Errors
+    /// The used ring is not in RAM.
+    pub(crate) fn find_place<R: GuestRam>(&mut self, ram: &R) -> Result<(), QueueFault> {
+        let used = ram.load_u16(place(self.places.used, INDEX)?)?;
+        self.next_used = used;
+        self.next_available = used;
+        self.looked_at = used;
+        Ok(())
+    }
+
     /// Sets the size; one that the queue cannot have changes nothing (4.1.4.3.1).
     pub(crate) fn set_size(&mut self, size: u16) {
         if size.is_power_of_two() && size <= self.largest {

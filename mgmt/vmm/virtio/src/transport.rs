@@ -3,6 +3,7 @@
 mod common_config;
 mod pci_access;
 mod setup;
+mod state;
 
 use alloc::vec::Vec;
 

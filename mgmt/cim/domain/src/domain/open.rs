@@ -88,7 +88,15 @@ impl Domain {
     }
 
     fn adopt(&mut self, kept: &BTreeMap<SystemId, Definition>, now: Now) {
-        for adopted in self.machine.adopt() {
+        let known = self.systems.values().filter_map(|system| {
+            let active = match kept.get(&system.id) {
+                Some(active) => active.clone(),
+                None => crate::resolve::resolved(&system.defined, &self.host),
+            };
+            Some((system.id, crate::resolve::order(&active).ok()?))
+        });
+        let known: BTreeMap<_, _> = known.collect();
+        for adopted in self.machine.adopt(&known) {
             let id = adopted.system;
             let Some(system) = self.systems.get_mut(&id) else {
                 // Destroyed while it was being turned off: nobody wants it.

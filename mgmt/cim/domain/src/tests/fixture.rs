@@ -7,6 +7,7 @@ use crate::{
     StartOrder, State, SystemId, TimeLimit, Usage, Uuid,
 };
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(super) struct Script {
     pub(super) told: Vec<Told>,
     pub(super) refusal: Option<MachineError>,
     pub(super) adopted: Vec<Adopted>,
+    /// The systems that it was told of when it was asked for them.
+    pub(super) known: Vec<SystemId>,
 }
 
 #[derive(Clone, Default)]
@@ -92,7 +95,8 @@ impl Machine for FakeMachine {
         None
     }
 
-    fn adopt(&mut self) -> Vec<Adopted> {
+    fn adopt(&mut self, known: &BTreeMap<SystemId, StartOrder>) -> Vec<Adopted> {
+        self.0.borrow_mut().known = known.keys().copied().collect();
         std::mem::take(&mut self.0.borrow_mut().adopted)
     }
 }

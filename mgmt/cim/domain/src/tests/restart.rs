@@ -78,6 +78,7 @@ fn running_systems_are_adopted_as_they_were_started() {
         adopted(two, AdoptedState::Paused),
     ];
     world.restart();
+    assert_eq!(world.machine.0.borrow().known, [one, two]);
     assert_eq!(world.state(one), State::Running);
     assert_eq!(world.state(two), State::Paused);
     assert_eq!(world.reserved(), (512, 0));

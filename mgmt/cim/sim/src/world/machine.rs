@@ -261,7 +261,7 @@ impl cim_domain::Machine for Machine {
             .map(|slot| FIRST_CONSOLE + slot)
     }
 
-    fn adopt(&mut self) -> Vec<Adopted> {
+    fn adopt(&mut self, _known: &BTreeMap<SystemId, StartOrder>) -> Vec<Adopted> {
         let ids = std::mem::take(&mut self.adopted).into_iter();
         ids.map(|system| Adopted {
             system,
