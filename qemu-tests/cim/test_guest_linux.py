@@ -7,7 +7,7 @@ import time
 
 import guest_target
 from guest_target import BOOT, GuestTest, PATIENCE
-from lab import DISABLED, ENABLED, IO_DEVICE, QUIESCE, rasd, SERIAL_PORT, SHUT_DOWN
+from lab import DISABLED, ENABLED, IO_DEVICE, QUIESCE, rasd, REBOOT, SERIAL_PORT, SHUT_DOWN
 
 READY = r"GUEST READY after ([\d.]+) s, (\d+) CPUs, (\d+) kB"
 PROMPT = "guest# "
@@ -51,6 +51,13 @@ class LinuxGuestTest(GuestTest):
 
     def stress(self, seconds):
         guest, console, _ = self.boot(cpus=4, words=f"then=stress:{seconds}")
+        # The management plane answers meanwhile.
+        begun = time.monotonic()
+        while time.monotonic() - begun < seconds - 2:
+            asked = time.monotonic()
+            self.assertEqual(guest.state(), ENABLED)
+            self.assertLess(time.monotonic() - asked, 5)
+            time.sleep(0.5)
         said = console.expect(r"(?s)(.*)STRESS: memory (\d+) rounds.*STRESS DONE", seconds + BOOT)
         self.assertNotRegex(said[1], "damaged|wrongly|cannot write")
         guest.wait(DISABLED)
@@ -98,7 +105,9 @@ class LinuxTest(LinuxGuestTest):
         self.assertRegex(bytes_, r"^\w{64}$")
         self.assertNotEqual(bytes_[:32], bytes_[32:])
         self.run_line(console, "test -c /dev/hvc0")
-        self.run_line(console, "echo through the other console > /dev/hvc0")
+        console.type("echo thr''ough the other > /dev/hvc0\r")
+        console.expect("through the other", PATIENCE)
+        console.expect(PROMPT, PATIENCE)
         # Time stands while it is paused, and what is typed waits.
         before = self.uptime(console)
         guest.change(QUIESCE)
@@ -108,7 +117,10 @@ class LinuxTest(LinuxGuestTest):
         guest.change(ENABLED)
         console.expect(PROMPT, PATIENCE)
         self.assertGreater(self.uptime(console), before)
-        # The power button.
+        # The power button, twice.
+        guest.change(REBOOT, BOOT)
+        self.assertEqual(self.ready(console), facts)
+        self.shell(console)
         guest.change(SHUT_DOWN, BOOT)
         self.assertStatus(guest.show(), DISABLED, [10], "is off")
 

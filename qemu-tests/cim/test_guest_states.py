@@ -1,13 +1,16 @@
 """States of a system, asked for and not, with what listeners are told; with kernels that start at once."""
 
 import queue
+import random
 import socket
+import time
 
 import pywbem
 
 import target
-from guest_target import GuestTest, PATIENCE
-from lab import DISABLED, ENABLED, QUIESCE, RESET
+from guest_console import Console
+from guest_target import GuestTest, PATIENCE, free_things, peek
+from lab import BUSY, DISABLED, ENABLED, INVALID_TRANSITION, JOB, OK, QUIESCE, REBOOT, RESET, SHUT_DOWN, memory
 
 # OperationalStatus.
 FINE, ERROR, STOPPED, ABORTED, DORMANT = 2, 6, 10, 14, 15
@@ -135,6 +138,50 @@ class StateTest(GuestTest):
         console.expect(READY, PATIENCE)
         self.assertStatus(guest.show(), ENABLED, [FINE], "is running")
 
+    def test_crash_of_a_system_that_is_to_recover(self):
+        guest, console, _, _ = self.monitor(AutomaticRecoveryAction=pywbem.Uint16(3))
+        console.type("t")
+        console.expect("has crashed", PATIENCE)
+        console.expect(READY, PATIENCE)
+        self.assertStatus(guest.wait(ENABLED), ENABLED, [FINE], "is running")
+
+    def test_requests_in_any_order(self):
+        """Whatever is asked while something else goes on, all systems end well and leave nothing."""
+        dice = random.Random(4)
+        guests = [self.monitor(name=f"any{number}") for number in range(4)]
+        requests = [ENABLED, DISABLED, SHUT_DOWN, QUIESCE, REBOOT, RESET]
+        for _ in range(80):
+            guest, console, _, _ = dice.choice(guests)
+            if dice.random() < 0.3:
+                console.type(dice.choice("rtok"))
+            else:
+                code, _ = self.lab.ask(guest.path, dice.choice(requests))
+                self.assertIn(code, (OK, JOB, INVALID_TRANSITION, BUSY))
+        for guest, console, _, _ in guests:
+            # Where it was busy, or a request is still under way.
+            for _ in range(20):
+                code, outputs = self.lab.ask(guest.path, DISABLED)
+                if code == OK:
+                    break
+                if code == JOB:
+                    guest.finish(outputs["Job"])
+                else:
+                    time.sleep(0.2)
+            self.assertEqual(guest.state(), DISABLED)
+            # What is typed while it is off is for nobody: not even a command that would turn it off again.
+            console.silence(0.3)
+            console.type("o")
+            console.silence(0.3)
+            console.text = ""
+            guest.start()
+            console.expect(READY, PATIENCE)
+            console.type("?")
+            console.expect(READY, PATIENCE)
+            guest.change(DISABLED)
+        self.guest(memory(16), name="after", Kernel="pvh.elf").destroy()
+        # Their memory and event ports are back; their consoles stay as long as they are defined.
+        self.assertIn("in use 0 event ports", free_things()[0])
+
     def test_power_button_that_nobody_hears(self):
         """The job of a graceful shutdown ends with its time limit, and the system still runs."""
         guest, console, _, _ = self.monitor()
@@ -145,3 +192,36 @@ class StateTest(GuestTest):
         console.type("?")
         console.expect(READY, PATIENCE)
         self.assertEqual(guest.state(), ENABLED)
+
+
+class ConsoleTest(GuestTest):
+    def test_several_viewers_see_the_same_and_late_ones_what_was(self):
+        guest, console, _, _ = self.monitor()
+        console.type("?")
+        console.expect(READY, PATIENCE)
+        with guest.console() as late:
+            late.expect(READY + r"[^!]*" + READY, PATIENCE)
+            console.type("?")
+            late.expect(READY, PATIENCE)
+            late.type("?")
+            console.expect(READY + r"[^!]*" + READY, PATIENCE)
+
+    def test_wrong_passwords(self):
+        guest, _, _, _ = self.monitor()
+        server = target.SERVER
+        with self.assertRaises(AssertionError) as caught:
+            Console(server.address[0], guest.port(), server.user, "wrong", patience=10)
+        self.assertNotIn(READY, str(caught.exception))
+
+    def test_much_output(self):
+        """It comes complete and in order; and a guest that nobody watches is not held up by it."""
+        guest, console, _, _ = self.monitor()
+        words = 0x4000
+        console.type(f"f{0x200000:08x}{0x200000 + 4 * words:08x}{0x12345678:08x}")
+        console.expect("=\r\n", PATIENCE)
+        self.assertEqual(peek(console, 0x20_0000, words), bytes.fromhex("78563412") * words)
+        console.type(f"d{0x200000:08x}{words:08x}")
+        console.close()
+        with guest.console() as again:
+            again.type("?")
+            again.expect(READY, PATIENCE)

@@ -47,6 +47,8 @@ impl GuestConsole {
         signal: &Signal,
     ) -> Result<Self, String> {
         let page = host.pages.take().ok_or("no memory for its console page")?;
+        // What was typed while the system was off was for nobody.
+        console.drop_input();
         console.tell_guest(signal.clone());
         Ok(GuestConsole {
             host: host.clone(),
