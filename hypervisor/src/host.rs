@@ -12,7 +12,7 @@ use alloc::boxed::Box;
 use bulkhead_core::cpu_loop::CpuLoop;
 use bulkhead_core::fault::ResourceError;
 use bulkhead_core::host::MachineEnd;
-use bulkhead_core::time::Ticks;
+use bulkhead_core::time::{Hertz, Ticks};
 use bulkhead_core::vcpu::Vcpu;
 use bulkhead_hw::percpu::PerCpu;
 use bulkhead_hw::probe::Virtualization;
@@ -26,6 +26,11 @@ use this_cpu::ThisCpu;
 
 /// Turns of vCPUs that share a CPU, as a fraction of a second: 5 ms.
 const SLICES_PER_SECOND: u64 = 200;
+
+/// How long a turn is.
+fn slice(tsc: Hertz) -> Ticks {
+    Ticks(tsc.get() / SLICES_PER_SECOND)
+}
 
 /// The boot CPU's part.
 pub fn start(platform: Box<Platform>) -> ! {
@@ -78,7 +83,7 @@ fn run_on<V: Vcpu>(mut cpu: ThisCpu, enabled: Result<V::Cpu, ResourceError>) -> 
             registers::halt();
         }
     };
-    let slice = Ticks(cpu.all().tsc.get() / SLICES_PER_SECOND);
+    let slice = slice(cpu.all().tsc);
     let mut run_loop = CpuLoop::<V>::new(backend, slice);
     // SAFETY: the IDT is loaded; interrupt stubs take no lock.
     unsafe { registers::enable_interrupts() };

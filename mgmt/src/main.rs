@@ -131,6 +131,7 @@ fn run(start: &Start<'_>) -> ! {
         password: options.password.clone(),
         consoles: options.consoles.unwrap_or(CONSOLES),
         host: host.ok(),
+        restarts: start.restarts,
         archive: modules::archive(start.archive, &mut root.tables()),
     };
     let task = serving::run(root.clone(), devices, serving);

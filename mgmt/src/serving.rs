@@ -61,6 +61,8 @@ pub struct Serving {
     pub consoles: u16,
     /// The hypervisor's events and pages, where they work.
     pub host: Option<Host>,
+    /// How often this partition was started again.
+    pub restarts: u32,
     /// The archive with the boot modules.
     pub archive: &'static [u8],
 }
@@ -72,6 +74,7 @@ pub async fn run(root: Root, devices: Devices, serving: Serving) {
         password,
         consoles,
         host,
+        restarts,
         archive,
     } = serving;
     let mut disks = Vec::new();
@@ -88,7 +91,7 @@ pub async fn run(root: Root, devices: Devices, serving: Serving) {
     let ports = Ports::new(card.unwrap_or_default());
     let desk = ConsoleDesk::new(ports.clone(), consoles);
     let systems = match &host {
-        Some(host) => Systems::open(&root, host, &keeper, library.as_ref(), desk)
+        Some(host) => Systems::open(&root, host, &keeper, library.as_ref(), desk, restarts)
             .inspect_err(|reason| report!("there are no virtual systems: {reason}"))
             .ok(),
         None => None,

@@ -27,7 +27,7 @@ pub struct Systems {
 }
 
 impl Systems {
-    /// The systems that the keeper knows.
+    /// The systems that the keeper knows, in a partition that was started again so often.
     ///
     /// # Errors
     /// Why there cannot be any, in words.
@@ -37,11 +37,12 @@ impl Systems {
         keeper: &Keeper,
         library: Option<&DiskLibrary>,
         desk: ConsoleDesk,
+        restarts: u32,
     ) -> Result<Self, String> {
         let entropy = Entropy::detect().ok_or("the CPU makes no random numbers")?;
         let shelf = Shelf::new(library.cloned(), desk.clone());
         let name = server_name(keeper, &mut |buffer| entropy.fill(buffer));
-        let machine = GuestMachine::new(root, host, &shelf, name.as_str());
+        let machine = GuestMachine::new(root, host, &shelf, name.as_str(), restarts);
         let machine = machine.map_err(|refusal| refusal.to_string())?;
         let images = DomainImages {
             library: library.cloned(),

@@ -21,6 +21,8 @@ impl Msr {
     pub const FEATURE_CONTROL: Msr = Msr(0x3a);
     /// IA32_VMX_BASIC, the first of the capability registers (SDM 3D appendix A).
     pub const VMX_BASIC: Msr = Msr(0x480);
+    /// IA32_VMX_MISC.
+    pub const VMX_MISC: Msr = Msr(0x485);
     /// IA32_VMX_CR0_FIXED0: bits that are 1.
     pub const VMX_CR0_FIXED0: Msr = Msr(0x486);
     /// IA32_VMX_CR4_FIXED0: bits that are 1.

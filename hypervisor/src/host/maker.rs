@@ -91,7 +91,7 @@ impl Maker for ThisCpu {
                 bank,
             ))),
             Virtualization::Vmx(probe) => Adoption::new(Box::new(VcpuRecord::new(
-                VmxVcpu::new(maps, probe)?,
+                VmxVcpu::new(maps, probe, super::slice(shared.tsc))?,
                 shared_vcpu,
                 partition,
                 apic,

@@ -38,14 +38,22 @@ pub struct GuestMachine {
     shelf: Shelf,
     info: HostInfo,
     name: String,
+    /// How often this partition was started again.
+    restarts: u32,
 }
 
 impl GuestMachine {
-    /// The machine over this hypervisor; `name` is the host system's.
+    /// The machine over this hypervisor; `name` is the host system's, and this partition was started again so often.
     ///
     /// # Errors
     /// The hypervisor's refusal.
-    pub fn new(root: &Root, host: &Host, shelf: &Shelf, name: &str) -> Result<Self, Refusal> {
+    pub fn new(
+        root: &Root,
+        host: &Host,
+        shelf: &Shelf,
+        name: &str,
+        restarts: u32,
+    ) -> Result<Self, Refusal> {
         let mut info = host.host_info()?;
         // What systems from before a restart of ours hold is theirs for a while, and comes back.
         let held = made(host)?
@@ -58,6 +66,7 @@ impl GuestMachine {
             host: host.clone(),
             shelf: shelf.clone(),
             info,
+            restarts,
         })
     }
 
@@ -273,6 +282,10 @@ impl Machine for GuestMachine {
             cpu_nanoseconds: u64::try_from(nanoseconds).unwrap_or(u64::MAX),
             memory_bytes: info.memory_bytes,
         })
+    }
+
+    fn was_up(&self) -> bool {
+        self.restarts > 0
     }
 
     fn adopt(&mut self, known: &BTreeMap<SystemId, StartOrder>) -> Vec<Adopted> {

@@ -164,9 +164,10 @@ pub const BOCHS_SKYLAKE_X: [Leaf; 10] = [
 ];
 
 /// Its virtualization.
-pub const BOCHS_SKYLAKE_X_MSRS: [(u32, u64); 10] = [
+pub const BOCHS_SKYLAKE_X_MSRS: [(u32, u64); 11] = [
     (0x3a, 0x0000_0000_0000_0005),
     (0x480, 0x00d8_1000_0000_002b),
+    (0x485, 0x0000_0000_6004_01e0),
     (0x486, 0x0000_0000_8000_0021),
     (0x488, 0x0000_0000_0000_2000),
     (0x48b, 0x0256_77ff_0000_0000),

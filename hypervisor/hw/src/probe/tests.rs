@@ -80,11 +80,11 @@ fn bochs_skylake_x_runs_with_all_that_is_known() {
     assert_eq!((probe.revision, probe.gigabyte_pages), (0x2b, true));
     assert!(probe.table().iter().all(|(_, found)| *found));
     let controls = probe.controls;
-    assert_eq!(controls.pin, 0x3f);
+    assert_eq!(controls.pin, 0x7f);
     // No exits by CR3 moves, no windows, no CR8 loads yet.
     assert_eq!(controls.processor, 0xb620_6dfa);
     assert_eq!(controls.secondary, 0x0010_10ea);
-    assert_eq!(controls.exit, 0x003f_6fff);
+    assert_eq!(controls.exit, 0x007f_6fff);
     assert_eq!(controls.entry, 0x0000_d1ff);
     let read = Virtualization::read(&skylake_x(), &skylake_x());
     assert_eq!(read, Ok(Virtualization::Vmx(probe)));
@@ -119,6 +119,13 @@ fn what_vmx_lacks_is_refused_by_name() {
             assert!(text.ends_with(&format!("bit {bit})")), "{msr:#x}: {text}");
         }
     }
+}
+
+#[test]
+fn the_preemption_timer_is_used_only_where_it_can_be_kept() {
+    let without = skylake_x().with_msrs(&[(0x48f, 0x403f_ffff_0003_6dfb)]);
+    let controls = intel(&without).unwrap().controls;
+    assert_eq!((controls.pin, controls.exit), (0x3f, 0x003f_6fff));
 }
 
 #[test]

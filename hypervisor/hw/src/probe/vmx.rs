@@ -9,6 +9,10 @@ const FEATURE_CONTROL_VMX: u64 = 1 << 2;
 
 /// Bits of the control fields that the backend uses.
 pub mod bit {
+    /// Pin-based: the preemption timer runs.
+    pub const PREEMPTION_TIMER: u32 = 1 << 6;
+    /// Of exits: what is left of the preemption timer is kept.
+    pub const SAVE_PREEMPTION_TIMER: u32 = 1 << 22;
     /// Processor-based: interrupt-window exiting.
     pub const WINDOW: u32 = 1 << 2;
     /// Processor-based: CR8-load exiting.
@@ -149,6 +153,8 @@ pub struct VmxProbe {
     pub cr4_ones: u64,
     /// Nested pages can have 1 GiB.
     pub gigabyte_pages: bool,
+    /// The preemption timer counts this bit of the TSC.
+    pub timer_shift: u8,
     secondary_allowed: u32,
     caches: u64,
 }
@@ -176,7 +182,7 @@ impl VmxProbe {
         let base: u32 = if basic >> 55 & 1 != 0 { 0x48d } else { 0x481 };
         let capability = |offset| msrs.read(base + offset);
         let processor_capability = capability(1);
-        let pin = choose(capability(0), PIN, 0)?;
+        let mut pin = choose(capability(0), PIN, bit::PREEMPTION_TIMER)?;
         let processor = choose(processor_capability, PROCESSOR, 0)?;
         if processor & CR3_EXITS != 0 {
             return Err(Refusal::Missing {
@@ -187,7 +193,12 @@ impl VmxProbe {
         let secondary_capability = msrs.read(Msr::VMX_SECONDARY.0);
         let optional = bit::RDTSCP | bit::INVPCID | bit::XSAVES;
         let secondary = choose(secondary_capability, SECONDARY, optional)?;
-        let exit = choose(capability(2), EXIT, 0)?;
+        let mut exit = choose(capability(2), EXIT, bit::SAVE_PREEMPTION_TIMER)?;
+        if pin & bit::PREEMPTION_TIMER == 0 || exit & bit::SAVE_PREEMPTION_TIMER == 0 {
+            // Only together: restarted by every entry, the timer would bound nothing.
+            pin &= !bit::PREEMPTION_TIMER;
+            exit &= !bit::SAVE_PREEMPTION_TIMER;
+        }
         let entry = choose(capability(3), ENTRY, 0)?;
         let caches = msrs.read(Msr::VMX_CACHES.0);
         for required in CACHES {
@@ -207,6 +218,7 @@ impl VmxProbe {
             cr0_ones: msrs.read(Msr::VMX_CR0_FIXED0.0),
             cr4_ones: msrs.read(Msr::VMX_CR4_FIXED0.0),
             gigabyte_pages: caches >> 17 & 1 != 0,
+            timer_shift: (msrs.read(Msr::VMX_MISC.0) & 31) as u8,
             secondary_allowed: (secondary_capability >> 32) as u32,
             caches,
         })

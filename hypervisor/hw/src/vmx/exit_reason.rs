@@ -57,6 +57,8 @@ pub const MACHINE_CHECK: u16 = 41;
 pub const NESTED_VIOLATION: u16 = 48;
 /// INVEPT.
 pub const INVEPT: u16 = 50;
+/// The preemption timer has run out.
+pub const PREEMPTION_TIMER: u16 = 52;
 /// INVVPID.
 pub const INVVPID: u16 = 53;
 /// WBINVD, WBNOINVD.

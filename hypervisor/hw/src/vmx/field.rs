@@ -105,6 +105,7 @@ fields! {
     Interruptibility = 0x4824, Exit;
     Activity = 0x4826, Exit;
     SysenterCs = 0x482a, Exit;
+    PreemptionTimer = 0x482e, Exit;
     HostSysenterCs = 0x4c00, Never;
     Cr0Mask = 0x6000, Never;
     Cr4Mask = 0x6002, Never;

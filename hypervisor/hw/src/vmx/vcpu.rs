@@ -10,6 +10,7 @@ use bulkhead_core::addr::{Gpa, Hpa};
 use bulkhead_core::decode::{Segment, Width};
 use bulkhead_core::fault::{Exception, ResourceError};
 use bulkhead_core::id::{CpuId, Vector};
+use bulkhead_core::time::Ticks;
 use bulkhead_core::tlb_tag::{FlushKind, TagHolder};
 use bulkhead_core::vcpu::{
     Access, Direction, Exit, Gpr, LengthUnknown, NestedFault, PortAccess, PortForm, StartState,
@@ -67,6 +68,8 @@ pub struct VmxVcpu {
     probe: VmxProbe,
     /// CR0 bits that the guest does not change itself.
     cr0_owned: u64,
+    /// What the preemption timer starts from.
+    longest_run: u64,
     /// The CPU whose state is in the host's fields.
     host: Option<CpuId>,
     /// Where and when what the CPU keeps of the nested tables was dropped last.
@@ -77,11 +80,17 @@ pub struct VmxVcpu {
 }
 
 impl VmxVcpu {
-    /// A vCPU in the power-up state with nothing mapped; `maps` decide which ports and MSRs it reaches itself.
+    /// A vCPU in the power-up state with nothing mapped; `maps` decide which ports and MSRs it reaches itself. The guest runs for
+    /// `longest_run` at most before the host looks at its interrupts: some emulators do not let them end a guest that runs with
+    /// RFLAGS.IF clear.
     ///
     /// # Errors
     /// The hypervisor's memory is exhausted.
-    pub fn new(maps: &PermissionMaps, probe: &VmxProbe) -> Result<Self, ResourceError> {
+    pub fn new(
+        maps: &PermissionMaps,
+        probe: &VmxProbe,
+        longest_run: Ticks,
+    ) -> Result<Self, ResourceError> {
         let mut vcpu = Self {
             block: zeroed_box()?,
             vmcs: Vmcs::new(Current),
@@ -94,6 +103,7 @@ impl VmxVcpu {
             reason: 0,
             probe: *probe,
             cr0_owned: reset::owned_cr0(probe),
+            longest_run: (longest_run.0 >> probe.timer_shift).min(u64::from(u32::MAX)),
             host: None,
             nested: None,
             tags: TagHolder::new(),
@@ -136,6 +146,9 @@ impl VmxVcpu {
             (Field::TscOffset, 0),
         ] {
             self.vmcs.set(field, value);
+        }
+        if controls.pin & bit::PREEMPTION_TIMER != 0 {
+            self.vmcs.set(Field::PreemptionTimer, self.longest_run);
         }
         if controls.secondary & bit::XSAVES != 0 {
             self.vmcs.set(Field::XssExitBitmap, 0);

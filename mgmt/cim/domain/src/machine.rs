@@ -68,6 +68,12 @@ pub trait Machine {
         None
     }
 
+    /// Whether the machine was up already, and only the management partition has started again: then nothing starts with the
+    /// host.
+    fn was_up(&self) -> bool {
+        false
+    }
+
     /// The systems that were running before the management partition started; asked once, by
     /// [`Domain::open`](crate::Domain::open). `known` has what every system that may still run was started with, or would be;
     /// what runs and is not among them belongs to nobody, and the machine may end it.

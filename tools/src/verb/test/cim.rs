@@ -120,6 +120,16 @@ impl<'a> Clients<'a> {
         command
     }
 
+    /// A program of qemu-tests/survival with its arguments.
+    pub(super) fn survival(&self, time: Duration, program: &[&str]) -> Command {
+        let mut command = self.limited(time);
+        let folder = self.workspace.root().join("qemu-tests/survival");
+        let mut words = program.iter();
+        command.args(words.next().map(|name| folder.join(name)));
+        command.args(words);
+        command
+    }
+
     /// The interpreter, ended with all it has started when the time is over.
     fn limited(&self, time: Duration) -> Command {
         let mut command = Command::new("timeout");

@@ -55,6 +55,12 @@ impl VmxVcpu {
                 self.control(bit::NMI_WINDOW, Watch::Off);
                 Exit::Window
             }
+            reason::PREEMPTION_TIMER => {
+                self.vmcs.set(Field::PreemptionTimer, self.longest_run);
+                // SAFETY: the exit has restored the host's segments and tables.
+                unsafe { instructions::take_interrupts() };
+                Exit::Interrupt
+            }
             reason::CONTROL_REGISTER => self.control_register(),
             reason::INVD | reason::WBINVD => Exit::CacheFlush,
             reason::RDPMC => Exit::PerformanceCounter,

@@ -133,12 +133,14 @@ impl Domain {
                 let _ = self.keep.remove(&name);
             }
         }
+        let was_up = self.machine.was_up();
         for system in self.systems.values_mut() {
             if system.state.is_active() {
                 continue;
             }
             let was_on = kept.contains_key(&system.id);
             let starts = match system.defined.startup.action {
+                _ if was_up => false,
                 Some(StartupAction::Always) => true,
                 Some(StartupAction::IfActive) => was_on,
                 Some(StartupAction::None) | None => false,

@@ -30,6 +30,8 @@ pub(super) struct Script {
     pub(super) adopted: Vec<Adopted>,
     /// The systems that it was told of when it was asked for them.
     pub(super) known: Vec<SystemId>,
+    /// Only the management partition starts again.
+    pub(super) was_up: bool,
 }
 
 #[derive(Clone, Default)]
@@ -93,6 +95,10 @@ impl Machine for FakeMachine {
 
     fn usage(&self, _: SystemId) -> Option<Usage> {
         None
+    }
+
+    fn was_up(&self) -> bool {
+        self.0.borrow().was_up
     }
 
     fn adopt(&mut self, known: &BTreeMap<SystemId, StartOrder>) -> Vec<Adopted> {

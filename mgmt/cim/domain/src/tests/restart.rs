@@ -162,6 +162,22 @@ fn systems_start_with_the_host_in_order_and_after_their_delay() {
 }
 
 #[test]
+fn nothing_starts_with_the_host_when_only_management_has_started_again() {
+    let mut world = World::new();
+    let change = DefinitionChange {
+        startup: Patch::Set(StartupAction::Always),
+        ..bootable()
+    };
+    let off = world
+        .define_with(change, vec![memory(16, "byte*2^20")])
+        .unwrap();
+    world.machine.0.borrow_mut().was_up = true;
+    world.restart();
+    world.wait(60);
+    assert_eq!(world.state(off), State::Off);
+}
+
+#[test]
 fn a_definition_that_cannot_be_read_is_left_alone() {
     let mut world = World::new();
     let good = world.define();

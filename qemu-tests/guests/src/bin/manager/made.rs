@@ -49,6 +49,7 @@ global_asm!(
     "je 40f",
     "mov eax, 2",
     "xor edi, edi",
+    "made_guest_hypercall:",
     "vmmcall",
     "jmp 2b",
     "10: mov ebx, 0x100000",
@@ -78,6 +79,7 @@ global_asm!(
 
 unsafe extern "C" {
     static made_guest: u8;
+    static made_guest_hypercall: u8;
     static made_guest_end: u8;
 }
 
@@ -289,6 +291,12 @@ impl Made {
         };
         // SAFETY: the program is static, and the window no memory of this one.
         unsafe { code.copy_to_nonoverlapping(self.word(CODE).cast(), bytes) };
+        if hypercall::is_intel() {
+            // VMCALL is 0F 01 C1, VMMCALL 0F 01 D9.
+            let last = (&raw const made_guest_hypercall).addr() - code.addr() + 2;
+            // SAFETY: inside of the program that was just copied.
+            unsafe { self.word(CODE).cast::<u8>().add(last).write_volatile(0xc1) };
+        }
         self.put(TABLES, (TABLES + 0x1000) | 3);
         for gigabyte in 0..4 {
             self.put(TABLES + 0x1000 + gigabyte * 8, gigabyte << 30 | 0x83);
