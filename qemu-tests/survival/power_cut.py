@@ -65,7 +65,7 @@ class Client(threading.Thread):
         facts = self.facts()
         name, notes, mebibytes, processors = facts
         self.asked = (None, None, facts)
-        settings = vssd(ElementName=name, Description=notes, Kernel="vmlinuz")
+        settings = vssd(ElementName=name, Description=notes)
         resources = [memory(mebibytes), rasd(PROCESSOR, VirtualQuantity=processors)]
         path = self.lab.define(*resources, settings=settings)
         self.known[path["Name"]] = facts
@@ -75,7 +75,7 @@ class Client(threading.Thread):
         old = self.known[system]
         name, notes, mebibytes, _ = self.facts()
         path = self.paths[system]
-        settings = self.lab.state_settings(path)
+        settings = self.lab.defined_settings(path)
         if self.dice.random() < 0.5:
             new = (name, notes, *old[2:])
             self.asked = (system, old, new)

@@ -4,6 +4,7 @@ pub mod cim;
 mod guests;
 mod lint;
 pub mod machine;
+mod survival;
 mod unit;
 
 use crate::tally::Tally;
@@ -17,8 +18,8 @@ use std::process::ExitCode;
 /// Runs the tests: all, or the parts named; ends with the line "N passed, M failed".
 ///
 /// Parts: lint (format, clippy, house rules), unit (host tests of all libraries), cim (real CIM clients against the
-/// server), svm and vmx (the system in emulated machines), guests (virtual systems in the booted product). Other words are
-/// filters: `test svm boot` runs the machine tests with "boot" in their names.
+/// server), svm and vmx (the system in emulated machines), guests (virtual systems in the booted product), survival
+/// (restarts of the management partition, power cuts). Other words are filters: `test svm boot` runs the machine tests with "boot" in their names.
 #[derive(Args)]
 pub struct Test {
     /// Parts to run, and filters on test names
@@ -41,6 +42,7 @@ enum Part {
     Svm,
     Vmx,
     Guests,
+    Survival,
 }
 
 impl Part {
@@ -53,13 +55,14 @@ impl Part {
 }
 
 /// Parts by name, in the order they run: the quickest to fail first.
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("lint", Part::Lint),
     ("unit", Part::Unit),
     ("cim", Part::Cim),
     ("svm", Part::Svm),
     ("vmx", Part::Vmx),
     ("guests", Part::Guests),
+    ("survival", Part::Survival),
 ];
 
 /// Which tests to run.
@@ -89,7 +92,7 @@ impl Selection {
             .collect();
         if named.is_empty() && !filters.is_empty() {
             bail!(
-                "{:?} is no part of the tests (lint, unit, cim, svm, vmx, guests); name the part before a filter: test svm {0}",
+                "{:?} is no part of the tests (lint, unit, cim, svm, vmx, guests, survival); name the part before a filter: test svm {0}",
                 filters.join(" ")
             );
         }
@@ -113,6 +116,7 @@ impl Test {
                 Part::Svm => machine::run_svm(workspace, &selection.filters, self.qemu.as_deref()),
                 Part::Vmx => machine::run_vmx(workspace, &selection.filters),
                 Part::Guests => guests::run(workspace, &selection.filters, self.qemu.as_deref()),
+                Part::Survival => survival::run(workspace, &selection.filters),
             };
             sum += tally.unwrap_or_else(|error| {
                 println!("FAIL  {}: {error:#}", part.name());
@@ -141,6 +145,7 @@ fn list(workspace: &Workspace, selection: &Selection) -> Result<ExitCode> {
             Part::Svm => machine::list(Backend::Svm, &selection.filters),
             Part::Vmx => machine::list(Backend::Vmx, &selection.filters),
             Part::Guests => guests::list(),
+            Part::Survival => survival::list(&selection.filters),
         }
     }
     Ok(ExitCode::SUCCESS)
