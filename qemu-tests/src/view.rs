@@ -84,15 +84,15 @@ pub fn free_port() -> Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// The first of `count` TCP ports of 127.0.0.1 in a row that nobody uses now.
+/// The first of `count` TCP ports of 127.0.0.1 in a row that nobody uses now and that `taken`, which somebody will use, is not in.
 ///
 /// # Errors
 /// There is no such row.
-pub fn free_ports(count: u16) -> Result<u16> {
+pub fn free_ports(count: u16, taken: u16) -> Result<u16> {
     let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     for _ in 0..64 {
         let first = free_port()?;
-        let Some(end) = first.checked_add(count) else {
+        let Some(end) = end_of_row(first, count, taken) else {
             continue;
         };
         // All at once, so that the same row is not found free piece by piece while somebody else takes it.
@@ -102,6 +102,12 @@ pub fn free_ports(count: u16) -> Result<u16> {
         }
     }
     bail!("there are no {count} free TCP ports in a row")
+}
+
+/// The port behind a row of `count` from `first` on; `None` where there are not so many, or where `taken` is one of them.
+fn end_of_row(first: u16, count: u16, taken: u16) -> Option<u16> {
+    let end = first.checked_add(count)?;
+    (!(first..end).contains(&taken)).then_some(end)
 }
 
 /// Two UDP ports of 127.0.0.1 that nobody uses now.
@@ -147,6 +153,15 @@ fn asks_well(mut stream: impl Read + Write) -> io::Result<bool> {
 mod tests {
     use super::*;
     use std::thread;
+
+    #[test]
+    fn the_cim_port_is_not_one_of_the_consoles() {
+        // QEMU refused to forward one port twice.
+        assert_eq!(end_of_row(40703, 32, 40711), None);
+        assert_eq!(end_of_row(40703, 32, 40735), Some(40735));
+        assert_eq!(end_of_row(40703, 32, 40702), Some(40735));
+        assert_eq!(end_of_row(65530, 32, 80), None);
+    }
 
     /// A server that says `answer` to its first client.
     fn server(answer: &'static str) -> SocketAddr {

@@ -140,7 +140,8 @@ impl Run {
         }
         // A unix socket's path is limited to 107 bytes, so it is not made in the checkout.
         let private = SocketFolder::new("run")?;
-        let consoles = free_ports(CONSOLES)?;
+        let port = self.port()?;
+        let consoles = free_ports(CONSOLES, port)?;
         let mut arguments = format!("consoles={consoles}");
         if let Some(password) = &self.cim_password {
             arguments += &format!(" password={password}");
@@ -158,7 +159,6 @@ impl Run {
             // The product runs without it.
             eprintln!("there is no demonstration guest: {error:#}");
         }
-        let port = self.port()?;
         let devices = ManagementDevices {
             network: Network::Forwarded(Forwards {
                 cim: port,
