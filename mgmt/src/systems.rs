@@ -4,13 +4,12 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use cim_domain::{Domain, Keep, KeepError, Now, Uuid};
 use cim_ops::interop::Profile;
 use cim_ops::{Builder, Clock};
 use cim_providers::Model;
-use mgmt_wbem::{Keeper, Wbem, server_name};
+use mgmt_wbem::{Keeper, Wbem, clock_at, server_name};
 
 use crate::entropy::Entropy;
 use crate::guests::{ConsoleDesk, GuestMachine, Host, Shelf};
@@ -53,10 +52,10 @@ impl Systems {
             entropy.fill(&mut bytes);
             Uuid::from_random(bytes)
         };
-        let micros = i64::try_from(root.now().microseconds()).unwrap_or(i64::MAX);
+        let clock = clock_at(root.unix_base(), root.now());
         let now = Now {
-            monotonic: Duration::from_nanos(root.now().nanoseconds()),
-            unix_micros: root.unix_base().saturating_add(micros),
+            monotonic: clock.monotonic,
+            unix_micros: clock.unix_micros,
         };
         let (domain, problems) = Domain::open(
             Box::new(machine),

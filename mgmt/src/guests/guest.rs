@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 use core::cell::{Cell, OnceCell, RefCell};
 use core::future::poll_fn;
 use core::task::Poll;
-use core::time::Duration;
 
 use bulkhead_abi::hypercall::Status;
 use bulkhead_abi::io::SLOTS;
@@ -170,6 +169,11 @@ impl Guest {
         &self.order
     }
 
+    /// The runtime.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
     /// The hypervisor.
     pub fn host(&self) -> &Host {
         &self.host
@@ -221,12 +225,6 @@ impl Guest {
     /// What the guest did with its devices, asked once.
     pub fn take_wish(&self) -> Option<Command> {
         self.wish.take()
-    }
-
-    /// Waits.
-    pub async fn sleep(&self, time: Duration) {
-        let until = self.root.now().after(time);
-        self.root.timers().sleep_until(until).await;
     }
 
     /// Lets the other tasks have their turn.
@@ -286,15 +284,8 @@ impl Guest {
         if let Some(board) = &mut *board {
             board.reset().map_err(|error| failed(error.to_string()))?;
         } else {
-            let entropy = Entropy::detect();
-            let entropy =
-                entropy.ok_or_else(|| failed("the CPU makes no random numbers".into()))?;
-            let parts = Parts {
-                terminal: Default::default(),
-                entropy: Box::new(move |bytes| entropy.fill(bytes)),
-            };
-            let new = Board::new(ram, parts).map_err(|error| failed(error.to_string()))?;
-            *board = Some(new);
+            let new = Board::new(ram, parts().map_err(failed)?);
+            *board = Some(new.map_err(|error| failed(error.to_string()))?);
         }
         self.wish.set(None);
         drop(board);
@@ -309,12 +300,7 @@ impl Guest {
     /// Why that cannot be.
     pub fn take_over(&self, state: &[u8]) -> Result<(), String> {
         let ram = self.map().map_err(|failure| failure.to_string())?;
-        let entropy = Entropy::detect().ok_or("the CPU makes no random numbers")?;
-        let parts = Parts {
-            terminal: Default::default(),
-            entropy: Box::new(move |bytes| entropy.fill(bytes)),
-        };
-        let board = Board::restored(ram, parts, state).map_err(|error| error.to_string())?;
+        let board = Board::restored(ram, parts()?, state).map_err(|error| error.to_string())?;
         *self.board.borrow_mut() = Some(board);
         self.phase.set(Phase::Running);
         Ok(())
@@ -524,6 +510,15 @@ impl Listener for Guest {
             self.with_board(|board| board.notify(bell));
         }
     }
+}
+
+/// What a board is made of.
+fn parts() -> Result<Parts, String> {
+    let entropy = Entropy::detect().ok_or("the CPU makes no random numbers")?;
+    Ok(Parts {
+        terminal: Default::default(),
+        entropy: Box::new(move |bytes| entropy.fill(bytes)),
+    })
 }
 
 fn access(request: Request) -> Option<Access> {

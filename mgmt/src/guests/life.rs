@@ -258,6 +258,19 @@ pub fn crash(guest: &Guest) -> Crash {
 pub async fn end_stranger(root: Root, host: Host, id: PartitionId, name: String, reason: String) {
     report!("{id} {name}: ended, for it cannot go on: {reason}");
     let _ = host.hypervisor.partition_control(id, PartitionAction::Stop);
+    take_apart(&root, &host, id, &name).await;
+}
+
+/// Gives back all that the system holds.
+async fn release(guest: &Rc<Guest>) {
+    let _ = stop(guest);
+    guest.remark("the system is off");
+    guest.let_go();
+    take_apart(guest.root(), guest.host(), guest.id(), guest.name()).await;
+}
+
+/// Destroys a partition that was stopped, as soon as no CPU holds on to it.
+async fn take_apart(root: &Root, host: &Host, id: PartitionId, name: &str) {
     loop {
         match host.hypervisor.partition_destroy(id) {
             Ok(()) => return,
@@ -266,26 +279,6 @@ pub async fn end_stranger(root: Root, host: Host, id: PartitionId, name: String,
                 ..
             }) => root.timers().sleep_until(root.now().after(AGAIN)).await,
             Err(refusal) => return report!("{id} {name}: {refusal}"),
-        }
-    }
-}
-
-/// Gives back all that the system holds.
-async fn release(guest: &Rc<Guest>) {
-    let _ = stop(guest);
-    guest.remark("the system is off");
-    guest.let_go();
-    loop {
-        match guest.host().hypervisor.partition_destroy(guest.id()) {
-            Ok(()) => return,
-            Err(Refusal {
-                status: Some(Status::Busy | Status::BadState),
-                ..
-            }) => guest.sleep(AGAIN).await,
-            Err(refusal) => {
-                report!("{}: {refusal}", guest.name());
-                return;
-            }
         }
     }
 }

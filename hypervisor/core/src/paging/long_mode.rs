@@ -41,6 +41,17 @@ pub enum GigabytePages {
     Absent,
 }
 
+impl GigabytePages {
+    /// Whether entries of this level can map memory themselves: 4 KiB and 2 MiB on every CPU, 1 GiB where it knows them.
+    pub const fn leaf_allowed(self, level: Level) -> bool {
+        match level.number() {
+            1 | 2 => true,
+            3 => matches!(self, GigabytePages::Supported),
+            _ => false,
+        }
+    }
+}
+
 /// The long-mode format, translating addresses of `I`. Needs EFER.NXE and the PAT of [`PAT`](Self::PAT).
 #[derive(Clone, Copy, Debug)]
 pub struct LongMode<I> {
@@ -83,11 +94,7 @@ impl<I: InputAddress> Format for LongMode<I> {
     }
 
     fn leaf_allowed(&self, level: Level) -> bool {
-        match level.number() {
-            1 | 2 => true,
-            3 => self.gigabyte_pages == GigabytePages::Supported,
-            _ => false,
-        }
+        self.gigabyte_pages.leaf_allowed(level)
     }
 
     fn output_bits(&self) -> u32 {

@@ -48,11 +48,7 @@ impl Format for Ept {
     }
 
     fn leaf_allowed(&self, level: Level) -> bool {
-        match level.number() {
-            1 | 2 => true,
-            3 => self.gigabyte_pages == GigabytePages::Supported,
-            _ => false,
-        }
+        self.gigabyte_pages.leaf_allowed(level)
     }
 
     fn output_bits(&self) -> u32 {

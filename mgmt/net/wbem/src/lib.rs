@@ -19,4 +19,4 @@ mod wbem;
 pub use images::{KeeperCatalog, KeptImages, KeptLibrary, open_library};
 pub use keeper::{Durability, Keeper, Mark};
 pub use service::WbemService;
-pub use wbem::{Wbem, WbemConfig, WbemError, server_name};
+pub use wbem::{Wbem, WbemConfig, WbemError, clock_at, server_name};

@@ -140,11 +140,7 @@ impl Wbem {
 
     /// The time of an operation, for who changes what the server shows.
     pub fn clock(&self, now: Instant) -> Clock {
-        let micros = i64::try_from(now.microseconds()).unwrap_or(i64::MAX);
-        Clock {
-            monotonic: Duration::from_nanos(now.nanoseconds()),
-            unix_micros: self.0.unix_base.saturating_add(micros),
-        }
+        clock_at(self.0.unix_base, now)
     }
 
     pub(crate) fn with_server<T>(&self, act: impl FnOnce(&mut Server) -> T) -> T {
@@ -183,6 +179,15 @@ impl Wbem {
     pub(crate) fn exported(&self, export: &Export, now: Instant) {
         let clock = self.clock(now);
         self.with_server(|server| server.exported(export, clock));
+    }
+}
+
+/// The clocks of an operation at `now`, where instant 0 was at `unix_base`, Unix time in microseconds.
+pub fn clock_at(unix_base: i64, now: Instant) -> Clock {
+    let micros = i64::try_from(now.microseconds()).unwrap_or(i64::MAX);
+    Clock {
+        monotonic: Duration::from_nanos(now.nanoseconds()),
+        unix_micros: unix_base.saturating_add(micros),
     }
 }
 
