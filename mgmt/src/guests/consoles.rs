@@ -4,7 +4,8 @@
 //! gave it.
 
 use alloc::string::String;
-use core::cell::Cell;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
 
 use mgmt_console::Console;
 use mgmt_executor::Signal;
@@ -31,6 +32,8 @@ pub struct GuestConsole {
     console: Console,
     page: ConsolePage<SharedPage>,
     last: Cell<Writer>,
+    /// Typed bytes that its virtio console had no room for.
+    untaken: RefCell<Vec<u8>>,
     /// Raised when there is something to give to the guest.
     signal: Signal,
 }
@@ -56,6 +59,7 @@ impl GuestConsole {
             console,
             page: ConsolePage::new(page),
             last: Cell::new(Writer::Serial),
+            untaken: RefCell::default(),
             signal: signal.clone(),
         })
     }
@@ -101,16 +105,19 @@ impl GuestConsole {
 
     /// Gives the guest what was typed, as far as it has room; `virtio` takes bytes for its virtio console and returns how many.
     pub fn feed(&self, mut virtio: impl FnMut(&[u8]) -> usize) {
-        let limit = match self.last.get() {
-            Writer::Serial => self.page.room(),
-            Writer::Virtio => PIECE,
-        };
-        let typed = self.console.take_input(limit);
-        if typed.is_empty() {
+        if self.last.get() == Writer::Virtio {
+            let mut untaken = self.untaken.borrow_mut();
+            let room = PIECE.saturating_sub(untaken.len());
+            untaken.extend(self.console.take_input(room));
+            if !untaken.is_empty() {
+                // The rest when the guest has room again.
+                let taken = virtio(&untaken).min(untaken.len());
+                untaken.drain(..taken);
+            }
             return;
         }
-        if self.last.get() == Writer::Virtio {
-            virtio(&typed);
+        let typed = self.console.take_input(self.page.room());
+        if typed.is_empty() {
             return;
         }
         self.page.give(&typed);
@@ -129,5 +136,6 @@ impl GuestConsole {
     pub fn close(&self) {
         self.serial_event();
         self.console.drop_input();
+        self.untaken.borrow_mut().clear();
     }
 }
