@@ -60,6 +60,14 @@ pub struct PartitionInfo {
     pub origin: u32,
     /// 1 where no vCPU is in guest mode and none will be before management acts on the partition: a stop or a pause is through.
     pub settled: u32,
+    /// Its weight as it was asked for; see [`crate::partition::PartitionRequest`].
+    pub weight: u32,
+    /// Percent of one physical CPU that it is promised.
+    pub reservation_percent: u32,
+    /// Percent of one physical CPU that it gets at most; 0: no limit.
+    pub limit_percent: u32,
+    /// Zero.
+    pub zero: u32,
 }
 
 /// Who made a partition.

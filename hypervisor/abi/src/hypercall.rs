@@ -124,6 +124,11 @@ hypercalls! {
     /// Copies what [`Number::StateKeep`] has kept with partition RDI to the page at GPA RSI. Returns its bytes in RDX, 0 where there
     /// is nothing.
     StateRead = 28, Management;
+    /// Gives partition RDI, which may be the caller, the weight RSI, the reservation RDX and the limit R10, with the meaning that
+    /// [`crate::partition::PartitionRequest`] gives them; its CPUs take them over at once.
+    /// [`Status::NoResource`] where its physical CPUs cannot promise so much, [`Status::Busy`] while another partition is made or
+    /// removed; nothing has changed then.
+    PartitionShares = 29, Management;
 }
 
 /// What RAX returns.

@@ -30,8 +30,17 @@ pub struct PartitionRequest {
     pub cpus: [u64; 4],
     /// Whatever management knows it by, for instance a UUID; `crate::host::PartitionInfo` gives it back.
     pub cookie: [u8; 16],
+    /// Its weight among systems that want the same physical CPU, 1 to 10000, divided among its vCPUs; 0: 100 for each vCPU.
+    pub weight: u32,
+    /// What it gets whenever it wants it, in percent of one physical CPU, divided among its vCPUs: at most 90 for each, as no CPU
+    /// promises more.
+    pub reservation_percent: u32,
+    /// What all its vCPUs together get at most, in percent of one physical CPU, up to 6400; 0: as much as there is.
+    pub limit_percent: u32,
     /// Zero.
-    pub reserved: [u64; 6],
+    pub zero: u32,
+    /// Zero.
+    pub reserved: [u64; 4],
 }
 
 /// A segment register (APM 2 4.5.3: attributes as the descriptor has them, bits 47:40 and 55:52 packed to 12 bits).

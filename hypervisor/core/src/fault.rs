@@ -117,6 +117,8 @@ pub enum ResourceError {
     HypervisorMemory,
     /// A table of fixed size is full; the name says which.
     TableFull(&'static str),
+    /// No physical CPU that may be used has so much left to promise.
+    Reservations,
 }
 
 impl fmt::Display for ResourceError {
@@ -127,6 +129,9 @@ impl fmt::Display for ResourceError {
                 f.write_str("not enough free memory for the hypervisor's own tables")
             }
             ResourceError::TableFull(name) => write!(f, "the table of {name} is full"),
+            ResourceError::Reservations => {
+                f.write_str("too much of the physical CPUs is reserved already")
+            }
         }
     }
 }

@@ -118,6 +118,7 @@ fn perform<V: Vcpu, H: Host>(
         Number::BootState => partitions::boot_state(vcpu, host, arguments),
         Number::StateKeep => kept::keep(vcpu, host, arguments),
         Number::StateRead => kept::read(vcpu, host, arguments),
+        Number::PartitionShares => partitions::shares(vcpu, host, arguments),
     }
 }
 

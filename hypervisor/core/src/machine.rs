@@ -8,7 +8,6 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use spin::{Mutex, MutexGuard, Once};
 
@@ -17,6 +16,7 @@ use crate::frames::FrameAllocator;
 use crate::host::DEVICE_VECTORS;
 use crate::id::{CpuId, PartitionId, Vector};
 use crate::partition::Partition;
+use crate::sched::placement::{self, Load};
 use crate::shared_vcpu::SharedVcpu;
 use crate::vcpu::Vcpu;
 use crate::vcpu_record::VcpuRecord;
@@ -56,8 +56,8 @@ impl Adoption {
 struct CpuShared {
     inbox: Mutex<VecDeque<Adoption>>,
     routes: Mutex<[Option<InterruptRoute>; 256]>,
-    /// How many vCPUs it has.
-    vcpus: AtomicU32,
+    /// What its vCPUs count for; changed under the lock of the works.
+    load: Mutex<Load>,
 }
 
 /// What partitions are made of.
@@ -92,7 +92,7 @@ impl Machine {
         let cpu = |_| CpuShared {
             inbox: Mutex::new(VecDeque::with_capacity(VCPU_PLACES)),
             routes: Mutex::new([const { None }; 256]),
-            vcpus: AtomicU32::new(0),
+            load: Mutex::default(),
         };
         Self {
             partitions: Mutex::new(Vec::with_capacity(MAX_PARTITIONS)),
@@ -207,22 +207,46 @@ impl Machine {
             .any(|partition| holds(partition))
     }
 
-    /// The CPU with the fewest vCPUs of those that are `allowed`; it has one more from now on.
-    pub fn take_place(&self, allowed: impl Fn(CpuId) -> bool) -> Option<CpuId> {
-        let (number, cpu) = (0u16..)
+    /// The CPU for a vCPU that brings `more`, of those that are `allowed`; it has taken it on. `None` where none has room.
+    pub fn take_place(&self, allowed: impl Fn(CpuId) -> bool, more: Load) -> Option<CpuId> {
+        let cpus = (0u16..)
             .zip(&self.cpus)
             .filter(|(number, _)| allowed(CpuId(*number)))
-            // Relaxed: a hint for an even spread.
-            .min_by_key(|(_, cpu)| cpu.vcpus.load(Relaxed))?;
-        cpu.vcpus.fetch_add(1, Relaxed);
-        Some(CpuId(number))
+            .map(|(number, cpu)| (CpuId(number), *cpu.load.lock()));
+        let (number, load) = placement::choose(cpus, more)?;
+        *self.cpus.get(usize::from(number.0))?.load.lock() = load;
+        Some(number)
     }
 
-    /// The CPU has one vCPU less than [`Machine::take_place`] counted.
-    pub fn leave_place(&self, cpu: CpuId) {
-        if let Some(cpu) = self.cpus.get(usize::from(cpu.0)) {
-            cpu.vcpus.fetch_sub(1, Relaxed);
+    /// The CPU does not have the vCPU any more that brought `less`.
+    pub fn leave_place(&self, cpu: CpuId, less: Load) {
+        self.change_load(cpu, |load| Some(load.without(less)));
+    }
+
+    /// Each of these vCPUs, by their CPUs, counts for `to` instead of `from`. `false` where a CPU has no room for that; nothing has
+    /// changed then.
+    #[must_use]
+    pub fn change_places(&self, vcpus: &[Arc<SharedVcpu>], from: Load, to: Load) -> bool {
+        for (done, vcpu) in vcpus.iter().enumerate() {
+            if !self.change_load(vcpu.owner(), |load| load.without(from).with(to)) {
+                for vcpu in vcpus.iter().take(done) {
+                    self.change_load(vcpu.owner(), |load| Some(load.without(to).and(from)));
+                }
+                return false;
+            }
         }
+        true
+    }
+
+    /// `false` where `change` refuses.
+    fn change_load(&self, cpu: CpuId, change: impl Fn(Load) -> Option<Load>) -> bool {
+        let Some(cpu) = self.cpus.get(usize::from(cpu.0)) else {
+            return false;
+        };
+        let mut load = cpu.load.lock();
+        let changed = change(*load);
+        *load = changed.unwrap_or(*load);
+        changed.is_some()
     }
 
     /// Gives a CPU a vCPU to run; the caller kicks the CPU.

@@ -34,6 +34,8 @@ use crate::nested_space::NestedSpace;
 use crate::paging::Flush;
 use crate::paravirtual_clock::ClockBase;
 use crate::platform_devices::PlatformDevices;
+use crate::sched::placement::Load;
+use crate::sched::{Entitlement, System};
 use crate::shared_vcpu::{Hazard, SharedVcpu};
 use crate::vcpu::StartState;
 use crate::window_area::WindowRange;
@@ -113,6 +115,8 @@ pub struct PartitionParts {
     pub cpuid: CpuidTable,
     /// The interrupt controllers and timers that its vCPUs share.
     pub devices: PlatformDevices,
+    /// What it gets of the physical CPUs.
+    pub entitlement: Entitlement,
     /// The shared parts of its vCPUs, in the order of their ids.
     pub vcpus: Vec<Arc<SharedVcpu>>,
 }
@@ -143,6 +147,8 @@ pub struct Partition {
     pub windows: DeviceWindows,
     /// The shared parts of its vCPUs.
     pub vcpus: Vec<Arc<SharedVcpu>>,
+    /// What the schedulers of its vCPUs know of it.
+    pub system: Arc<System>,
     /// The root of the nested tables.
     pub root: Hpa,
     /// The nested tables.
@@ -198,6 +204,7 @@ impl Partition {
             cpuid: parts.cpuid,
             memory: parts.memory,
             windows: parts.windows,
+            system: Arc::new(System::new(parts.vcpus.len() as u32, parts.entitlement)),
             vcpus: parts.vcpus,
             root: parts.space.root(),
             space: Mutex::new(parts.space),
@@ -462,6 +469,11 @@ impl Partition {
     /// The shared part of a vCPU.
     pub fn vcpu(&self, id: VcpuId) -> Option<&Arc<SharedVcpu>> {
         self.vcpus.get(usize::from(id.0))
+    }
+
+    /// What each vCPU counts for on its physical CPU.
+    pub fn load_of_vcpu(&self) -> Load {
+        Load::of_vcpu(self.system.entitlement(), self.system.vcpus())
     }
 
     /// Exits and TSC ticks of all vCPUs.

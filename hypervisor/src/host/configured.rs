@@ -19,6 +19,8 @@ use bulkhead_core::lifecycle::creation::{self, Order};
 use bulkhead_core::machine::Works;
 use bulkhead_core::nested_space::Content;
 use bulkhead_core::partition::Partition;
+use bulkhead_core::sched::Entitlement;
+use bulkhead_core::sched::placement::Load;
 use bulkhead_hw::pool;
 use bulkhead_hw::{error, info, space};
 
@@ -134,7 +136,7 @@ fn prepare_one(
     let made = order(shared, &mut works, config, (id, image), memory).and_then(|order| {
         let places = order.owners.clone();
         creation::make(cpu, &mut works, order).map_err(|error| {
-            leave(shared, &places);
+            leave(shared, &places, load(config));
             Refusal::Resource(error)
         })
     });
@@ -209,6 +211,7 @@ fn order(
         windows,
         shape: CpuShape::flat(config.vcpus),
         owners: owners(shared, config)?,
+        entitlement: Entitlement::default(),
     })
 }
 
@@ -274,13 +277,14 @@ fn owners(shared: &Shared, config: &PartitionConfig) -> Result<Vec<CpuId>, Refus
     let mut owners = Vec::new();
     for number in 0..config.vcpus {
         let pinned = config.pin.iter().cycle().nth(usize::from(number)).copied();
-        let place = shared.machine.take_place(|cpu| {
+        let allowed = |cpu| {
             shared.apic_of(cpu).is_some() && pinned.is_none_or(|pinned| pinned == cpu)
-        });
+        };
+        let place = shared.machine.take_place(allowed, load(config));
         match place {
             Some(cpu) => owners.push(cpu),
             None => {
-                leave(shared, &owners);
+                leave(shared, &owners, load(config));
                 return Err(Refusal::NoSuchCpu(pinned.unwrap_or_default()));
             }
         }
@@ -288,8 +292,13 @@ fn owners(shared: &Shared, config: &PartitionConfig) -> Result<Vec<CpuId>, Refus
     Ok(owners)
 }
 
-fn leave(shared: &Shared, places: &[CpuId]) {
+/// What each vCPU counts for.
+fn load(config: &PartitionConfig) -> Load {
+    Load::of_vcpu(Entitlement::default(), config.vcpus.into())
+}
+
+fn leave(shared: &Shared, places: &[CpuId], load: Load) {
     for place in places {
-        shared.machine.leave_place(*place);
+        shared.machine.leave_place(*place, load);
     }
 }

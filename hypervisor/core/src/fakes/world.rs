@@ -29,6 +29,7 @@ use crate::paging::{GigabytePages, LongMode, UserBit};
 use crate::partition::{Partition, PartitionParts};
 use crate::pc_board::BoardConfig;
 use crate::platform_devices::PlatformDevices;
+use crate::sched::Entitlement;
 use crate::shared_vcpu::SharedVcpu;
 use crate::time::{Hertz, Instant};
 use crate::vcpu_record::VcpuRecord;
@@ -230,6 +231,7 @@ impl World {
             cpuid: cpuid_table(&CpuShape::flat(owners.len() as u16)),
             devices: PlatformDevices::new(&board(), Instant(self.clock.get())),
             vcpus: vcpus.collect(),
+            entitlement: Entitlement::default(),
         }));
         self.machine.add(partition.clone()).unwrap();
         partition

@@ -26,6 +26,7 @@ pub fn partition_info<V: Vcpu, H: Host>(
 ) -> Answer {
     let subject = partition(host, arguments.rdi)?;
     let (exits, run_ticks) = subject.usage();
+    let entitlement = subject.system.entitlement();
     let mut record = PartitionInfo {
         id: u32::from(subject.id.0),
         state: subject.state() as u32,
@@ -38,6 +39,10 @@ pub fn partition_info<V: Vcpu, H: Host>(
         cookie: subject.cookie,
         origin: subject.origin as u32,
         settled: u32::from(subject.is_settled()),
+        weight: entitlement.weight(),
+        reservation_percent: entitlement.reservation(),
+        limit_percent: entitlement.limit(),
+        zero: 0,
     };
     for (slot, byte) in record.name.iter_mut().zip(subject.name.bytes()) {
         *slot = byte;

@@ -27,6 +27,8 @@ use crate::nested_space::{Content, NestedSpace};
 use crate::paging::Flushed;
 use crate::partition::{Partition, PartitionParts};
 use crate::platform_devices::PlatformDevices;
+use crate::sched::Entitlement;
+use crate::sched::placement::Load;
 use crate::shared_vcpu::SharedVcpu;
 
 /// Heap that a partition takes at most, without its vCPUs and ranges of RAM.
@@ -87,6 +89,8 @@ pub struct Order {
     pub shape: CpuShape,
     /// The physical CPU of each vCPU.
     pub owners: Vec<CpuId>,
+    /// What it gets of them.
+    pub entitlement: Entitlement,
 }
 
 /// Makes a partition, stopped; its CPUs get its vCPUs at its first start.
@@ -140,6 +144,7 @@ fn assemble<H: Host>(host: &H, order: Order, space: Box<dyn NestedSpace>) -> Arc
         cpuid: host.cpuid_table(&order.shape),
         devices: PlatformDevices::new(&host.board(), host.now()),
         vcpus: vcpus.collect(),
+        entitlement: order.entitlement,
     }))
 }
 
@@ -168,7 +173,7 @@ pub fn create<H: Host>(
     host: &mut H,
     request: &PartitionRequest,
 ) -> Result<PartitionId, CreateError> {
-    let name = check(request).map_err(CreateError::Request)?;
+    let (name, entitlement) = check(request).map_err(CreateError::Request)?;
     let allowed = |cpu: CpuId| {
         let word = request.cpus.get(usize::from(cpu.0 / 64)).copied();
         request.cpus == [0; 4] || word.unwrap_or(0) >> (cpu.0 % 64) & 1 != 0
@@ -183,10 +188,20 @@ pub fn create<H: Host>(
     host.check_heap(heap_for(usize::from(vcpus), 0))?;
     let memory = take_ram(&mut works.frames, id, request.memory_bytes)?;
     let mut owners = Vec::with_capacity(usize::from(vcpus));
-    owners.extend(
-        (0..vcpus).filter_map(|_| machine.take_place(|cpu| allowed(cpu) && host.has_cpu(cpu))),
-    );
+    let load = Load::of_vcpu(entitlement, request.vcpus);
+    let runs = |cpu| allowed(cpu) && host.has_cpu(cpu);
+    owners.extend((0..vcpus).map_while(|_| machine.take_place(runs, load)));
     let places = owners.clone();
+    let undo = |works: &mut Works| {
+        for place in &places {
+            machine.leave_place(*place, load);
+        }
+        works.frames.free_all(Owner::Partition(id));
+    };
+    if places.len() < usize::from(vcpus) {
+        undo(&mut works);
+        return Err(CreateError::Resource(ResourceError::Reservations));
+    }
     let order = Order {
         id,
         name: String::from(name),
@@ -202,21 +217,19 @@ pub fn create<H: Host>(
             cores_per_socket: request.cores_per_socket,
         },
         owners,
+        entitlement,
     };
     match make(host, &mut works, order) {
         Ok(partition) => Ok(partition.id),
         Err(error) => {
-            for place in places {
-                machine.leave_place(place);
-            }
-            works.frames.free_all(Owner::Partition(id));
+            undo(&mut works);
             Err(CreateError::Resource(error))
         }
     }
 }
 
-/// The name, of a request that makes sense.
-fn check(request: &PartitionRequest) -> Result<&str, &'static str> {
+/// The name and what it is entitled to, of a request that makes sense.
+fn check(request: &PartitionRequest) -> Result<(&str, Entitlement), &'static str> {
     let length = request.name.iter().position(|byte| *byte == 0);
     let name = request.name.get(..length.unwrap_or(request.name.len()));
     let name =
@@ -235,10 +248,16 @@ fn check(request: &PartitionRequest) -> Result<&str, &'static str> {
     if socket == 0 || !request.vcpus.is_multiple_of(socket) {
         return Err("its vCPUs do not fill sockets of so many cores and threads");
     }
-    if request.reserved != [0; 6] {
+    if (request.zero, request.reserved) != (0, [0; 4]) {
         return Err("it asks for what this version does not know");
     }
-    Ok(name)
+    let entitlement = Entitlement::new(
+        request.weight,
+        request.reservation_percent,
+        request.limit_percent,
+        request.vcpus,
+    )?;
+    Ok((name, entitlement))
 }
 
 /// Takes RAM for a partition, laid out as a PC has it.

@@ -74,8 +74,9 @@ pub fn remove<V: Vcpu, H: Host>(
     drop(subject);
     // The records of its vCPUs refer to it: with the last reference, no CPU has anything of it.
     let mut partition = machine.take_unshared(id).ok_or(RemoveError::Busy)?;
+    let load = partition.load_of_vcpu();
     for vcpu in &partition.vcpus {
-        machine.leave_place(vcpu.owner());
+        machine.leave_place(vcpu.owner(), load);
     }
     let owner = Owner::Partition(id);
     for range in partition.memory.ranges() {

@@ -68,6 +68,17 @@ impl Doorbell {
     }
 }
 
+/// What a partition gets of the physical CPUs; as in `bulkhead_abi::partition::PartitionRequest`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Shares {
+    /// 1 to 10000; 0: 100 for each vCPU.
+    pub weight: u32,
+    /// Percent of one physical CPU.
+    pub reservation_percent: u32,
+    /// Percent of one physical CPU; 0: none.
+    pub limit_percent: u32,
+}
+
 /// The hypervisor's answer where it is not [`Status::Ok`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refusal {
@@ -299,6 +310,22 @@ impl<T: Trap> Hypervisor<T> {
         Ok(PartitionId(id as u32))
     }
 
+    /// Gives a partition, also our own, this weight, reservation and limit; numbers as in `PartitionRequest`.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`]; nothing has changed. [`Status::NoResource`]: its physical CPUs cannot promise so much.
+    pub fn partition_shares(&self, partition: PartitionId, shares: Shares) -> Result<(), Refusal> {
+        let arguments = [
+            partition.0.into(),
+            shares.weight.into(),
+            shares.reservation_percent.into(),
+            shares.limit_percent.into(),
+            0,
+        ];
+        self.call(Number::PartitionShares, arguments)?;
+        Ok(())
+    }
+
     /// Ends a partition that does not run and gives back all that it has. Its window must not be touched from the first call on.
     ///
     /// # Errors
@@ -468,6 +495,19 @@ mod tests {
         hypervisor.line_set(PartitionId(2), 9, high).unwrap();
         let calls = [(14, [2, 0xfee0_1000, 0x41, 0, 0]), (15, [2, 9, 1, 0, 0])];
         assert_eq!(*fake.calls.borrow(), calls);
+    }
+
+    #[test]
+    fn shares_go_in_the_order_of_the_contract() {
+        let fake = fake((0, 0));
+        let shares = Shares {
+            weight: 300,
+            reservation_percent: 20,
+            limit_percent: 50,
+        };
+        let hypervisor = Hypervisor::new(&fake);
+        hypervisor.partition_shares(PartitionId(2), shares).unwrap();
+        assert_eq!(*fake.calls.borrow(), [(29, [2, 300, 20, 50, 0])]);
     }
 
     #[test]

@@ -17,7 +17,9 @@ mod text;
 
 pub use console::{ConsoleMemory, ConsolePage};
 pub use events::{EventPage, EventPort, EventWords, PortAllocator};
-pub use hypervisor::{Doorbell, Hypervisor, LineLevel, Message, PartitionId, Refusal, Trap};
+pub use hypervisor::{
+    Doorbell, Hypervisor, LineLevel, Message, PartitionId, Refusal, Shares, Trap,
+};
 pub use request::{Direction, Place, PortDevice, PortDevices, Request};
 pub use scratch::Scratch;
 pub use text::{CrashText, field_text, state_name};

@@ -2,6 +2,7 @@
 
 mod lives;
 mod memory;
+mod shares;
 
 use bulkhead_abi::host::{PartitionInfo, PartitionOrigin, PartitionState};
 use bulkhead_abi::hypercall::{Number, PartitionAction, Status};
@@ -297,7 +298,7 @@ fn requests_that_make_no_sense_are_refused() {
     let mut rig = Rig::new();
     let before = rig.ledger();
     type Change = fn(&mut PartitionRequest);
-    let changes: [Change; 11] = [
+    let changes: [Change; 16] = [
         |r| r.name = [0; 64],
         |r| r.name[1] = 0xff,
         |r| r.name[1] = b'\n',
@@ -308,7 +309,12 @@ fn requests_that_make_no_sense_are_refused() {
         |r| r.threads_per_core = 0,
         |r| r.cores_per_socket = 3,
         |r| r.cpus[0] = 4,
-        |r| r.reserved[5] = 1,
+        |r| r.zero = 1,
+        |r| r.reserved[3] = 1,
+        |r| r.weight = 10_001,
+        |r| r.reservation_percent = 181,
+        |r| (r.reservation_percent, r.limit_percent) = (20, 19),
+        |r| r.limit_percent = 6401,
     ];
     for (number, change) in changes.iter().enumerate() {
         let mut request = request(4 * MIB, 2);

@@ -217,7 +217,11 @@ pub fn create(megabytes: u64, vcpus: u32, page: usize) -> Made {
         cores_per_socket: vcpus as u16,
         cpus: [0; 4],
         cookie: [page as u8; 16],
-        reserved: [0; 6],
+        weight: 0,
+        reservation_percent: 0,
+        limit_percent: 0,
+        zero: 0,
+        reserved: [0; 4],
     };
     request.name[..4].copy_from_slice(b"made");
     RECORD.put(&request);
