@@ -36,6 +36,7 @@ MODULES = [
     "test_indications",
     "test_limits",
     "test_systems",
+    "test_pools",
     "test_use_cases",
     "test_tools",
 ]

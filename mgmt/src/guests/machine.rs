@@ -10,8 +10,8 @@ use bulkhead_abi::host::{HostInfo, PartitionInfo, PartitionState};
 use bulkhead_abi::hypercall::Status;
 use bulkhead_abi::partition::{MAX_VCPUS, PartitionRequest};
 use cim_domain::{
-    Adopted, AdoptedState, HostFacts, HostProcessor, Machine, MachineError, StartOrder, SystemId,
-    Usage,
+    Adopted, AdoptedState, HostFacts, HostProcessor, Machine, MachineError, ProcessorOrder,
+    StartOrder, SystemId, Usage,
 };
 use mgmt_hypercall::{PartitionId, Refusal, field_text, state_name};
 use zerocopy::FromZeros;
@@ -98,6 +98,7 @@ impl GuestMachine {
         let narrow = |count: u32| u16::try_from(count).unwrap_or(u16::MAX);
         request.threads_per_core = narrow(topology.threads);
         request.cores_per_socket = narrow(topology.cores);
+        request.cpus = mask(&order.cpus)?;
         request.cookie = cookie(system);
         let create = |page| self.host.hypervisor.partition_create(page);
         self.host
@@ -170,6 +171,20 @@ impl GuestMachine {
         self.root.spawner().spawn(task);
         Ok(state)
     }
+}
+
+/// Physical CPUs, a bit each.
+fn mask(cpus: &[u32]) -> Result<[u64; 4], MachineError> {
+    let mut mask = [0; 4];
+    for number in cpus {
+        let word = usize::try_from(number / 64).ok();
+        let Some(word) = word.and_then(|word| mask.get_mut(word)) else {
+            let what = format!("the hypervisor cannot confine a system to processor {number}");
+            return Err(MachineError::Failed(what));
+        };
+        *word |= 1u64 << (number % 64);
+    }
+    Ok(mask)
 }
 
 fn cookie(system: SystemId) -> [u8; 16] {
@@ -262,6 +277,12 @@ impl Machine for GuestMachine {
 
     fn power_button(&mut self, system: SystemId) -> Result<(), MachineError> {
         self.command(system, Command::PowerButton)
+    }
+
+    fn tune(&mut self, _: SystemId, _: &ProcessorOrder, _: &[u32]) -> Result<(), MachineError> {
+        Err(MachineError::Busy(
+            "the hypervisor cannot change how a system runs that is on".into(),
+        ))
     }
 
     fn destroy(&mut self, system: SystemId) {

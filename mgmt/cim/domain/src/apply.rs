@@ -9,12 +9,14 @@ use crate::check;
 use crate::definition::{Definition, VIRTUAL_SYSTEM_TYPE};
 use crate::host::HostFacts;
 use crate::id::AllocationId;
-use crate::ledger::PoolKind;
+use crate::ledger::Ledger;
 use crate::patch::Patch;
+use crate::pool::{PoolKind, PoolShare};
 use crate::problem::{Problem, ProblemKind};
 use crate::units::{Dimension, Unit};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// Bytes of the smallest piece of memory.
 pub(crate) const MIB: u64 = 1 << 20;
@@ -81,6 +83,7 @@ pub(crate) fn allocate(
     change: AllocationChange,
     id: AllocationId,
     host: &HostFacts,
+    pools: &Ledger,
 ) -> Result<Allocation, Problem> {
     let resource = match change.kind {
         Some(ResourceKind::Processor) => Resource::Processor(ProcessorSettings::default()),
@@ -101,7 +104,7 @@ pub(crate) fn allocate(
         pool: None,
         resource,
     };
-    alter(change, &mut allocation, host)?;
+    alter(change, &mut allocation, host, pools)?;
     Ok(allocation)
 }
 
@@ -110,6 +113,7 @@ pub(crate) fn alter(
     change: AllocationChange,
     to: &mut Allocation,
     host: &HostFacts,
+    pools: &Ledger,
 ) -> Result<(), Problem> {
     let kind = to.resource.kind();
     let console = match &to.resource {
@@ -124,7 +128,7 @@ pub(crate) fn alter(
         return Err(invalid("BH-KIND-FIXED", what, fix).at("ResourceType"));
     }
     if let Some(pool) = change.pool.given() {
-        check_pool(pool, kind)?;
+        check_pool(pool, kind, pools)?;
     }
     match &mut to.resource {
         Resource::Processor(settings) => processor(&change, settings, host)?,
@@ -137,22 +141,93 @@ pub(crate) fn alter(
     check::check_resource(&to.resource, host)
 }
 
-fn check_pool(pool: &str, kind: ResourceKind) -> Result<(), Problem> {
-    let own = PoolKind::of(kind).map(PoolKind::primordial);
-    match own {
-        Some(own) if pool == own => Ok(()),
-        Some(own) => Err(invalid(
-            "BH-POOL",
-            format!("There is no pool \"{pool}\" of this kind of resource"),
-            format!("Give \"{own}\" or NULL"),
-        )
-        .at("PoolID")),
-        None => Err(invalid(
+fn check_pool(pool: &str, kind: ResourceKind, pools: &Ledger) -> Result<(), Problem> {
+    let Some(kind) = PoolKind::of(kind) else {
+        return Err(invalid(
             "BH-POOL",
             "This kind of resource comes from no pool",
             "Leave the property out",
         )
-        .at("PoolID")),
+        .at("PoolID"));
+    };
+    if pools.find(pool).is_some_and(|found| found.kind() == kind) {
+        return Ok(());
+    }
+    Err(invalid(
+        "BH-POOL",
+        format!("There is no pool \"{pool}\" of this kind of resource"),
+        format!(
+            "Give \"{}\", the PoolID of one of its child pools, or NULL",
+            kind.primordial()
+        ),
+    )
+    .at("PoolID"))
+}
+
+/// What a child pool is to hold, of what a client says about an allocation from its parent.
+pub(crate) fn pool_share(
+    change: AllocationChange,
+    kind: PoolKind,
+    host: &HostFacts,
+) -> Result<PoolShare, Problem> {
+    let missing = || {
+        let what = "It does not say how much the pool is to have";
+        invalid("BH-POOL-SIZE", what, "Give VirtualQuantity").at("VirtualQuantity")
+    };
+    match kind {
+        PoolKind::Memory => {
+            let mut settings = MemorySettings::default();
+            let mut change = change;
+            if change.quantity.given().is_none() {
+                change.quantity = core::mem::take(&mut change.reservation);
+            }
+            memory(&change, &mut settings)?;
+            settings.bytes.map(PoolShare::Memory).ok_or_else(missing)
+        }
+        PoolKind::Processor => {
+            let scale = change.allocation_units.given();
+            let percent = |given: &Patch<u64>, property| {
+                let given = given.given();
+                given
+                    .map(|amount| share(*amount, scale, property, host))
+                    .transpose()
+            };
+            let uneven = |what: String, property| {
+                let fix = "Give whole processors, 100 percent for each";
+                invalid("BH-POOL-SIZE", what, fix).at(property)
+            };
+            let mut counts = Vec::new();
+            if let Some(count) = change.quantity.given() {
+                counts.push(*count);
+            }
+            for (given, property) in [
+                (percent(&change.reservation, "Reservation")?, "Reservation"),
+                (percent(&change.limit, "Limit")?, "Limit"),
+            ] {
+                match given {
+                    Some(percent) if percent % 100 == 0 => counts.push(percent / 100),
+                    Some(percent) => {
+                        let what = format!("{percent} percent are no whole number of processors");
+                        return Err(uneven(what, property));
+                    }
+                    None => {}
+                }
+            }
+            let first = *counts.first().ok_or_else(missing)?;
+            if counts.iter().any(|count| *count != first) {
+                let what = String::from(
+                    "Quantity, reservation and limit of a pool are the same processors",
+                );
+                return Err(uneven(what, "Reservation"));
+            }
+            match u32::try_from(first) {
+                Ok(count) if count > 0 => Ok(PoolShare::ProcessorCount(count)),
+                _ => Err(uneven(
+                    format!("{first} is no number of processors for a pool"),
+                    "VirtualQuantity",
+                )),
+            }
+        }
     }
 }
 

@@ -53,6 +53,20 @@ pub(crate) fn check_resource(resource: &Resource, host: &HostFacts) -> Result<()
     }
 }
 
+/// Judges a name.
+///
+/// # Errors
+/// [`ProblemKind::Invalid`].
+pub(crate) fn name(text: &str, property: &'static str) -> Result<(), Problem> {
+    let length = text.chars().count();
+    if length == 0 || length > MAX_NAME || text.chars().any(char::is_control) {
+        let what =
+            format!("A name has 1 to {MAX_NAME} characters, none of them a control character");
+        return Err(invalid("BH-NAME", what, "Give another").at(property));
+    }
+    Ok(())
+}
+
 fn texts(definition: &Definition) -> Result<(), Problem> {
     let names = [
         ("ElementName", Some(&definition.name)),
@@ -62,12 +76,7 @@ fn texts(definition: &Definition) -> Result<(), Problem> {
         let Some(text) = text else {
             continue;
         };
-        let length = text.chars().count();
-        if length == 0 || length > MAX_NAME || text.chars().any(char::is_control) {
-            let what =
-                format!("A name has 1 to {MAX_NAME} characters, none of them a control character");
-            return Err(invalid("BH-NAME", what, "Give another").at(property));
-        }
+        name(text, property)?;
     }
     let notes = definition
         .notes

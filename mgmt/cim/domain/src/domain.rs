@@ -4,7 +4,9 @@ mod allocations;
 mod definitions;
 mod events;
 mod jobs;
+mod live;
 mod open;
+mod pools;
 mod requests;
 mod timers;
 
@@ -14,10 +16,11 @@ use crate::id::{JobId, SystemId};
 use crate::image::{Image, ImageName, Images};
 use crate::job::Job;
 use crate::keep::{Keep, KeepError};
-use crate::ledger::{Ledger, Pool, PoolKind};
+use crate::ledger::Ledger;
 use crate::machine::{Machine, Usage};
 use crate::notice::{Notice, Notices};
 use crate::now::Now;
+use crate::pool::{Pool, PoolId, PoolKind};
 use crate::problem::{Problem, ProblemKind};
 use crate::resolve;
 use crate::state::State;
@@ -42,6 +45,7 @@ pub struct Domain {
     jobs: BTreeMap<JobId, Job>,
     next_system: u64,
     next_job: u64,
+    next_pool: u64,
     ledger: Ledger,
     notices: Notices,
 }
@@ -96,15 +100,21 @@ impl Domain {
 
     /// What systems may have of a pool at most, together: memory is never promised twice, processors are shared.
     #[must_use]
-    pub fn most_consumable(&self, kind: PoolKind) -> u64 {
-        match kind {
-            PoolKind::Memory => self.host.memory_bytes,
+    pub fn most_consumable(&self, pool: &Pool) -> u64 {
+        match pool.id.kind() {
+            PoolKind::Memory => pool.capacity,
             PoolKind::Processor => {
                 let systems = u64::try_from(self.host.max_running).unwrap_or(u64::MAX);
                 let each = u64::from(self.host.max_processors).saturating_mul(100);
                 systems.saturating_mul(each)
             }
         }
+    }
+
+    /// The physical CPUs that run what draws from a pool: those that no child pool holds.
+    #[must_use]
+    pub fn own_processors(&self, pool: PoolId) -> Vec<u32> {
+        self.ledger.own_processors(pool).into_iter().collect()
     }
 
     /// What a system uses right now; `None` when it is off.

@@ -3,7 +3,7 @@
 use crate::event::Crash;
 use crate::host::HostFacts;
 use crate::id::SystemId;
-use crate::order::StartOrder;
+use crate::order::{ProcessorOrder, StartOrder};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -55,6 +55,19 @@ pub trait Machine {
     /// # Errors
     /// [`MachineError`].
     fn power_button(&mut self, system: SystemId) -> Result<(), MachineError>;
+
+    /// Changes how the CPUs of a system that is on are run from now on: weight, reservation and limit of `processors`, and
+    /// which physical CPUs may run them (`cpus`, none: any). Their number and arrangement are what they were. It counts
+    /// when the call returns.
+    ///
+    /// # Errors
+    /// [`MachineError`]; nothing has changed.
+    fn tune(
+        &mut self,
+        system: SystemId,
+        processors: &ProcessorOrder,
+        cpus: &[u32],
+    ) -> Result<(), MachineError>;
 
     /// Forgets what is kept about a system that is off; its definition is gone.
     fn destroy(&mut self, system: SystemId);

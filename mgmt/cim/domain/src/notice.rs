@@ -1,9 +1,11 @@
 //! [`Notice`]: what has changed, for those who tell clients.
 
 use crate::job::Job;
+use crate::pool::Pool;
 use crate::system::System;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 /// Something has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,13 @@ pub enum Notice {
     },
     /// A system was destroyed.
     SystemDeleted(Box<System>),
+    /// The division into pools has changed.
+    PoolsModified {
+        /// The pools as they were.
+        before: Vec<Pool>,
+        /// The pools as they are.
+        after: Vec<Pool>,
+    },
     /// A job has begun.
     JobCreated(Box<Job>),
     /// A job has advanced or ended.

@@ -17,6 +17,8 @@ pub struct StartOrder {
     pub uuid: Uuid,
     /// The virtual CPUs.
     pub processors: ProcessorOrder,
+    /// The physical CPUs that may run them, by the hypervisor's numbers; none: any.
+    pub cpus: Vec<u32>,
     /// Bytes of RAM, a multiple of [`crate::MEMORY_INCREMENT`].
     pub memory_bytes: u64,
     /// What to boot.

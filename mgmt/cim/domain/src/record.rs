@@ -39,10 +39,18 @@ pub(crate) fn system_in(name: &str, prefix: &str) -> Option<SystemId> {
 }
 
 /// Collects lines.
-struct Lines(String);
+pub(crate) struct Lines(String);
 
 impl Lines {
-    fn add(&mut self, key: &str, value: impl Display) {
+    pub(crate) fn new(first: &str) -> Self {
+        Lines(format!("{first}\n"))
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0.into_bytes()
+    }
+
+    pub(crate) fn add(&mut self, key: &str, value: impl Display) {
         // Writing to a string cannot fail.
         let _ = write!(self.0, "{key} ");
         for character in value.to_string().chars() {
@@ -65,7 +73,7 @@ impl Lines {
 
 /// Writes a definition.
 pub(crate) fn encode(definition: &Definition) -> Vec<u8> {
-    let mut lines = Lines(format!("{FIRST_LINE}\n"));
+    let mut lines = Lines::new(FIRST_LINE);
     lines.add("name", &definition.name);
     lines.add("uuid", definition.uuid);
     lines.add("created", definition.created);
@@ -118,7 +126,7 @@ pub(crate) fn encode(definition: &Definition) -> Vec<u8> {
     for allocation in &definition.allocations {
         encode_allocation(allocation, &mut lines);
     }
-    lines.0.into_bytes()
+    lines.into_bytes()
 }
 
 fn encode_allocation(allocation: &Allocation, lines: &mut Lines) {
@@ -176,7 +184,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Definition> {
     (definition.uuid != nobody && !definition.name.is_empty()).then_some(definition)
 }
 
-fn unescaped(text: &str) -> Option<String> {
+pub(crate) fn unescaped(text: &str) -> Option<String> {
     let mut plain = String::with_capacity(text.len());
     let mut characters = text.chars();
     while let Some(character) = characters.next() {

@@ -74,7 +74,31 @@ pub(crate) fn reservation(definition: &Definition) -> u64 {
     definition.allocations.iter().find_map(of).unwrap_or(0)
 }
 
-/// The order to start a definition whose choices are all made.
+/// The virtual CPUs of a definition whose choices are all made.
+pub(crate) fn processors(active: &Definition) -> ProcessorOrder {
+    let mut known = active.allocations.iter();
+    let settings = known.find_map(|allocation| match &allocation.resource {
+        Resource::Processor(settings) => Some(settings.clone()),
+        _ => None,
+    });
+    let settings = settings.unwrap_or_default();
+    let count = settings.count.unwrap_or(1);
+    ProcessorOrder {
+        count,
+        topology: settings.topology.unwrap_or(Topology {
+            sockets: 1,
+            cores: count,
+            threads: 1,
+        }),
+        weight: settings.weight.unwrap_or(DEFAULT_WEIGHT),
+        reservation: settings.reservation.unwrap_or(0),
+        limit: settings
+            .limit
+            .unwrap_or(u64::from(count).saturating_mul(100)),
+    }
+}
+
+/// The order to start a definition whose choices are all made, on any physical CPU.
 ///
 /// # Errors
 /// [`ProblemKind::Invalid`] for a definition without a kernel.
@@ -88,49 +112,23 @@ pub(crate) fn order(active: &Definition) -> Result<StartOrder, Problem> {
         ));
     };
     let load_address = active.boot.load_address.unwrap_or(DEFAULT_LOAD_ADDRESS);
-    let mut processors = ProcessorOrder {
-        count: 1,
-        topology: Topology {
-            sockets: 1,
-            cores: 1,
-            threads: 1,
-        },
-        weight: DEFAULT_WEIGHT,
-        reservation: 0,
-        limit: 100,
-    };
     let mut consoles = Vec::new();
     let mut entropy = Vec::new();
     for allocation in &active.allocations {
         match &allocation.resource {
-            Resource::Processor(settings) => {
-                let count = settings.count.unwrap_or(processors.count);
-                processors = ProcessorOrder {
-                    count,
-                    topology: settings.topology.unwrap_or(Topology {
-                        sockets: 1,
-                        cores: count,
-                        threads: 1,
-                    }),
-                    weight: settings.weight.unwrap_or(processors.weight),
-                    reservation: settings.reservation.unwrap_or(0),
-                    limit: settings
-                        .limit
-                        .unwrap_or(u64::from(count).saturating_mul(100)),
-                };
-            }
             Resource::Console(settings) => consoles.push(ConsoleOrder {
                 allocation: allocation.id,
                 kind: settings.kind,
             }),
             Resource::Entropy => entropy.push(allocation.id),
-            Resource::Memory(_) => {}
+            Resource::Processor(_) | Resource::Memory(_) => {}
         }
     }
     Ok(StartOrder {
         name: active.name.clone(),
         uuid: active.uuid,
-        processors,
+        processors: processors(active),
+        cpus: Vec::new(),
         memory_bytes: active.memory_bytes().unwrap_or(DEFAULT_MEMORY),
         boot: BootOrder {
             kernel,

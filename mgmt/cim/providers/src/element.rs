@@ -4,7 +4,7 @@ use crate::values::resource_sub_type;
 use alloc::format;
 use alloc::string::{String, ToString};
 use cim_domain::{
-    AllocationId, ConsoleKind, Domain, ImageName, JobId, PoolKind, Resource, SystemId, Uuid,
+    AllocationId, ConsoleKind, Domain, ImageName, JobId, PoolId, PoolKind, Resource, SystemId, Uuid,
 };
 use cim_model::{ClassName, InstancePath};
 
@@ -83,11 +83,13 @@ pub enum Element {
     /// An allocation in a configuration.
     Allocation(SystemId, Configuration, AllocationId),
     /// A resource pool.
-    Pool(PoolKind),
+    Pool(PoolId),
+    /// What a child pool has of its parent, as an allocation.
+    PoolAllocation(PoolId),
     /// What can be allocated from a pool.
-    AllocationCapabilities(PoolKind),
+    AllocationCapabilities(PoolId),
     /// A bound of that.
-    AllocationLimit(PoolKind, Limit),
+    AllocationLimit(PoolId, Limit),
     /// A physical CPU.
     HostProcessor(u32),
     /// The memory for virtual systems.
@@ -114,6 +116,10 @@ pub enum Element {
     PowerService,
     /// What it can do.
     PowerCapabilities,
+    /// The service that divides resources into pools.
+    PoolService,
+    /// What it can do.
+    PoolServiceCapabilities,
 }
 
 /// The class of host and virtual systems.
@@ -138,11 +144,14 @@ pub(crate) const IMAGE_LIBRARY: &str = "CIM_FileSystem";
 pub(crate) const IMAGE: &str = "BH_ImageFile";
 pub(crate) const POWER_SERVICE: &str = "CIM_PowerManagementService";
 pub(crate) const POWER_CAPABILITIES: &str = "CIM_PowerManagementCapabilities";
+pub(crate) const POOL_SERVICE: &str = "CIM_ResourcePoolConfigurationService";
+pub(crate) const POOL_SERVICE_CAPABILITIES: &str = "CIM_ResourcePoolConfigurationCapabilities";
 
 /// Names of what there is one of.
 pub(crate) const SERVICE_NAME: &str = "virtual-system-management";
 const CONSOLE_SERVICE_NAME: &str = "text-redirection";
 const POWER_SERVICE_NAME: &str = "power-management";
+const POOL_SERVICE_NAME: &str = "resource-pool-configuration";
 const IMAGE_LIBRARY_NAME: &str = "image-library";
 /// Name of a system's console, within the system.
 const CONSOLE_NAME: &str = "console";
@@ -168,8 +177,12 @@ impl Element {
             }
             Element::Pool(_) => POOL,
             Element::AllocationCapabilities(_) => ALLOCATION_CAPABILITIES,
-            Element::AllocationLimit(PoolKind::Processor, _) => PROCESSOR_ALLOCATION,
-            Element::AllocationLimit(..) => ALLOCATION,
+            Element::AllocationLimit(pool, _) | Element::PoolAllocation(pool) => {
+                match pool.kind() {
+                    PoolKind::Processor => PROCESSOR_ALLOCATION,
+                    PoolKind::Memory => ALLOCATION,
+                }
+            }
             Element::HostProcessor(_) | Element::Processor(..) => PROCESSOR,
             Element::HostMemory | Element::Memory(_) => MEMORY,
             Element::Device(system, id) => {
@@ -186,6 +199,8 @@ impl Element {
             Element::Image(_) => IMAGE,
             Element::PowerService => POWER_SERVICE,
             Element::PowerCapabilities => POWER_CAPABILITIES,
+            Element::PoolService => POOL_SERVICE,
+            Element::PoolServiceCapabilities => POOL_SERVICE_CAPABILITIES,
         }))
     }
 
@@ -216,6 +231,7 @@ impl Element {
             Element::Service
             | Element::ConsoleService
             | Element::PowerService
+            | Element::PoolService
             | Element::Console(_)
             | Element::ConsolePort(_) => {
                 let (owner, name) = self.name_in_system(domain)?;
@@ -241,6 +257,7 @@ impl Element {
             Element::Service => (None, SERVICE_NAME.into()),
             Element::ConsoleService => (None, CONSOLE_SERVICE_NAME.into()),
             Element::PowerService => (None, POWER_SERVICE_NAME.into()),
+            Element::PoolService => (None, POOL_SERVICE_NAME.into()),
             Element::Console(id) => (Some(*id), CONSOLE_NAME.into()),
             Element::ConsolePort(id) => {
                 let uuid = domain.system(*id)?.defined.uuid;
@@ -274,15 +291,13 @@ impl Element {
             Element::Allocation(system, configuration, id) => {
                 format!("system/{system}/{}/allocation/{id}", configuration.name())
             }
-            Element::Pool(kind) => format!("pool/{}", kind.primordial()),
-            Element::AllocationCapabilities(kind) => {
-                format!("capabilities/pool/{}", kind.primordial())
-            }
-            Element::AllocationLimit(kind, limit) => {
-                format!("limit/{}/{}", limit.name(), kind.primordial())
-            }
+            Element::Pool(id) => format!("pool/{id}"),
+            Element::PoolAllocation(id) => format!("pool-allocation/{id}"),
+            Element::AllocationCapabilities(id) => format!("capabilities/pool/{id}"),
+            Element::AllocationLimit(id, limit) => format!("limit/{}/{id}", limit.name()),
             Element::Job(id) => format!("job/{id}"),
             Element::PowerCapabilities => "capabilities/power-management".into(),
+            Element::PoolServiceCapabilities => "capabilities/resource-pool-configuration".into(),
             _ => return None,
         };
         Some(format!("{ORGANIZATION}{local}"))
@@ -324,6 +339,8 @@ impl Element {
             Element::ConsoleService
         } else if is(POWER_SERVICE) {
             Element::PowerService
+        } else if is(POOL_SERVICE) {
+            Element::PoolService
         } else if is(CONSOLE) {
             Element::Console(named(system?)?)
         } else if is(CONSOLE_PORT) {
@@ -342,11 +359,6 @@ impl Element {
     pub fn of_instance_id(id: &str) -> Option<Element> {
         let local = id.strip_prefix(ORGANIZATION)?;
         let (kind, rest) = local.split_once('/')?;
-        let pool = |id: &str| {
-            [PoolKind::Processor, PoolKind::Memory]
-                .into_iter()
-                .find(|kind| kind.primordial() == id)
-        };
         let element = match kind {
             "system" => {
                 let (system, rest) = rest.split_once('/')?;
@@ -362,17 +374,19 @@ impl Element {
             }
             "capabilities" => match rest.split_once('/') {
                 None if rest == "power-management" => Element::PowerCapabilities,
+                None if rest == "resource-pool-configuration" => Element::PoolServiceCapabilities,
                 None => Element::ServiceCapabilities,
                 Some(("system", id)) => Element::SystemCapabilities(SystemId(id.parse().ok()?)),
-                Some((_, id)) => Element::AllocationCapabilities(pool(id)?),
+                Some((_, id)) => Element::AllocationCapabilities(PoolId::parse(id)?),
             },
             "limit" => {
                 let (limit, id) = rest.split_once('/')?;
                 let mut limits = Limit::ALL.into_iter();
                 let limit = limits.find(|known| known.name() == limit)?;
-                Element::AllocationLimit(pool(id)?, limit)
+                Element::AllocationLimit(PoolId::parse(id)?, limit)
             }
-            "pool" => Element::Pool(pool(rest)?),
+            "pool" => Element::Pool(PoolId::parse(rest)?),
+            "pool-allocation" => Element::PoolAllocation(PoolId::parse(rest)?),
             "job" => Element::Job(JobId(rest.parse().ok()?)),
             _ => return None,
         };

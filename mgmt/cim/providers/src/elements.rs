@@ -2,14 +2,32 @@
 
 use crate::element::{self, Configuration, Element, Limit};
 use alloc::vec::Vec;
-use cim_domain::{Definition, Domain, PoolKind, Resource, System};
+use cim_domain::{Definition, Domain, PoolId, PoolKind, Resource, System};
 use cim_model::ClassName;
 
-/// The pools.
-pub(crate) const POOLS: [PoolKind; 2] = [PoolKind::Processor, PoolKind::Memory];
+/// The pools that the machine has by itself.
+pub(crate) const PRIMORDIAL: [PoolId; 2] = [
+    PoolId::Primordial(PoolKind::Processor),
+    PoolId::Primordial(PoolKind::Memory),
+];
+
+/// Every pool.
+pub(crate) fn pools(domain: &Domain) -> impl Iterator<Item = PoolId> + use<> {
+    domain.pools().into_iter().map(|pool| pool.id)
+}
+
+/// The pools that clients have made.
+pub(crate) fn child_pools(domain: &Domain) -> impl Iterator<Item = PoolId> + use<> {
+    pools(domain).filter(|id| matches!(id, PoolId::Child(..)))
+}
+
+/// The pool that a pool is a part of.
+pub(crate) fn parent(domain: &Domain, id: PoolId) -> Option<PoolId> {
+    domain.ledger().pool(id)?.parent
+}
 
 /// The classes that the one provider serves.
-pub(crate) const CLASSES: [&str; 21] = [
+pub(crate) const CLASSES: [&str; 23] = [
     element::SYSTEM,
     element::SERVICE,
     element::SERVICE_CAPABILITIES,
@@ -31,6 +49,8 @@ pub(crate) const CLASSES: [&str; 21] = [
     element::IMAGE,
     element::POWER_SERVICE,
     element::POWER_CAPABILITIES,
+    element::POOL_SERVICE,
+    element::POOL_SERVICE_CAPABILITIES,
 ];
 
 /// The elements of a class.
@@ -55,14 +75,15 @@ pub(crate) fn of_class(domain: &Domain, class: &ClassName) -> Vec<Element> {
             each(of).collect()
         }
         element::ALLOCATION | element::PROCESSOR_ALLOCATION => {
-            let limits = POOLS.into_iter().flat_map(limits);
-            each(allocations).chain(limits).collect()
+            let limits = pools(domain).flat_map(limits);
+            let of_pools = child_pools(domain).map(Element::PoolAllocation);
+            each(allocations).chain(limits).chain(of_pools).collect()
         }
         element::ALLOCATION_CAPABILITIES => {
-            let pools = POOLS.into_iter();
+            let pools = pools(domain);
             pools.map(Element::AllocationCapabilities).collect()
         }
-        element::POOL => POOLS.into_iter().map(Element::Pool).collect(),
+        element::POOL => pools(domain).map(Element::Pool).collect(),
         element::PROCESSOR | element::MEMORY | element::SERIAL_PORT | element::PCI_DEVICE => {
             let devices = each(devices);
             host_devices(domain).into_iter().chain(devices).collect()
@@ -75,6 +96,8 @@ pub(crate) fn of_class(domain: &Domain, class: &ClassName) -> Vec<Element> {
         element::IMAGE => images(domain),
         element::POWER_SERVICE => Vec::from([Element::PowerService]),
         element::POWER_CAPABILITIES => Vec::from([Element::PowerCapabilities]),
+        element::POOL_SERVICE => Vec::from([Element::PoolService]),
+        element::POOL_SERVICE_CAPABILITIES => Vec::from([Element::PoolServiceCapabilities]),
         _ => Vec::new(),
     };
     let fits = |element: &Element| element.class(domain).is_some_and(|own| own == *class);
@@ -95,9 +118,9 @@ pub(crate) fn images(domain: &Domain) -> Vec<Element> {
 }
 
 /// The bounds of a pool.
-pub(crate) fn limits(kind: PoolKind) -> impl Iterator<Item = Element> {
+pub(crate) fn limits(id: PoolId) -> impl Iterator<Item = Element> {
     let limits = Limit::ALL.into_iter();
-    limits.map(move |limit| Element::AllocationLimit(kind, limit))
+    limits.map(move |limit| Element::AllocationLimit(id, limit))
 }
 
 /// The allocations in both configurations of a system.
@@ -177,15 +200,36 @@ pub(crate) fn allocation_behind(domain: &Domain, device: &Element) -> Option<Ele
     }
 }
 
-/// The pool that an allocation or a device of a system comes from.
-pub(crate) fn pool_behind(domain: &Domain, element: &Element) -> Option<PoolKind> {
+/// The pool that an allocation or a device of a system, or a child pool or its allocation, comes from.
+pub(crate) fn pool_behind(domain: &Domain, element: &Element) -> Option<PoolId> {
     match element {
-        Element::Allocation(system, configuration, id) => {
-            let resource = element::resource(domain, *system, *configuration, *id)?;
-            PoolKind::of(resource.kind())
+        Element::Allocation(system, Configuration::State, id) => {
+            let active = domain.system(*system)?.active.as_ref()?;
+            let allocation = active.allocation(*id)?;
+            let kind = PoolKind::of(allocation.resource.kind())?;
+            let named = allocation.pool.as_deref();
+            let named = named.and_then(|text| domain.ledger().find(text));
+            Some(named.unwrap_or(PoolId::Primordial(kind)))
         }
-        Element::Processor(..) | Element::HostProcessor(_) => Some(PoolKind::Processor),
-        Element::Memory(_) | Element::HostMemory => Some(PoolKind::Memory),
+        Element::Processor(..) | Element::Memory(_) => {
+            pool_behind(domain, &allocation_behind(domain, element)?)
+        }
+        Element::Pool(id) | Element::PoolAllocation(id) => parent(domain, *id),
         _ => None,
+    }
+}
+
+/// The host's devices that a pool is made of.
+pub(crate) fn pool_components(domain: &Domain, id: PoolId) -> Vec<Element> {
+    let Some(pool) = domain.ledger().pool(id) else {
+        return Vec::new();
+    };
+    match id.kind() {
+        PoolKind::Processor => pool
+            .processors
+            .into_iter()
+            .map(Element::HostProcessor)
+            .collect(),
+        PoolKind::Memory => Vec::from([Element::HostMemory]),
     }
 }

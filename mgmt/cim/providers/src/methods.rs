@@ -4,6 +4,7 @@
 //! code of the profile, with a job that has failed as its output: GetError of that job says why.
 
 mod job;
+mod pools;
 mod power;
 mod service;
 mod system;
@@ -35,6 +36,7 @@ pub(crate) fn invoke(
     match element {
         Element::System(id) if *method == "RequestStateChange" => call.request_state_change(*id),
         Element::Service => call.service(method),
+        Element::PoolService => call.pools(method),
         Element::PowerService => call.power(method),
         Element::Job(id) => call.job(*id, method),
         _ => Err(not_available(context, method)),
@@ -107,6 +109,12 @@ pub(crate) fn modify(
                 let change = NewAllocation { place, change };
                 let changes = alloc::vec![(*system, *id, change)];
                 model.change(|domain| domain.modify_allocations(changes))
+            }),
+        Element::Allocation(system, Configuration::State, id) => given::allocation(change)
+            .and_then(|change: AllocationChange| {
+                let place = alloc::string::String::new();
+                let change = NewAllocation { place, change };
+                model.change(|domain| domain.modify_active([(*system, *id, change)]))
             }),
         Element::Job(id) => job::modify(model, *id, &change),
         _ => Err(Problem::new(

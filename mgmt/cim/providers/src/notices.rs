@@ -5,7 +5,7 @@ use crate::shown;
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use cim_domain::{Definition, Domain, Job, Notice, System};
+use cim_domain::{Definition, Domain, Job, Notice, Pool, System};
 use cim_model::{Instance, InstancePath, NamespaceName};
 use cim_ops::{Event, EventKind, EventQueue};
 
@@ -22,6 +22,9 @@ pub(crate) fn raise(
             (of_system(domain, before), of_system(domain, after))
         }
         Notice::SystemDeleted(system) => (of_system(domain, system), Vec::new()),
+        Notice::PoolsModified { before, after } => {
+            (of_pools(domain, before), of_pools(domain, after))
+        }
         Notice::JobCreated(job) => (Vec::new(), of_job(job)),
         Notice::JobModified { before, after } => (of_job(before), of_job(after)),
         Notice::JobDeleted(job) => (of_job(job), Vec::new()),
@@ -107,6 +110,17 @@ fn of_system(domain: &Domain, system: &System) -> Vec<Instance> {
         }
     }
     instances
+}
+
+fn of_pools(domain: &Domain, pools: &[Pool]) -> Vec<Instance> {
+    let instance = |pool: &Pool| {
+        let id = Element::Pool(pool.id).instance_id().unwrap_or_default();
+        let path = InstancePath::new(crate::element::POOL).with_key("InstanceID", id.clone());
+        shown::pool_instance(domain, pool)
+            .with("InstanceID", id)
+            .with_path(path)
+    };
+    pools.iter().map(instance).collect()
 }
 
 fn of_job(job: &Job) -> Vec<Instance> {

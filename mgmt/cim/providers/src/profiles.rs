@@ -4,13 +4,13 @@ use crate::element::{
     ALLOCATION_CAPABILITIES, CONSOLE_SERVICE, Element, JOB, MEMORY, POOL, POWER_SERVICE, PROCESSOR,
     SYSTEM,
 };
-use crate::elements::POOLS;
+use crate::elements::pools;
 use crate::model::Model;
 use crate::setup::namespace;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use cim_domain::{Domain, PoolKind};
+use cim_domain::{Domain, PoolId, PoolKind};
 use cim_model::{ClassName, InstancePath, Text};
 use cim_ops::Stream;
 use cim_ops::interop::{Central, Profile};
@@ -86,7 +86,7 @@ const ROWS: [Row; 12] = [
         version: "1.1.0",
         references: &[],
         class: POOL,
-        central: |_| POOLS.into_iter().map(Element::Pool).collect(),
+        central: |domain| pools(domain).map(Element::Pool).collect(),
     },
     Row {
         id: ALLOCATIONS,
@@ -94,12 +94,7 @@ const ROWS: [Row; 12] = [
         version: "1.0.0",
         references: &[],
         class: ALLOCATION_CAPABILITIES,
-        central: |_| {
-            POOLS
-                .into_iter()
-                .map(Element::AllocationCapabilities)
-                .collect()
-        },
+        central: |domain| pools(domain).map(Element::AllocationCapabilities).collect(),
     },
     Row {
         id: PROCESSORS,
@@ -107,7 +102,7 @@ const ROWS: [Row; 12] = [
         version: "1.0.0",
         references: &[RESOURCE_ALLOCATION, ALLOCATIONS],
         class: POOL,
-        central: |_| Vec::from([Element::Pool(PoolKind::Processor)]),
+        central: |domain| pools_of(domain, PoolKind::Processor),
     },
     Row {
         id: MEMORIES,
@@ -115,7 +110,7 @@ const ROWS: [Row; 12] = [
         version: "1.0.0",
         references: &[RESOURCE_ALLOCATION, ALLOCATIONS],
         class: POOL,
-        central: |_| Vec::from([Element::Pool(PoolKind::Memory)]),
+        central: |domain| pools_of(domain, PoolKind::Memory),
     },
     Row {
         id: CPU,
@@ -161,6 +156,11 @@ const ROWS: [Row; 12] = [
 
 fn systems(domain: &Domain) -> impl Iterator<Item = Element> {
     domain.systems().map(|system| Element::System(system.id))
+}
+
+fn pools_of(domain: &Domain, kind: PoolKind) -> Vec<Element> {
+    let of_kind = pools(domain).filter(|id: &PoolId| id.kind() == kind);
+    of_kind.map(Element::Pool).collect()
 }
 
 fn of_class(domain: &Domain, class: &'static str) -> Vec<Element> {

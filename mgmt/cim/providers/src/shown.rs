@@ -13,13 +13,14 @@ mod system;
 
 pub(crate) use allocation::instance as allocation_instance;
 pub(crate) use job::instance as job_instance;
+pub(crate) use pool::instance as pool_instance;
 pub(crate) use power::{
     POWER_STATES, power_state, requested_power_state, transitioning_power_state,
 };
 pub(crate) use settings::instance as settings_instance;
 pub(crate) use system::virtual_system as system_instance;
 
-use crate::element::{Configuration, Element, SERVICE};
+use crate::element::{Configuration, Element, POOL_SERVICE, SERVICE};
 use crate::values::{enabled_state, health_state, operational_status, requested_state};
 use alloc::borrow::Cow;
 use alloc::vec;
@@ -52,9 +53,15 @@ pub(crate) fn instance(domain: &Domain, element: &Element) -> Option<Instance> {
             };
             allocation::instance(*id, *configuration, definition.allocation(*allocation)?)
         }
-        Element::Pool(kind) => pool::instance(domain, *kind)?,
-        Element::AllocationCapabilities(kind) => capabilities::of_pool(*kind),
-        Element::AllocationLimit(kind, limit) => capabilities::limit(domain, *kind, *limit),
+        Element::Pool(id) => pool::instance(domain, &domain.ledger().pool(*id)?),
+        Element::PoolAllocation(id) => pool::allocation(domain, *id)?,
+        Element::AllocationCapabilities(id) => {
+            domain.ledger().pool(*id)?;
+            capabilities::of_pool(*id)
+        }
+        Element::AllocationLimit(id, limit) => {
+            capabilities::limit(domain, &domain.ledger().pool(*id)?, *limit)
+        }
         Element::HostProcessor(number) => device::host_processor(domain, *number)?,
         Element::HostMemory => device::host_memory(domain),
         Element::Processor(id, number) => device::processor(domain, *id, *number)?,
@@ -68,6 +75,8 @@ pub(crate) fn instance(domain: &Domain, element: &Element) -> Option<Instance> {
         Element::Image(name) => image::image(domain, name)?,
         Element::PowerService => power::service(),
         Element::PowerCapabilities => power::capabilities(),
+        Element::PoolService => service("Resource pool configuration", POOL_SERVICE),
+        Element::PoolServiceCapabilities => pool::capabilities(),
     };
     let mut instance = instance;
     for key in path.keys() {

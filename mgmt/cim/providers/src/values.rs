@@ -66,6 +66,14 @@ pub(crate) mod return_code {
     pub(crate) const INVALID_PARAMETER: u32 = 5;
     /// Of the management service.
     pub(crate) const INVALID_STATE: u32 = 5;
+    /// Of the pool configuration service.
+    pub(crate) const POOL_FAILED: u32 = 4;
+    /// Of the pool configuration service.
+    pub(crate) const IN_USE: u32 = 6;
+    /// Of the pool configuration service.
+    pub(crate) const WRONG_RESOURCE_TYPE: u32 = 7;
+    /// Of the pool configuration service.
+    pub(crate) const INSUFFICIENT_RESOURCES: u32 = 8;
     pub(crate) const JOB_STARTED: u32 = 4096;
     pub(crate) const INVALID_STATE_TRANSITION: u32 = 4097;
     pub(crate) const BUSY: u32 = 4099;

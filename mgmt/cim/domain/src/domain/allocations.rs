@@ -4,7 +4,9 @@ use super::Domain;
 use crate::apply;
 use crate::change::{AllocationChange, NewAllocation};
 use crate::definition::Definition;
+use crate::host::HostFacts;
 use crate::id::{AllocationId, SystemId};
+use crate::ledger::Ledger;
 use crate::problem::{Problem, ProblemKind};
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -38,7 +40,7 @@ impl Domain {
         for (system, id, change) in changes {
             let NewAllocation { place, change } = change;
             let definition = self.draft(&mut definitions, system)?;
-            Self::change_in(definition, id, change, &self.host)
+            change_in(definition, id, change, &self.host, &self.ledger)
                 .map_err(|problem| problem.at(place))?;
         }
         self.replace_all(definitions)
@@ -61,19 +63,6 @@ impl Domain {
             definition.allocations.retain(|known| known.id != *id);
         }
         self.replace_all(definitions)
-    }
-
-    fn change_in(
-        definition: &mut Definition,
-        id: AllocationId,
-        change: AllocationChange,
-        host: &crate::host::HostFacts,
-    ) -> Result<(), Problem> {
-        let mut known = definition.allocations.iter_mut();
-        let allocation = known
-            .find(|known| known.id == id)
-            .ok_or_else(|| no_allocation(id))?;
-        apply::alter(change, allocation, host)
     }
 
     /// The copy of a definition that is being changed.
@@ -105,6 +94,20 @@ impl Domain {
         }
         Ok(())
     }
+}
+
+pub(super) fn change_in(
+    definition: &mut Definition,
+    id: AllocationId,
+    change: AllocationChange,
+    host: &HostFacts,
+    pools: &Ledger,
+) -> Result<(), Problem> {
+    let mut known = definition.allocations.iter_mut();
+    let allocation = known
+        .find(|known| known.id == id)
+        .ok_or_else(|| no_allocation(id))?;
+    apply::alter(change, allocation, host, pools)
 }
 
 fn no_allocation(id: AllocationId) -> Problem {

@@ -161,7 +161,7 @@ impl Domain {
         for new in new {
             let id = AllocationId(definition.next_allocation);
             definition.next_allocation = definition.next_allocation.saturating_add(1);
-            let allocation = apply::allocate(new.change, id, &self.host)
+            let allocation = apply::allocate(new.change, id, &self.host, &self.ledger)
                 .map_err(|problem| problem.at(&new.place))?;
             definition.allocations.push(allocation);
             added.push(id);

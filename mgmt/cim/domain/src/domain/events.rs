@@ -91,13 +91,11 @@ impl Domain {
 
     /// Gives back what a system held.
     fn release(&mut self, id: SystemId) {
-        let active = self.alter(id, |system| {
+        self.alter(id, |system| {
             system.stop_at = None;
-            system.active.take()
+            system.active = None;
         });
-        if let Some(active) = active.flatten() {
-            self.ledger.give(&active);
-        }
+        self.ledger.give(id);
         // A blob that stays only says that the system was on when the host went down.
         let _ = self.keep.remove(&record::active_name(id));
     }

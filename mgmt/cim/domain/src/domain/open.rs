@@ -41,9 +41,11 @@ impl Domain {
             jobs: BTreeMap::new(),
             next_system: 1,
             next_job: 1,
+            next_pool: 1,
             notices: Notices::default(),
         };
-        let problems = domain.load(now);
+        let mut problems = domain.load_pools();
+        problems.extend(domain.load(now));
         let active = domain.load_active();
         domain.adopt(&active, now);
         domain.plan_starts(&active, now);
@@ -107,7 +109,7 @@ impl Domain {
                 Some(active) => active.clone(),
                 None => crate::resolve::resolved(&system.defined, &self.host),
             };
-            self.ledger.adopt(&active);
+            self.ledger.adopt(id, &active);
             system.active = Some(active);
             system.state = match adopted.state {
                 AdoptedState::Running | AdoptedState::Crashed(_) => State::Running,

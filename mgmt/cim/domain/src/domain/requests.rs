@@ -79,7 +79,7 @@ impl Domain {
     /// Takes what a system needs, keeps what it starts with, and has the machine begin.
     pub(super) fn begin_start(&mut self, id: SystemId, now: Now) -> Result<(), Problem> {
         let active = self.resolved(&self.known(id)?.defined);
-        let order = resolve::order(&active)?;
+        let mut order = resolve::order(&active)?;
         // Images may have gone since the system was defined.
         self.check(&active)?;
         let running = self
@@ -94,7 +94,8 @@ impl Domain {
                 "Turn another system off",
             ));
         }
-        self.ledger.take(&active)?;
+        self.ledger.take(id, &active)?;
+        order.cpus = self.ledger.processors_for(id);
         let name = record::active_name(id);
         let bytes = record::encode(&active);
         let kept = self.keep.put(&name, &bytes).map_err(not_kept);
@@ -106,7 +107,7 @@ impl Domain {
             })
         });
         if let Err(problem) = begun {
-            self.ledger.give(&active);
+            self.ledger.give(id);
             return Err(problem);
         }
         self.alter(id, |system| {

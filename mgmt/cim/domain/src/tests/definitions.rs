@@ -155,7 +155,7 @@ fn wrong_definitions_are_refused_with_a_sentence() {
         (
             bootable(),
             processor(|a| a.pool = Patch::Set("x".into())),
-            "Give \"processor/primordial\" or NULL",
+            "Give \"processor/primordial\", the PoolID of one of its child pools, or NULL",
         ),
         (
             bootable(),

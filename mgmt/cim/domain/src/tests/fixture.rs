@@ -3,8 +3,8 @@
 use crate::{
     Adopted, AllocationChange, ConsoleKind, DefinitionChange, Domain, Event, HostFacts,
     HostProcessor, Image, ImageFormat, ImageName, Images, Keep, KeepError, Machine, MachineError,
-    MemoryKeep, NewAllocation, Notice, Now, Patch, Problem, Request, Requested, ResourceKind,
-    StartOrder, State, SystemId, TimeLimit, Usage, Uuid,
+    MemoryKeep, NewAllocation, Notice, Now, Patch, Problem, ProcessorOrder, Request, Requested,
+    ResourceKind, StartOrder, State, SystemId, TimeLimit, Usage, Uuid,
 };
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ pub(super) enum Told {
     Reset(SystemId),
     PowerButton(SystemId),
     Destroy(SystemId),
+    Tune(SystemId, ProcessorOrder, Vec<u32>),
 }
 
 #[derive(Default)]
@@ -32,6 +33,8 @@ pub(super) struct Script {
     pub(super) known: Vec<SystemId>,
     /// Only the management partition starts again.
     pub(super) was_up: bool,
+    /// Refuses to be tuned.
+    pub(super) untunable: Option<SystemId>,
 }
 
 #[derive(Clone, Default)]
@@ -87,6 +90,18 @@ impl Machine for FakeMachine {
 
     fn power_button(&mut self, system: SystemId) -> Result<(), MachineError> {
         self.tell(Told::PowerButton(system))
+    }
+
+    fn tune(
+        &mut self,
+        system: SystemId,
+        processors: &ProcessorOrder,
+        cpus: &[u32],
+    ) -> Result<(), MachineError> {
+        if self.0.borrow().untunable == Some(system) {
+            return Err(MachineError::Busy("It is not to be tuned".into()));
+        }
+        self.tell(Told::Tune(system, *processors, cpus.to_vec()))
     }
 
     fn destroy(&mut self, system: SystemId) {

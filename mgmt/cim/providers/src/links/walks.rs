@@ -2,9 +2,9 @@
 
 use super::{Near, Shape};
 use crate::element::{Configuration, Element, Limit};
-use crate::elements::{self, POOLS};
+use crate::elements::{self, PRIMORDIAL};
 use alloc::vec::Vec;
-use cim_domain::{Domain, PoolKind, System};
+use cim_domain::{Domain, PoolId, System};
 
 /// Characteristics of capabilities: current.
 const CURRENT: u16 = 3;
@@ -43,9 +43,10 @@ pub(super) static SHAPES: [Shape; 13] = [
             _ => Vec::new(),
         },
         backward: |_, from| match from {
-            Element::Service | Element::ConsoleService | Element::PowerService => {
-                one(Element::Host)
-            }
+            Element::Service
+            | Element::ConsoleService
+            | Element::PowerService
+            | Element::PoolService => one(Element::Host),
             _ => Vec::new(),
         },
         sources: host,
@@ -54,9 +55,14 @@ pub(super) static SHAPES: [Shape; 13] = [
         class: "CIM_ServiceAffectsElement",
         ends: [
             ("AffectingElement", "CIM_Service"),
-            ("AffectedElement", "CIM_ComputerSystem"),
+            ("AffectedElement", "CIM_ManagedElement"),
         ],
         forward: |domain, from| match from {
+            Element::PoolService => {
+                let managed =
+                    |id| Near::from(Element::Pool(id)).with("ElementEffects", alloc::vec![MANAGES]);
+                elements::pools(domain).map(managed).collect()
+            }
             Element::Service | Element::ConsoleService | Element::PowerService => {
                 let systems = systems(domain).into_iter();
                 let managed = |near: Near| near.with("ElementEffects", alloc::vec![MANAGES]);
@@ -68,7 +74,11 @@ pub(super) static SHAPES: [Shape; 13] = [
             Element::System(_) => {
                 let managed =
                     |service| Near::from(service).with("ElementEffects", alloc::vec![MANAGES]);
-                Vec::from(SERVICES.map(managed))
+                Vec::from(SYSTEM_SERVICES.map(managed))
+            }
+            Element::Pool(_) => {
+                let service = Near::from(Element::PoolService);
+                Vec::from([service.with("ElementEffects", alloc::vec![MANAGES])])
             }
             _ => Vec::new(),
         },
@@ -83,7 +93,7 @@ pub(super) static SHAPES: [Shape; 13] = [
         forward: |_, from| {
             let current =
                 |element| Near::from(element).with("Characteristics", alloc::vec![CURRENT]);
-            let of_pools = POOLS.into_iter().map(Element::AllocationCapabilities);
+            let of_pools = PRIMORDIAL.into_iter().map(Element::AllocationCapabilities);
             match from {
                 Element::Host => of_pools
                     .chain([Element::ServiceCapabilities])
@@ -92,7 +102,8 @@ pub(super) static SHAPES: [Shape; 13] = [
                 Element::Service => Vec::from([current(Element::ServiceCapabilities)]),
                 Element::PowerService => Vec::from([current(Element::PowerCapabilities)]),
                 Element::System(id) => Vec::from([current(Element::SystemCapabilities(*id))]),
-                Element::Pool(kind) => Vec::from([current(Element::AllocationCapabilities(*kind))]),
+                Element::PoolService => Vec::from([current(Element::PoolServiceCapabilities)]),
+                Element::Pool(id) => Vec::from([current(Element::AllocationCapabilities(*id))]),
                 _ => Vec::new(),
             }
         },
@@ -105,17 +116,24 @@ pub(super) static SHAPES: [Shape; 13] = [
                 }
                 Element::PowerCapabilities => Vec::from([current(Element::PowerService)]),
                 Element::SystemCapabilities(id) => Vec::from([current(Element::System(*id))]),
-                Element::AllocationCapabilities(kind) => {
-                    Vec::from([Element::Host, Element::Pool(*kind)].map(current))
+                Element::PoolServiceCapabilities => Vec::from([current(Element::PoolService)]),
+                Element::AllocationCapabilities(id @ PoolId::Primordial(_)) => {
+                    Vec::from([Element::Host, Element::Pool(*id)].map(current))
                 }
+                Element::AllocationCapabilities(id) => Vec::from([current(Element::Pool(*id))]),
                 _ => Vec::new(),
             }
         },
         sources: |domain| {
             let systems = domain.systems().map(|system| Element::System(system.id));
-            let pools = POOLS.into_iter().map(Element::Pool);
-            let host = [Element::Host, Element::Service, Element::PowerService].into_iter();
-            host.chain(pools).chain(systems).collect()
+            let pools = elements::pools(domain).map(Element::Pool);
+            let host = [
+                Element::Host,
+                Element::Service,
+                Element::PowerService,
+                Element::PoolService,
+            ];
+            host.into_iter().chain(pools).chain(systems).collect()
         },
     },
     Shape {
@@ -125,23 +143,22 @@ pub(super) static SHAPES: [Shape; 13] = [
             ("PartComponent", "CIM_ResourceAllocationSettingData"),
         ],
         forward: |_, from| match from {
-            Element::AllocationCapabilities(kind) => {
+            Element::AllocationCapabilities(id) => {
                 let bounds = Limit::ALL.into_iter();
                 bounds
-                    .map(|limit| bound(Element::AllocationLimit(*kind, limit), limit))
+                    .map(|limit| bound(Element::AllocationLimit(*id, limit), limit))
                     .collect()
             }
             _ => Vec::new(),
         },
         backward: |_, from| match from {
-            Element::AllocationLimit(kind, limit) => {
-                Vec::from([bound(Element::AllocationCapabilities(*kind), *limit)])
+            Element::AllocationLimit(id, limit) => {
+                Vec::from([bound(Element::AllocationCapabilities(*id), *limit)])
             }
             _ => Vec::new(),
         },
-        sources: |_| {
-            POOLS
-                .into_iter()
+        sources: |domain| {
+            elements::pools(domain)
                 .map(Element::AllocationCapabilities)
                 .collect()
         },
@@ -154,6 +171,7 @@ pub(super) static SHAPES: [Shape; 13] = [
         ],
         forward: |domain, from| match from {
             Element::System(id) => one(Element::Settings(*id, Configuration::State)),
+            Element::Pool(id @ PoolId::Child(..)) => one(Element::PoolAllocation(*id)),
             device => {
                 let allocation = elements::allocation_behind(domain, device);
                 allocation.into_iter().map(Near::from).collect()
@@ -161,6 +179,7 @@ pub(super) static SHAPES: [Shape; 13] = [
         },
         backward: |domain, from| match from {
             Element::Settings(id, Configuration::State) => one(Element::System(*id)),
+            Element::PoolAllocation(id) => one(Element::Pool(*id)),
             Element::Allocation(id, Configuration::State, _) => {
                 let devices = domain
                     .system(*id)
@@ -181,7 +200,8 @@ pub(super) static SHAPES: [Shape; 13] = [
                     .chain(devices)
                     .collect::<Vec<_>>()
             };
-            domain.systems().flat_map(of).collect()
+            let pools = elements::child_pools(domain).map(Element::Pool);
+            domain.systems().flat_map(of).chain(pools).collect()
         },
     },
     Shape {
@@ -268,11 +288,9 @@ pub(super) static SHAPES: [Shape; 13] = [
             ("GroupComponent", "CIM_ComputerSystem"),
             ("PartComponent", "CIM_ResourcePool"),
         ],
-        forward: |_, from| match from {
-            Element::Host => POOLS
-                .into_iter()
-                .map(Element::Pool)
-                .map(Near::from)
+        forward: |domain, from| match from {
+            Element::Host => elements::pools(domain)
+                .map(|id| Element::Pool(id).into())
                 .collect(),
             _ => Vec::new(),
         },
@@ -289,17 +307,18 @@ pub(super) static SHAPES: [Shape; 13] = [
             ("PartComponent", "CIM_LogicalDevice"),
         ],
         forward: |domain, from| match from {
-            Element::Pool(kind) => {
-                let devices = elements::host_devices(domain).into_iter();
-                let of_kind =
-                    |device: &Element| elements::pool_behind(domain, device) == Some(*kind);
-                devices.filter(of_kind).map(Near::from).collect()
+            Element::Pool(id) => {
+                let components = elements::pool_components(domain, *id).into_iter();
+                components.map(Near::from).collect()
             }
             _ => Vec::new(),
         },
-        backward: |_, from| match from {
-            Element::HostProcessor(_) => one(Element::Pool(PoolKind::Processor)),
-            Element::HostMemory => one(Element::Pool(PoolKind::Memory)),
+        backward: |domain, from| match from {
+            Element::HostProcessor(_) | Element::HostMemory => {
+                let holds = |id: &PoolId| elements::pool_components(domain, *id).contains(from);
+                let pools = elements::pools(domain).filter(holds);
+                pools.map(|id| Element::Pool(id).into()).collect()
+            }
             _ => Vec::new(),
         },
         sources: pools,
@@ -311,13 +330,16 @@ pub(super) static SHAPES: [Shape; 13] = [
             ("Dependent", "CIM_ResourceAllocationSettingData"),
         ],
         forward: |domain, from| match from {
-            Element::Pool(kind) => drawn(domain, *kind, |system| {
-                elements::allocations_in(system, Configuration::State)
-            }),
+            Element::Pool(id) => {
+                let of = |system: &System| elements::allocations_in(system, Configuration::State);
+                drawn(domain, *id, of, Element::PoolAllocation)
+            }
             _ => Vec::new(),
         },
         backward: |domain, from| match from {
-            Element::Allocation(_, Configuration::State, _) => pool_of(domain, from),
+            Element::Allocation(_, Configuration::State, _) | Element::PoolAllocation(_) => {
+                pool_of(domain, from)
+            }
             _ => Vec::new(),
         },
         sources: pools,
@@ -326,14 +348,14 @@ pub(super) static SHAPES: [Shape; 13] = [
         class: "CIM_ElementAllocatedFromPool",
         ends: [
             ("Antecedent", "CIM_ResourcePool"),
-            ("Dependent", "CIM_LogicalDevice"),
+            ("Dependent", "CIM_LogicalElement"),
         ],
         forward: |domain, from| match from {
-            Element::Pool(kind) => drawn(domain, *kind, elements::devices),
+            Element::Pool(id) => drawn(domain, *id, elements::devices, Element::Pool),
             _ => Vec::new(),
         },
         backward: |domain, from| match from {
-            Element::Processor(..) | Element::Memory(_) => pool_of(domain, from),
+            Element::Processor(..) | Element::Memory(_) | Element::Pool(_) => pool_of(domain, from),
             _ => Vec::new(),
         },
         sources: pools,
@@ -341,7 +363,15 @@ pub(super) static SHAPES: [Shape; 13] = [
 ];
 
 /// The services of the host.
-const SERVICES: [Element; 3] = [
+const SERVICES: [Element; 4] = [
+    Element::Service,
+    Element::ConsoleService,
+    Element::PowerService,
+    Element::PoolService,
+];
+
+/// Those that do something to virtual systems.
+const SYSTEM_SERVICES: [Element; 3] = [
     Element::Service,
     Element::ConsoleService,
     Element::PowerService,
@@ -355,8 +385,8 @@ fn host(_: &Domain) -> Vec<Element> {
     Vec::from([Element::Host])
 }
 
-fn pools(_: &Domain) -> Vec<Element> {
-    POOLS.into_iter().map(Element::Pool).collect()
+fn pools(domain: &Domain) -> Vec<Element> {
+    elements::pools(domain).map(Element::Pool).collect()
 }
 
 pub(super) fn systems(domain: &Domain) -> Vec<Near> {
@@ -366,10 +396,16 @@ pub(super) fn systems(domain: &Domain) -> Vec<Near> {
         .collect()
 }
 
-/// What systems have from a pool.
-fn drawn(domain: &Domain, kind: PoolKind, of: fn(&System) -> Vec<Element>) -> Vec<Near> {
+/// What systems and child pools have from a pool.
+fn drawn(
+    domain: &Domain,
+    id: PoolId,
+    of: fn(&System) -> Vec<Element>,
+    of_pool: fn(PoolId) -> Element,
+) -> Vec<Near> {
     let all = domain.systems().flat_map(of);
-    let from_pool = |element: &Element| elements::pool_behind(domain, element) == Some(kind);
+    let all = all.chain(elements::child_pools(domain).map(of_pool));
+    let from_pool = |element: &Element| elements::pool_behind(domain, element) == Some(id);
     all.filter(from_pool).map(Near::from).collect()
 }
 

@@ -113,11 +113,12 @@ impl Call<'_> {
             .model
             .change(|domain| domain.add_allocations(system, new));
         let added = added.map_err(|problem| Refused::of(problem, system))?;
-        Ok(self.resulting(added.into_iter().map(|id| (system, id))))
+        Ok(self.resulting(configuration, added.into_iter().map(|id| (system, id))))
     }
 
     fn modify_resources(&self) -> Result<MethodResult, Refused> {
         let mut changes = Vec::new();
+        let mut configurations = Vec::new();
         for (index, instance) in self.embedded("ResourceSettings")?.into_iter().enumerate() {
             let place = format!("ResourceSettings[{index}]");
             let id = instance.get("InstanceID").and_then(Value::as_str);
@@ -130,7 +131,7 @@ impl Call<'_> {
             let (system, allocation) = match Element::of_instance_id(id) {
                 Some(Element::Allocation(system, configuration, allocation)) => {
                     self.known(system).map_err(|problem| problem.at(&place))?;
-                    self.only_defined(system, configuration)?;
+                    configurations.push(configuration);
                     (system, allocation)
                 }
                 _ => return Err(unknown_id(id).at("InstanceID").at(place).into()),
@@ -138,13 +139,24 @@ impl Call<'_> {
             let change = given::allocation(instance).map_err(|problem| problem.at(&place))?;
             changes.push((system, allocation, NewAllocation { place, change }));
         }
+        let configuration = configurations.first().copied();
+        let configuration = configuration.unwrap_or(Configuration::Defined);
+        if configurations.iter().any(|other| *other != configuration) {
+            let what = "It changes defined configurations and the state of systems at once";
+            let fix = "Call the method for each of the two";
+            return Err(invalid("BH-MIXED", what, fix).at("ResourceSettings").into());
+        }
         let ids: Vec<_> = changes
             .iter()
             .map(|(system, id, _)| (*system, *id))
             .collect();
-        self.model
-            .change(|domain| domain.modify_allocations(changes))?;
-        Ok(self.resulting(ids.into_iter()))
+        let system = ids.first().map(|(system, _)| *system);
+        let modified = self.model.change(|domain| match configuration {
+            Configuration::Defined => domain.modify_allocations(changes),
+            Configuration::State => domain.modify_active(changes),
+        });
+        modified.map_err(|problem| Refused { problem, system })?;
+        Ok(self.resulting(configuration, ids.into_iter()))
     }
 
     fn remove_resources(&self) -> Result<MethodResult, Refused> {
@@ -188,7 +200,7 @@ impl Call<'_> {
     }
 
     /// The embedded instances of an array parameter; none when it is NULL.
-    fn embedded(&self, parameter: &str) -> Result<Vec<Instance>, Problem> {
+    pub(super) fn embedded(&self, parameter: &str) -> Result<Vec<Instance>, Problem> {
         let items = self.argument(parameter).and_then(Value::as_array);
         let items = items.unwrap_or_default().iter().enumerate();
         items
@@ -212,7 +224,7 @@ impl Call<'_> {
     }
 
     /// The element that a reference parameter names.
-    fn required(&self, parameter: &str) -> Result<Element, Problem> {
+    pub(super) fn required(&self, parameter: &str) -> Result<Element, Problem> {
         let value = self.argument(parameter).ok_or_else(|| missing(parameter))?;
         let element = value.as_instance_path().and_then(|path| self.element(path));
         element.ok_or_else(|| {
@@ -223,7 +235,7 @@ impl Call<'_> {
     }
 
     /// The element of a path, if it is there.
-    fn element(&self, path: &InstancePath) -> Option<Element> {
+    pub(super) fn element(&self, path: &InstancePath) -> Option<Element> {
         self.model.read(|domain| {
             let element = Element::of(path, domain)?;
             crate::shown::instance(domain, &element).map(|_| element)
@@ -257,17 +269,18 @@ impl Call<'_> {
     /// Success with the paths of allocations.
     fn resulting(
         &self,
+        configuration: Configuration,
         allocations: impl Iterator<Item = (SystemId, AllocationId)>,
     ) -> MethodResult {
         let paths = allocations.filter_map(|(system, id)| {
-            let element = Element::Allocation(system, Configuration::Defined, id);
+            let element = Element::Allocation(system, configuration, id);
             self.path(&element)
         });
         let paths = Value::array(CimType::Reference, paths);
         Self::plain(return_code::COMPLETED).with(Argument::new("ResultingResourceSettings", paths))
     }
 
-    fn reference(&self, element: &Element) -> Value {
+    pub(super) fn reference(&self, element: &Element) -> Value {
         Value::or_null(self.path(element), CimType::Reference)
     }
 
@@ -301,11 +314,11 @@ impl From<Problem> for Refused {
     }
 }
 
-fn missing(parameter: &str) -> Problem {
+pub(super) fn missing(parameter: &str) -> Problem {
     invalid("BH-MISSING", "The parameter is missing", "Give it").at(parameter)
 }
 
-fn unexpected(parameter: &str, wanted: &str) -> Problem {
+pub(super) fn unexpected(parameter: &str, wanted: &str) -> Problem {
     let what = String::from("This is not what belongs here");
     invalid("BH-UNEXPECTED", what, format!("Give {wanted}")).at(parameter)
 }

@@ -7,11 +7,12 @@ use crate::element::{
 };
 use crate::values::resource_type;
 use alloc::format;
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use cim_domain::{
-    Domain, MEMORY_INCREMENT, MemorySettings, PoolKind, ProcessorSettings, Request, System,
-    VIRTUAL_SYSTEM_TYPE,
+    Domain, MEMORY_INCREMENT, MemorySettings, Pool, PoolId, PoolKind, ProcessorSettings, Request,
+    System, VIRTUAL_SYSTEM_TYPE,
 };
 use cim_model::Instance;
 
@@ -56,12 +57,12 @@ pub(super) fn of_system(system: &System) -> Instance {
 }
 
 /// CIM_AllocationCapabilities of a pool.
-pub(super) fn of_pool(kind: PoolKind) -> Instance {
+pub(super) fn of_pool(id: PoolId) -> Instance {
     /// RequestTypesSupported: general, which is to say amounts, not certain devices.
     const GENERAL: u16 = 3;
     const DEDICATED: u16 = 2;
     const SHARED: u16 = 3;
-    let (name, number, sharing) = match kind {
+    let (name, number, sharing) = match id.kind() {
         PoolKind::Processor => (
             "Allocations of processors",
             resource_type::PROCESSOR,
@@ -79,9 +80,9 @@ pub(super) fn of_pool(kind: PoolKind) -> Instance {
 }
 
 /// A bound of allocations from a pool.
-pub(super) fn limit(domain: &Domain, kind: PoolKind, limit: Limit) -> Instance {
-    let id = Element::AllocationLimit(kind, limit).instance_id();
-    let (class, number) = match kind {
+pub(super) fn limit(domain: &Domain, pool: &Pool, limit: Limit) -> Instance {
+    let id = Element::AllocationLimit(pool.id, limit).instance_id();
+    let (class, number) = match pool.id.kind() {
         PoolKind::Processor => (PROCESSOR_ALLOCATION, resource_type::PROCESSOR),
         PoolKind::Memory => (ALLOCATION, resource_type::MEMORY),
     };
@@ -92,17 +93,18 @@ pub(super) fn limit(domain: &Domain, kind: PoolKind, limit: Limit) -> Instance {
         )
         .with("InstanceID", id.unwrap_or_default())
         .with("ResourceType", number)
-        .with("PoolID", kind.primordial());
-    match kind {
-        PoolKind::Processor => {
-            allocation::processor(instance, &processors(domain.host().max_processors, limit))
-        }
+        .with("PoolID", pool.id.to_string());
+    match pool.id.kind() {
+        PoolKind::Processor => allocation::processor(
+            instance,
+            &processors(domain.host().max_processors, pool.capacity, limit),
+        ),
         PoolKind::Memory => {
             let host = domain.host();
             let bytes = match limit {
-                Limit::Default => domain.default_memory_bytes(),
+                Limit::Default => domain.default_memory_bytes().min(pool.capacity),
                 Limit::Minimum => host.min_memory_bytes,
-                Limit::Maximum => host.memory_bytes,
+                Limit::Maximum => pool.capacity,
                 Limit::Increment => MEMORY_INCREMENT,
             };
             allocation::memory(instance, &MemorySettings { bytes: Some(bytes) })
@@ -110,12 +112,13 @@ pub(super) fn limit(domain: &Domain, kind: PoolKind, limit: Limit) -> Instance {
     }
 }
 
-fn processors(most: u32, limit: Limit) -> ProcessorSettings {
+/// `capacity`: what the pool can promise, in percent of one CPU.
+fn processors(most: u32, capacity: u64, limit: Limit) -> ProcessorSettings {
     let full = u64::from(most).saturating_mul(100);
     let (count, reservation, share, weight) = match limit {
         Limit::Default => (1, 0, 100, 100),
         Limit::Minimum => (1, 0, 1, 1),
-        Limit::Maximum => (most, full, full, 10_000),
+        Limit::Maximum => (most, full.min(capacity), full, 10_000),
         Limit::Increment => (1, 1, 1, 1),
     };
     ProcessorSettings {

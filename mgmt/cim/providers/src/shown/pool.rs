@@ -1,40 +1,100 @@
-//! Pools: CIM_ResourcePool.
+//! Pools: CIM_ResourcePool, what a child pool has of its parent, and what the service for them can do.
 
-use super::allocation::{MEBIBYTE, PERCENT};
-use crate::element::POOL;
+use super::allocation::{self, MEBIBYTE, PERCENT};
+use crate::element::{ALLOCATION, Element, POOL, POOL_SERVICE_CAPABILITIES, PROCESSOR_ALLOCATION};
+use crate::setup::namespace;
 use crate::values::{health_state, operational_status, resource_type};
+use alloc::format;
+use alloc::string::ToString;
 use alloc::vec;
-use cim_domain::{Domain, PoolKind};
-use cim_model::Instance;
+use alloc::vec::Vec;
+use cim_domain::{Domain, MemorySettings, Pool, PoolId, PoolKind, ProcessorSettings};
+use cim_model::{Instance, ObjectPath, UriFormat};
 
 /// A pool with its book-keeping.
-pub(super) fn instance(domain: &Domain, kind: PoolKind) -> Option<Instance> {
-    let pool = domain.ledger().pool(kind.primordial())?;
-    let (name, number, units) = match kind {
+pub(crate) fn instance(domain: &Domain, pool: &Pool) -> Instance {
+    let (name, number, units) = match pool.id.kind() {
         PoolKind::Processor => ("Processors", resource_type::PROCESSOR, PERCENT),
         PoolKind::Memory => ("Memory", resource_type::MEMORY, MEBIBYTE),
     };
-    let amount = |amount: u64| match kind {
+    let amount = |amount: u64| match pool.id.kind() {
         PoolKind::Processor => amount,
         PoolKind::Memory => amount >> 20,
     };
-    Some(
-        Instance::new(POOL)
-            .with("Caption", "Primordial resource pool")
-            .with("ElementName", name)
-            .with("PoolID", pool.id.clone())
-            .with("Primordial", true)
-            .with("ResourceType", number)
-            .with("AllocationUnits", units)
-            .with("Capacity", amount(pool.capacity))
-            .with("Reserved", amount(pool.reserved))
-            .with("ConsumedResourceUnits", units)
-            .with("CurrentlyConsumedResource", amount(pool.consumed))
-            .with(
-                "MaxConsumableResource",
-                amount(domain.most_consumable(kind)),
-            )
-            .with("OperationalStatus", vec![operational_status::OK])
-            .with("HealthState", health_state::OK),
-    )
+    let name = pool.name.clone().unwrap_or_else(|| name.into());
+    let primordial = matches!(pool.id, PoolId::Primordial(_));
+    let caption = if primordial {
+        "Primordial resource pool"
+    } else {
+        "Child resource pool"
+    };
+    Instance::new(POOL)
+        .with("Caption", caption)
+        .with("ElementName", name)
+        .with("PoolID", pool.id.to_string())
+        .with("Primordial", primordial)
+        .with("ResourceType", number)
+        .with("AllocationUnits", units)
+        .with("Capacity", amount(pool.capacity))
+        .with("Reserved", amount(pool.reserved))
+        .with("ConsumedResourceUnits", units)
+        .with("CurrentlyConsumedResource", amount(pool.consumed))
+        .with(
+            "MaxConsumableResource",
+            amount(domain.most_consumable(pool)),
+        )
+        .with("OperationalStatus", vec![operational_status::OK])
+        .with("HealthState", health_state::OK)
+}
+
+/// What a child pool has of its parent, as an allocation (DSP1041).
+pub(super) fn allocation(domain: &Domain, id: PoolId) -> Option<Instance> {
+    /// MappingBehavior: dedicated.
+    const DEDICATED: u16 = 3;
+    let pool = domain.ledger().pool(id)?;
+    let parent = pool.parent?;
+    let (class, number) = match id.kind() {
+        PoolKind::Processor => (PROCESSOR_ALLOCATION, resource_type::PROCESSOR),
+        PoolKind::Memory => (ALLOCATION, resource_type::MEMORY),
+    };
+    let own = Element::PoolAllocation(id).instance_id()?;
+    let instance = Instance::new(class)
+        .with("ElementName", format!("The share of {id}"))
+        .with("InstanceID", own)
+        .with("ResourceType", number)
+        .with("PoolID", parent.to_string())
+        .with("MappingBehavior", DEDICATED);
+    Some(match id.kind() {
+        PoolKind::Memory => {
+            let bytes = Some(pool.capacity);
+            allocation::memory(instance, &MemorySettings { bytes })
+        }
+        PoolKind::Processor => {
+            let count = u32::try_from(pool.processors.len()).ok();
+            let settings = ProcessorSettings {
+                count,
+                reservation: Some(pool.capacity),
+                limit: Some(pool.capacity),
+                ..ProcessorSettings::default()
+            };
+            let devices = pool.processors.iter().filter_map(|number| {
+                let path = Element::HostProcessor(*number).path(domain)?;
+                let path = ObjectPath::Instance(path.with_namespace(namespace()));
+                Some(path.to_uri(UriFormat::Historical))
+            });
+            let devices: Vec<_> = devices.collect();
+            allocation::processor(instance, &settings).with("HostResource", devices)
+        }
+    })
+}
+
+/// CIM_ResourcePoolConfigurationCapabilities.
+pub(super) fn capabilities() -> Instance {
+    /// SynchronousMethodsSupported: CreateChildResourcePool, DeleteResourcePool, AddResourcesToResourcePool,
+    /// RemoveResourcesFromResourcePool, ChangeParentResourcePool.
+    const METHODS: [u32; 5] = [3, 4, 5, 6, 7];
+    Instance::new(POOL_SERVICE_CAPABILITIES)
+        .with("ElementName", "What can be done to resource pools")
+        .with("SynchronousMethodsSupported", METHODS.to_vec())
+        .with("AsynchronousMethodsSupported", Vec::<u32>::new())
 }

@@ -5,8 +5,9 @@ use crate::elements;
 use cim_domain::{
     AllocationChange, ConsoleKind, Crash, DefinitionChange, Domain, Event, HostFacts,
     HostProcessor, Image, ImageFormat, ImageName, Images, Machine, MachineError, MemoryKeep,
-    NewAllocation, Now, Patch, Problem, ProblemKind, RecoveryAction, Request, ResourceKind,
-    StartFailure, StartOrder, SystemId, TimeLimit, Usage, Uuid,
+    NewAllocation, Now, Patch, PoolId, PoolKind, PoolShare, Problem, ProblemKind, ProcessorOrder,
+    RecoveryAction, Request, ResourceKind, StartFailure, StartOrder, SystemId, TimeLimit, Usage,
+    Uuid,
 };
 use cim_model::ClassName;
 use std::time::Duration;
@@ -51,6 +52,10 @@ impl Machine for Quiet {
     }
 
     fn power_button(&mut self, _: SystemId) -> Result<(), MachineError> {
+        Ok(())
+    }
+
+    fn tune(&mut self, _: SystemId, _: &ProcessorOrder, _: &[u32]) -> Result<(), MachineError> {
         Ok(())
     }
 
@@ -166,6 +171,13 @@ pub(super) fn world() -> Domain {
             vec![crash(), Event::PoweredOff],
         ),
     ];
+    let parents = PoolKind::ALL.map(PoolId::Primordial);
+    for (parent, share) in parents
+        .into_iter()
+        .zip([PoolShare::ProcessorCount(1), PoolShare::Memory(64 << 20)])
+    {
+        domain.create_pool(None, parent, share).unwrap();
+    }
     for (start, request, events) in stories {
         let id = domain.define(full(), devices(), None, NOW).unwrap();
         if let Some(first) = start {

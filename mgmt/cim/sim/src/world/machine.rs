@@ -8,10 +8,11 @@
 //! | `fake.off=MS` | the guest powers itself off so long after its start |
 //! | `fake.restart=MS` | the guest restarts itself so long after its start, once |
 //! | `fake.deaf` | the guest ignores its power button |
+//! | `fake.untunable` | how the guest's processors run cannot be changed while it is on |
 
 use cim_domain::{
     Adopted, AdoptedState, Crash, Event, HostFacts, HostProcessor, Keep, MachineError,
-    StartFailure, StartOrder, SystemId, Usage,
+    ProcessorOrder, StartFailure, StartOrder, SystemId, Usage,
 };
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -97,9 +98,17 @@ impl Guest {
         Some(Duration::from_millis(milliseconds))
     }
 
-    fn is_deaf(&self) -> bool {
+    fn has(&self, wanted: &str) -> bool {
         let mut words = self.order.boot.command_line.split_whitespace();
-        words.any(|word| word == "fake.deaf")
+        words.any(|word| word == wanted)
+    }
+
+    fn is_deaf(&self) -> bool {
+        self.has("fake.deaf")
+    }
+
+    fn refuses_tuning(&self) -> bool {
+        self.has("fake.untunable")
     }
 }
 
@@ -108,7 +117,7 @@ pub(super) struct Machine {
     name: String,
     timeline: Timeline,
     guests: BTreeMap<SystemId, Guest>,
-    /// Systems that ran before, whose orders are not known.
+    /// Systems that ran before, until they are asked for.
     adopted: Vec<SystemId>,
 }
 
@@ -239,6 +248,25 @@ impl cim_domain::Machine for Machine {
         Ok(())
     }
 
+    fn tune(
+        &mut self,
+        system: SystemId,
+        processors: &ProcessorOrder,
+        cpus: &[u32],
+    ) -> Result<(), MachineError> {
+        let gone = || MachineError::Failed(format!("the system {system} does not run"));
+        let Some(guest) = self.guests.get_mut(&system) else {
+            return Err(gone());
+        };
+        if guest.refuses_tuning() {
+            let what = "The simulated machine was told not to change how the system runs";
+            return Err(MachineError::Failed(what.into()));
+        }
+        guest.order.processors = *processors;
+        guest.order.cpus = cpus.to_vec();
+        Ok(())
+    }
+
     fn destroy(&mut self, system: SystemId) {
         self.timeline.forget(system);
         self.guests.remove(&system);
@@ -261,8 +289,15 @@ impl cim_domain::Machine for Machine {
             .map(|slot| FIRST_CONSOLE + slot)
     }
 
-    fn adopt(&mut self, _known: &BTreeMap<SystemId, StartOrder>) -> Vec<Adopted> {
+    fn adopt(&mut self, known: &BTreeMap<SystemId, StartOrder>) -> Vec<Adopted> {
         let ids = std::mem::take(&mut self.adopted).into_iter();
+        let since = self.timeline.now();
+        let ids = ids.inspect(|system| {
+            if let Some(order) = known.get(system) {
+                let order = order.clone();
+                self.guests.insert(*system, Guest { order, since });
+            }
+        });
         ids.map(|system| Adopted {
             system,
             state: AdoptedState::Running,

@@ -1,0 +1,173 @@
+"""Child resource pools, and changes of running systems: each figure of each level, and all or nothing."""
+
+from pywbem import CIMError, Uint32, Uint64
+
+from lab import DISABLED, ENABLED, MEMORY, memory, OK, PROCESSOR, rasd
+from test_systems import SystemTest
+
+NOT_SUPPORTED, IN_USE, WRONG_TYPE, SHORT = 1, 6, 7, 8
+FAILED, INVALID_STATE = 2, 5
+
+
+class PoolTest(SystemTest):
+    """Through the ResourcePoolConfigurationService."""
+
+    def setUp(self):
+        super().setUp()
+        self.service = self.conn.EnumerateInstanceNames("CIM_ResourcePoolConfigurationService")[0]
+
+    def tearDown(self):
+        self.lab.clear()
+        # Parts go before what they are a part of.
+        children = [pool.path for pool in self.pools() if not pool["Primordial"]]
+        for path in sorted(children, key=lambda path: -int(path.keybindings["InstanceID"].rsplit("/")[-1])):
+            self.assertEqual(self.call("DeleteResourcePool", Pool=path)[0], OK)
+        super().tearDown()
+
+    def call(self, method, **arguments):
+        return self.conn.InvokeMethod(method, self.service, **arguments)
+
+    def pools(self):
+        return self.conn.EnumerateInstances("CIM_ResourcePool")
+
+    def primordial(self, kind):
+        return next(pool for pool in self.pools() if pool["Primordial"] and pool["ResourceType"] == kind)
+
+    def create(self, parent, setting, name="child"):
+        code, outputs = self.call("CreateChildResourcePool", ElementName=name, Settings=[setting],
+                                  ParentPool=[parent])
+        self.assertEqual(code, OK)
+        return outputs["Pool"]
+
+    def refused(self, wanted, method, **arguments):
+        """Nothing has changed, and the job says why."""
+        before = self.pools()
+        code, outputs = self.call(method, **arguments)
+        self.assertEqual(code, wanted)
+        self.assertEqual(self.pools(), before)
+        return self.lab.why(outputs)
+
+    def figures(self, path):
+        pool = self.conn.GetInstance(path)
+        return pool["Capacity"], pool["Reserved"], pool["CurrentlyConsumedResource"]
+
+    def cpus(self, pool):
+        found = self.conn.AssociatorNames(pool, AssocClass="CIM_ConcreteComponent", ResultClass="CIM_Processor")
+        return sorted(found, key=lambda path: path.keybindings["DeviceID"])
+
+    def test_the_service_says_what_it_can_do(self):
+        found = self.lab.one(self.service, "CIM_ElementCapabilities", "CIM_ResourcePoolConfigurationCapabilities")
+        self.assertEqual(found["SynchronousMethodsSupported"], [3, 4, 5, 6, 7])
+        self.assertEqual(self.lab.one(self.service, "CIM_HostedService", "CIM_ComputerSystem")["Dedicated"] is None,
+                         False)
+        self.refused(NOT_SUPPORTED, "CreateResourcePool", ElementName="x", HostResources=[], ResourceType="3")
+
+    def test_a_pool_of_processors(self):
+        parent = self.primordial(PROCESSOR).path
+        host = self.cpus(parent)
+        child = self.create(parent, rasd(PROCESSOR, VirtualQuantity=1))
+        self.assertEqual(self.figures(child), (100, 0, 0))
+        self.assertEqual(self.figures(parent), (400, 100, 100))
+        pool = self.conn.GetInstance(child)
+        self.assertEqual((pool["ElementName"], pool["Primordial"], pool["PoolID"][:10]),
+                         ("child", False, "processor/"))
+        self.assertEqual(self.call("AddResourcesToResourcePool", Pool=child, HostResources=host[1:2])[0], OK)
+        self.assertEqual(len(self.cpus(child)), 2)
+        self.assertEqual(self.figures(parent), (400, 200, 200))
+        system = self.lab.define(memory(64), rasd(PROCESSOR, VirtualQuantity=2, Reservation=150, Limit=200,
+                                                  PoolID=pool["PoolID"]))
+        self.lab.change(system, ENABLED)
+        self.assertEqual(self.figures(child), (200, 150, 200))
+        devices = self.conn.Associators(child, AssocClass="CIM_ElementAllocatedFromPool", Role="Antecedent")
+        self.assertEqual([device["SystemName"] for device in devices], [system.keybindings["Name"]] * 2)
+        self.refused(IN_USE, "DeleteResourcePool", Pool=child)
+        self.refused(IN_USE, "RemoveResourcesFromResourcePool", Pool=child, HostResources=host[1:2])
+        self.lab.change(system, DISABLED)
+        self.assertEqual(self.figures(child), (200, 0, 0))
+        self.refused(IN_USE, "DeleteResourcePool", Pool=child)
+        self.assertEqual(self.call("RemoveResourcesFromResourcePool", Pool=child, HostResources=host[1:2])[0], OK)
+        self.assertEqual(self.figures(parent), (400, 100, 100))
+
+    def test_pools_of_memory_in_pools(self):
+        parent = self.primordial(MEMORY).path
+        outer = self.create(parent, memory(512))
+        inner = self.create(outer, memory(200))
+        pool = self.conn.GetInstance(inner)
+        self.assertEqual(pool["MaxConsumableResource"], 200)
+        system = self.lab.define(memory(128, PoolID=pool["PoolID"]))
+        self.lab.change(system, ENABLED)
+        self.assertEqual(self.figures(inner), (200, 128, 128))
+        self.assertEqual(self.figures(outer), (512, 200, 200))
+        self.assertEqual(self.figures(parent), (2048, 512, 512))
+        self.refused(SHORT, "ChangeParentResourcePool", ChildPool=inner, ParentPool=[outer], Settings=[memory(600)])
+        self.refused(SHORT, "ChangeParentResourcePool", ChildPool=inner, ParentPool=[outer], Settings=[memory(64)])
+        code, _ = self.call("ChangeParentResourcePool", ChildPool=inner, ParentPool=[parent],
+                            Settings=[memory(600)])
+        self.assertEqual(code, OK)
+        self.assertEqual(self.figures(outer), (512, 0, 0))
+        self.assertEqual(self.figures(parent), (2048, 1112, 1112))
+
+    def test_the_share_of_a_pool_is_an_allocation_from_its_parent(self):
+        parent = self.primordial(PROCESSOR).path
+        child = self.create(parent, rasd(PROCESSOR, Reservation=200))
+        share = self.lab.one(child, "CIM_SettingsDefineState", "CIM_ResourceAllocationSettingData")
+        self.assertEqual((share["VirtualQuantity"], share["PoolID"]), (2, "processor/primordial"))
+        self.assertEqual(len(share["HostResource"]), 2)
+        found = self.lab.one(share.path, "CIM_ResourceAllocationFromPool", "CIM_ResourcePool")
+        self.assertEqual(found.path.keybindings, parent.keybindings)
+        found = self.lab.one(child, "CIM_ElementAllocatedFromPool", "CIM_ResourcePool", Role="Dependent")
+        self.assertEqual(found.path.keybindings, parent.keybindings)
+        self.assertEqual(self.call("DeleteResourcePool", Pool=child)[0], OK)
+        # It names the same processors again.
+        self.assertEqual(self.figures(self.create(parent, share)), (200, 0, 0))
+
+    def test_what_is_refused(self):
+        processors, ram = self.primordial(PROCESSOR).path, self.primordial(MEMORY).path
+        create = "CreateChildResourcePool"
+        self.refused(WRONG_TYPE, create, Settings=[memory(64)], ParentPool=[processors])
+        self.refused(SHORT, create, Settings=[rasd(PROCESSOR, VirtualQuantity=4)], ParentPool=[processors])
+        self.refused(SHORT, create, Settings=[memory(4096)], ParentPool=[ram])
+        self.refused(NOT_SUPPORTED, "DeleteResourcePool", Pool=ram)
+        for arguments in ({"Settings": [memory(63)], "ParentPool": [ram]}, {"ParentPool": [ram]},
+                          {"Settings": [memory(64)], "ParentPool": [ram, ram]}):
+            with self.assertRaises(CIMError):
+                self.call(create, **arguments)
+
+    def state_processors(self, system):
+        return self.lab.allocations(self.lab.state_settings(system))[PROCESSOR, None]
+
+    def modify(self, *settings):
+        return self.lab.call("ModifyResourceSettings", ResourceSettings=list(settings))
+
+    def test_a_running_system_changes_its_share_and_its_pool(self):
+        parent = self.primordial(PROCESSOR).path
+        child = self.create(parent, rasd(PROCESSOR, VirtualQuantity=2))
+        system = self.lab.define(memory(64), rasd(PROCESSOR, VirtualQuantity=2))
+        self.lab.change(system, ENABLED)
+        found = self.state_processors(system)
+        found["Weight"] = Uint32(500)
+        found["PoolID"] = self.conn.GetInstance(child)["PoolID"]
+        self.assertEqual(self.modify(found)[0], OK)
+        self.assertEqual(self.state_processors(system)["Weight"], 500)
+        self.assertEqual(self.figures(child), (200, 0, 200))
+        self.assertEqual(self.figures(parent), (400, 200, 200))
+        defined = self.lab.allocations(self.lab.defined_settings(system))[PROCESSOR, None]
+        self.assertIsNone(defined["Weight"])
+
+    def test_live_changes_are_all_or_nothing(self):
+        systems = [self.lab.define(memory(64), CommandLine=line) for line in ("", "fake.untunable")]
+        for system in systems:
+            self.lab.change(system, ENABLED)
+        found = [self.state_processors(system) for system in systems]
+        before = self.pools(), found
+        changed = [item.copy() for item in found]
+        for item in changed:
+            item["Weight"] = Uint32(500)
+        code, outputs = self.modify(*changed)
+        self.assertEqual(code, FAILED)
+        self.lab.why(outputs)
+        settings = self.lab.allocations(self.lab.state_settings(systems[0]))[MEMORY, None]
+        for name in ("VirtualQuantity", "Reservation", "Limit"):
+            settings[name] = Uint64(settings[name] + 64)
+        self.assertEqual(self.modify(settings)[0], INVALID_STATE)
+        self.assertEqual((self.pools(), [self.state_processors(system) for system in systems]), before)
