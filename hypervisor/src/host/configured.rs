@@ -277,9 +277,8 @@ fn owners(shared: &Shared, config: &PartitionConfig) -> Result<Vec<CpuId>, Refus
     let mut owners = Vec::new();
     for number in 0..config.vcpus {
         let pinned = config.pin.iter().cycle().nth(usize::from(number)).copied();
-        let allowed = |cpu| {
-            shared.apic_of(cpu).is_some() && pinned.is_none_or(|pinned| pinned == cpu)
-        };
+        let allowed =
+            |cpu| shared.apic_of(cpu).is_some() && pinned.is_none_or(|pinned| pinned == cpu);
         let place = shared.machine.take_place(allowed, load(config));
         match place {
             Some(cpu) => owners.push(cpu),
