@@ -9,7 +9,7 @@ use core::cell::{Cell, OnceCell, RefCell};
 use core::future::poll_fn;
 use core::task::Poll;
 
-use bulkhead_abi::hypercall::Status;
+use bulkhead_abi::hypercall::{PartitionAction, Status};
 use bulkhead_abi::io::SLOTS;
 use cim_domain::{Event, StartFailure, StartOrder, SystemId};
 use mgmt_executor::Signal;
@@ -416,16 +416,8 @@ impl Guest {
                 report!("{}: device {slot}: {fault}", self.name());
                 Ok(())
             }
-            Effect::PowerOff => {
-                self.wish.set(Some(Command::Stop));
-                self.signal.raise();
-                Ok(())
-            }
-            Effect::Reset => {
-                self.wish.set(Some(Command::Reset));
-                self.signal.raise();
-                Ok(())
-            }
+            Effect::PowerOff => self.end_by_itself(Command::Stop),
+            Effect::Reset => self.end_by_itself(Command::Reset),
             Effect::WorkLeft => {
                 self.shelf.work.raise();
                 Ok(())
@@ -441,6 +433,26 @@ impl Guest {
             && refusal.status != Some(Status::BadArgument)
         {
             report!("{}: {refusal}", self.name());
+        }
+    }
+
+    /// Stops the vCPUs before the access that asked for it is answered: nothing of the guest runs after its own end, where an
+    /// idle loop without interrupts would look like a crash.
+    fn end_by_itself(&self, wish: Command) -> Result<(), Refusal> {
+        self.wish.set(Some(wish));
+        self.signal.raise();
+        self.stop_vcpus()
+    }
+
+    /// Stops the vCPUs; where they stand still already, all is well.
+    ///
+    /// # Errors
+    /// The hypervisor's refusal.
+    pub fn stop_vcpus(&self) -> Result<(), Refusal> {
+        let hypervisor = self.host.hypervisor;
+        match hypervisor.partition_control(self.id, PartitionAction::Stop) {
+            Err(refusal) if refusal.status != Some(Status::BadState) => Err(refusal),
+            _ => Ok(()),
         }
     }
 

@@ -96,7 +96,7 @@ async fn watch(guest: &Rc<Guest>) -> End {
             if pending != Pending::Stop {
                 pending = now;
             }
-            let _ = stop(guest);
+            let _ = guest.stop_vcpus();
         }
         let info = match guest.host().info(guest.id()) {
             Ok(info) => info,
@@ -167,13 +167,13 @@ fn obey(guest: &Guest, command: Command, pending: &mut Pending) -> Result<(), St
         Command::Stop => {
             *pending = Pending::Stop;
             guest.enter(Phase::Ending);
-            stop(guest)
+            guest.stop_vcpus().map_err(|refusal| refusal.to_string())
         }
         Command::Reset => {
             if *pending != Pending::Stop {
                 *pending = Pending::Reset;
             }
-            stop(guest)
+            guest.stop_vcpus().map_err(|refusal| refusal.to_string())
         }
         Command::Pause => {
             control(PartitionAction::Pause)?;
@@ -191,19 +191,6 @@ fn obey(guest: &Guest, command: Command, pending: &mut Pending) -> Result<(), St
             guest.press_power_button();
             Ok(())
         }
-    }
-}
-
-/// Stops the vCPUs; one that stands still already is as good.
-fn stop(guest: &Guest) -> Result<(), String> {
-    let hypervisor = guest.host().hypervisor;
-    match hypervisor.partition_control(guest.id(), PartitionAction::Stop) {
-        Ok(())
-        | Err(Refusal {
-            status: Some(Status::BadState),
-            ..
-        }) => Ok(()),
-        Err(refusal) => Err(refusal.to_string()),
     }
 }
 
@@ -263,7 +250,7 @@ pub async fn end_stranger(root: Root, host: Host, id: PartitionId, name: String,
 
 /// Gives back all that the system holds.
 async fn release(guest: &Rc<Guest>) {
-    let _ = stop(guest);
+    let _ = guest.stop_vcpus();
     guest.remark("the system is off");
     guest.let_go();
     take_apart(guest.root(), guest.host(), guest.id(), guest.name()).await;
