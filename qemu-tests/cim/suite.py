@@ -37,6 +37,7 @@ MODULES = [
     "test_limits",
     "test_systems",
     "test_pools",
+    "test_boot",
     "test_use_cases",
     "test_tools",
 ]

@@ -4,7 +4,8 @@ use crate::values::resource_sub_type;
 use alloc::format;
 use alloc::string::{String, ToString};
 use cim_domain::{
-    AllocationId, ConsoleKind, Domain, ImageName, JobId, PoolId, PoolKind, Resource, SystemId, Uuid,
+    AllocationId, Boot, ConsoleKind, Domain, ImageName, JobId, PoolId, PoolKind, Resource,
+    SystemId, Uuid,
 };
 use cim_model::{ClassName, InstancePath};
 
@@ -112,6 +113,14 @@ pub enum Element {
     ImageLibrary,
     /// An image.
     Image(ImageName),
+    /// The boot service.
+    BootService,
+    /// What it can do.
+    BootCapabilities,
+    /// What a configuration of a system boots; the state configuration has one while the system is on.
+    BootConfig(SystemId, Configuration),
+    /// The source that it boots from: a kernel with what belongs to it.
+    BootSource(SystemId, Configuration),
     /// The power management service.
     PowerService,
     /// What it can do.
@@ -142,6 +151,10 @@ pub(crate) const CONSOLE: &str = "CIM_TextRedirectionSAP";
 pub(crate) const CONSOLE_PORT: &str = "CIM_TCPProtocolEndpoint";
 pub(crate) const IMAGE_LIBRARY: &str = "CIM_FileSystem";
 pub(crate) const IMAGE: &str = "BH_ImageFile";
+pub(crate) const BOOT_SERVICE: &str = "CIM_BootService";
+pub(crate) const BOOT_CAPABILITIES: &str = "CIM_BootServiceCapabilities";
+pub(crate) const BOOT_CONFIG: &str = "CIM_BootConfigSetting";
+pub(crate) const BOOT_SOURCE: &str = "CIM_BootSourceSetting";
 pub(crate) const POWER_SERVICE: &str = "CIM_PowerManagementService";
 pub(crate) const POWER_CAPABILITIES: &str = "CIM_PowerManagementCapabilities";
 pub(crate) const POOL_SERVICE: &str = "CIM_ResourcePoolConfigurationService";
@@ -150,6 +163,7 @@ pub(crate) const POOL_SERVICE_CAPABILITIES: &str = "CIM_ResourcePoolConfiguratio
 /// Names of what there is one of.
 pub(crate) const SERVICE_NAME: &str = "virtual-system-management";
 const CONSOLE_SERVICE_NAME: &str = "text-redirection";
+const BOOT_SERVICE_NAME: &str = "boot";
 const POWER_SERVICE_NAME: &str = "power-management";
 const POOL_SERVICE_NAME: &str = "resource-pool-configuration";
 const IMAGE_LIBRARY_NAME: &str = "image-library";
@@ -197,6 +211,16 @@ impl Element {
             Element::ConsolePort(_) => CONSOLE_PORT,
             Element::ImageLibrary => IMAGE_LIBRARY,
             Element::Image(_) => IMAGE,
+            Element::BootService => BOOT_SERVICE,
+            Element::BootCapabilities => BOOT_CAPABILITIES,
+            Element::BootConfig(system, configuration) => {
+                boot(domain, *system, *configuration)?;
+                BOOT_CONFIG
+            }
+            Element::BootSource(system, configuration) => {
+                boot(domain, *system, *configuration)?.kernel.as_ref()?;
+                BOOT_SOURCE
+            }
             Element::PowerService => POWER_SERVICE,
             Element::PowerCapabilities => POWER_CAPABILITIES,
             Element::PoolService => POOL_SERVICE,
@@ -230,6 +254,7 @@ impl Element {
                 .with_key("Name", name.as_str().to_string()),
             Element::Service
             | Element::ConsoleService
+            | Element::BootService
             | Element::PowerService
             | Element::PoolService
             | Element::Console(_)
@@ -256,6 +281,7 @@ impl Element {
         Some(match self {
             Element::Service => (None, SERVICE_NAME.into()),
             Element::ConsoleService => (None, CONSOLE_SERVICE_NAME.into()),
+            Element::BootService => (None, BOOT_SERVICE_NAME.into()),
             Element::PowerService => (None, POWER_SERVICE_NAME.into()),
             Element::PoolService => (None, POOL_SERVICE_NAME.into()),
             Element::Console(id) => (Some(*id), CONSOLE_NAME.into()),
@@ -296,6 +322,13 @@ impl Element {
             Element::AllocationCapabilities(id) => format!("capabilities/pool/{id}"),
             Element::AllocationLimit(id, limit) => format!("limit/{}/{id}", limit.name()),
             Element::Job(id) => format!("job/{id}"),
+            Element::BootCapabilities => "capabilities/boot".into(),
+            Element::BootConfig(id, configuration) => {
+                format!("boot/{id}/{}", configuration.name())
+            }
+            Element::BootSource(id, configuration) => {
+                format!("boot-source/{id}/{}", configuration.name())
+            }
             Element::PowerCapabilities => "capabilities/power-management".into(),
             Element::PoolServiceCapabilities => "capabilities/resource-pool-configuration".into(),
             _ => return None,
@@ -337,6 +370,8 @@ impl Element {
             Element::Service
         } else if is(CONSOLE_SERVICE) {
             Element::ConsoleService
+        } else if is(BOOT_SERVICE) {
+            Element::BootService
         } else if is(POWER_SERVICE) {
             Element::PowerService
         } else if is(POOL_SERVICE) {
@@ -375,6 +410,7 @@ impl Element {
             "capabilities" => match rest.split_once('/') {
                 None if rest == "power-management" => Element::PowerCapabilities,
                 None if rest == "resource-pool-configuration" => Element::PoolServiceCapabilities,
+                None if rest == "boot" => Element::BootCapabilities,
                 None => Element::ServiceCapabilities,
                 Some(("system", id)) => Element::SystemCapabilities(SystemId(id.parse().ok()?)),
                 Some((_, id)) => Element::AllocationCapabilities(PoolId::parse(id)?),
@@ -387,6 +423,15 @@ impl Element {
             }
             "pool" => Element::Pool(PoolId::parse(rest)?),
             "pool-allocation" => Element::PoolAllocation(PoolId::parse(rest)?),
+            "boot" | "boot-source" => {
+                let (system, configuration) = rest.split_once('/')?;
+                let system = SystemId(system.parse().ok()?);
+                let configuration = Configuration::from_name(configuration)?;
+                match kind {
+                    "boot" => Element::BootConfig(system, configuration),
+                    _ => Element::BootSource(system, configuration),
+                }
+            }
             "job" => Element::Job(JobId(rest.parse().ok()?)),
             _ => return None,
         };
@@ -419,6 +464,19 @@ fn owner_name(owner: Option<SystemId>, domain: &Domain) -> Option<String> {
     Some(match owner {
         None => domain.host().name.clone(),
         Some(id) => domain.system(id)?.defined.uuid.to_string(),
+    })
+}
+
+/// What a configuration of a system boots; the state configuration has nothing while the system is off.
+pub(crate) fn boot(
+    domain: &Domain,
+    system: SystemId,
+    configuration: Configuration,
+) -> Option<&Boot> {
+    let system = domain.system(system)?;
+    Some(match configuration {
+        Configuration::Defined => &system.defined.boot,
+        Configuration::State => &system.active.as_ref()?.boot,
     })
 }
 

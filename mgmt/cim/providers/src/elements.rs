@@ -2,7 +2,7 @@
 
 use crate::element::{self, Configuration, Element, Limit};
 use alloc::vec::Vec;
-use cim_domain::{Definition, Domain, PoolId, PoolKind, Resource, System};
+use cim_domain::{Definition, Domain, PoolId, PoolKind, Resource, System, SystemId};
 use cim_model::ClassName;
 
 /// The pools that the machine has by itself.
@@ -27,7 +27,7 @@ pub(crate) fn parent(domain: &Domain, id: PoolId) -> Option<PoolId> {
 }
 
 /// The classes that the one provider serves.
-pub(crate) const CLASSES: [&str; 23] = [
+pub(crate) const CLASSES: [&str; 27] = [
     element::SYSTEM,
     element::SERVICE,
     element::SERVICE_CAPABILITIES,
@@ -47,6 +47,10 @@ pub(crate) const CLASSES: [&str; 23] = [
     element::CONSOLE_PORT,
     element::IMAGE_LIBRARY,
     element::IMAGE,
+    element::BOOT_SERVICE,
+    element::BOOT_CAPABILITIES,
+    element::BOOT_CONFIG,
+    element::BOOT_SOURCE,
     element::POWER_SERVICE,
     element::POWER_CAPABILITIES,
     element::POOL_SERVICE,
@@ -94,6 +98,10 @@ pub(crate) fn of_class(domain: &Domain, class: &ClassName) -> Vec<Element> {
         element::CONSOLE_PORT => console_ports(domain),
         element::IMAGE_LIBRARY => Vec::from([Element::ImageLibrary]),
         element::IMAGE => images(domain),
+        element::BOOT_SERVICE => Vec::from([Element::BootService]),
+        element::BOOT_CAPABILITIES => Vec::from([Element::BootCapabilities]),
+        element::BOOT_CONFIG => of_configurations(domain, Element::BootConfig),
+        element::BOOT_SOURCE => of_configurations(domain, Element::BootSource),
         element::POWER_SERVICE => Vec::from([Element::PowerService]),
         element::POWER_CAPABILITIES => Vec::from([Element::PowerCapabilities]),
         element::POOL_SERVICE => Vec::from([Element::PoolService]),
@@ -102,6 +110,19 @@ pub(crate) fn of_class(domain: &Domain, class: &ClassName) -> Vec<Element> {
     };
     let fits = |element: &Element| element.class(domain).is_some_and(|own| own == *class);
     all.into_iter().filter(fits).collect()
+}
+
+/// What there is one of in each configuration of each system.
+pub(crate) fn of_configurations(
+    domain: &Domain,
+    make: fn(SystemId, Configuration) -> Element,
+) -> Vec<Element> {
+    let both = |system: &System| {
+        let id = system.id;
+        Configuration::ALL.map(|configuration| make(id, configuration))
+    };
+    let there = |element: &Element| element.class(domain).is_some();
+    domain.systems().flat_map(both).filter(there).collect()
 }
 
 /// The ports of the consoles that have one.

@@ -1,10 +1,12 @@
 //! What clients send: embedded instances as typed changes.
 
 mod allocation;
+mod boot_source;
 mod fields;
 mod settings;
 
 pub(crate) use allocation::read as allocation;
+pub(crate) use boot_source::read as boot_source;
 pub(crate) use settings::read as settings;
 
 use cim_domain::{Problem, ProblemKind};

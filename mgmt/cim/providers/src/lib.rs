@@ -18,6 +18,7 @@
 
 extern crate alloc;
 
+mod boot_string;
 mod element;
 mod elements;
 mod faults;

@@ -1,6 +1,7 @@
 //! Associations, as data: for each class, its two ends and how to walk from either.
 
 mod access;
+mod boot;
 mod walks;
 
 use crate::element::Element;
@@ -55,7 +56,8 @@ pub(crate) fn all(model: &Model) -> Vec<Association> {
 
 /// Every association class.
 pub(crate) fn shapes() -> impl Iterator<Item = &'static Shape> {
-    walks::SHAPES.iter().chain(&access::SHAPES)
+    let access = access::SHAPES.iter().chain(&boot::SHAPES);
+    walks::SHAPES.iter().chain(access)
 }
 
 fn association(model: &Model, shape: &'static Shape) -> Association {

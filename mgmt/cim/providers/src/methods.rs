@@ -3,6 +3,7 @@
 //! What is wrong with a request is a CIM error. What a right request meets (a state, a lack of resources) is the return
 //! code of the profile, with a job that has failed as its output: GetError of that job says why.
 
+mod boot;
 mod job;
 mod pools;
 mod power;
@@ -38,6 +39,8 @@ pub(crate) fn invoke(
         Element::Service => call.service(method),
         Element::PoolService => call.pools(method),
         Element::PowerService => call.power(method),
+        Element::BootService => call.boot(method),
+        Element::BootConfig(id, configuration) => call.boot_config(*id, *configuration, method),
         Element::Job(id) => call.job(*id, method),
         _ => Err(not_available(context, method)),
     }
@@ -86,7 +89,8 @@ fn not_available(context: &Context<'_>, method: &MethodName) -> CimError {
     )
 }
 
-/// ModifyInstance: what ModifySystemSettings and ModifyResourceSettings do, a system's name, and how long a job stays.
+/// ModifyInstance: what ModifySystemSettings and ModifyResourceSettings do, a system's name, what it boots, and how long a
+/// job stays.
 pub(crate) fn modify(
     model: &Model,
     context: &Context<'_>,
@@ -116,6 +120,8 @@ pub(crate) fn modify(
                 let change = NewAllocation { place, change };
                 model.change(|domain| domain.modify_active([(*system, *id, change)]))
             }),
+        Element::BootSource(id, Configuration::Defined) => given::boot_source(change)
+            .and_then(|change| model.change(|domain| domain.modify(*id, change))),
         Element::Job(id) => job::modify(model, *id, &change),
         _ => Err(Problem::new(
             ProblemKind::Unsupported,

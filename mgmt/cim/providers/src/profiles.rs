@@ -1,8 +1,8 @@
 //! The profiles that are implemented.
 
 use crate::element::{
-    ALLOCATION_CAPABILITIES, CONSOLE_SERVICE, Element, JOB, MEMORY, POOL, POWER_SERVICE, PROCESSOR,
-    SYSTEM,
+    ALLOCATION_CAPABILITIES, BOOT_CONFIG, CONSOLE_SERVICE, Element, JOB, MEMORY, POOL,
+    POWER_SERVICE, PROCESSOR, SYSTEM,
 };
 use crate::elements::pools;
 use crate::model::Model;
@@ -38,9 +38,10 @@ const SYSTEM_MEMORY: &str = "BH:DSP1026-SystemMemory-1.0.0";
 
 const CONSOLES: &str = "BH:DSP1024-TextConsoleRedirection-1.0.0";
 const POWER: &str = "BH:DSP1027-PowerStateManagement-1.0.0";
+const BOOT: &str = "BH:DSP1012-BootControl-1.0.0";
 const JOBS: &str = "BH:DSP1103-JobControl-1.0.0";
 
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 13] = [
     Row {
         id: VIRTUALIZATION,
         name: "System Virtualization",
@@ -55,6 +56,7 @@ const ROWS: [Row; 12] = [
             SYSTEM_MEMORY,
             CONSOLES,
             POWER,
+            BOOT,
             JOBS,
         ],
         class: SYSTEM,
@@ -64,7 +66,7 @@ const ROWS: [Row; 12] = [
         id: VIRTUAL_SYSTEM,
         name: "Virtual System Profile",
         version: "1.0.0",
-        references: &[CPU, SYSTEM_MEMORY, CONSOLES, POWER],
+        references: &[CPU, SYSTEM_MEMORY, CONSOLES, POWER, BOOT],
         class: SYSTEM,
         central: |domain| systems(domain).collect(),
     },
@@ -143,6 +145,14 @@ const ROWS: [Row; 12] = [
         references: &[],
         class: POWER_SERVICE,
         central: |_| Vec::from([Element::PowerService]),
+    },
+    Row {
+        id: BOOT,
+        name: "Boot Control",
+        version: "1.0.0",
+        references: &[],
+        class: BOOT_CONFIG,
+        central: |domain| of_class(domain, BOOT_CONFIG),
     },
     Row {
         id: JOBS,

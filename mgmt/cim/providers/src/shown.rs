@@ -1,6 +1,7 @@
 //! Elements as instances.
 
 mod allocation;
+mod boot;
 mod capabilities;
 mod console;
 mod device;
@@ -73,6 +74,10 @@ pub(crate) fn instance(domain: &Domain, element: &Element) -> Option<Instance> {
         Element::ConsolePort(id) => console::port(domain, domain.system(*id)?)?,
         Element::ImageLibrary => image::library(domain),
         Element::Image(name) => image::image(domain, name)?,
+        Element::BootService => boot::service(),
+        Element::BootCapabilities => boot::capabilities(),
+        Element::BootConfig(id, configuration) => boot::config(domain.system(*id)?, *configuration),
+        Element::BootSource(id, configuration) => boot::source(domain, *id, *configuration)?,
         Element::PowerService => power::service(),
         Element::PowerCapabilities => power::capabilities(),
         Element::PoolService => service("Resource pool configuration", POOL_SERVICE),

@@ -15,7 +15,7 @@ use crate::patch::Patch;
 use crate::problem::{Problem, ProblemKind};
 use crate::system::System;
 use crate::uuid::Uuid;
-use crate::{apply, check, record};
+use crate::{apply, check, record, resolve};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
@@ -175,6 +175,15 @@ impl Domain {
         self.store(id, &definition, self.next_system)?;
         self.alter(id, |system| system.defined = definition);
         Ok(())
+    }
+
+    /// Whether a definition could be started, as far as that can be told beforehand.
+    ///
+    /// # Errors
+    /// The first thing that is wrong: nothing to boot, an image that has gone.
+    pub fn check_boot(&self, definition: &Definition) -> Result<(), Problem> {
+        resolve::order(&self.resolved(definition))?;
+        self.check(definition)
     }
 
     pub(super) fn check(&self, definition: &Definition) -> Result<(), Problem> {

@@ -43,10 +43,7 @@ pub(super) static SHAPES: [Shape; 13] = [
             _ => Vec::new(),
         },
         backward: |_, from| match from {
-            Element::Service
-            | Element::ConsoleService
-            | Element::PowerService
-            | Element::PoolService => one(Element::Host),
+            service if SERVICES.contains(service) => one(Element::Host),
             _ => Vec::new(),
         },
         sources: host,
@@ -63,7 +60,7 @@ pub(super) static SHAPES: [Shape; 13] = [
                     |id| Near::from(Element::Pool(id)).with("ElementEffects", alloc::vec![MANAGES]);
                 elements::pools(domain).map(managed).collect()
             }
-            Element::Service | Element::ConsoleService | Element::PowerService => {
+            service if SYSTEM_SERVICES.contains(service) => {
                 let systems = systems(domain).into_iter();
                 let managed = |near: Near| near.with("ElementEffects", alloc::vec![MANAGES]);
                 systems.map(managed).collect()
@@ -101,6 +98,7 @@ pub(super) static SHAPES: [Shape; 13] = [
                     .collect(),
                 Element::Service => Vec::from([current(Element::ServiceCapabilities)]),
                 Element::PowerService => Vec::from([current(Element::PowerCapabilities)]),
+                Element::BootService => Vec::from([current(Element::BootCapabilities)]),
                 Element::System(id) => Vec::from([current(Element::SystemCapabilities(*id))]),
                 Element::PoolService => Vec::from([current(Element::PoolServiceCapabilities)]),
                 Element::Pool(id) => Vec::from([current(Element::AllocationCapabilities(*id))]),
@@ -115,6 +113,7 @@ pub(super) static SHAPES: [Shape; 13] = [
                     Vec::from([Element::Host, Element::Service].map(current))
                 }
                 Element::PowerCapabilities => Vec::from([current(Element::PowerService)]),
+                Element::BootCapabilities => Vec::from([current(Element::BootService)]),
                 Element::SystemCapabilities(id) => Vec::from([current(Element::System(*id))]),
                 Element::PoolServiceCapabilities => Vec::from([current(Element::PoolService)]),
                 Element::AllocationCapabilities(id @ PoolId::Primordial(_)) => {
@@ -127,13 +126,8 @@ pub(super) static SHAPES: [Shape; 13] = [
         sources: |domain| {
             let systems = domain.systems().map(|system| Element::System(system.id));
             let pools = elements::pools(domain).map(Element::Pool);
-            let host = [
-                Element::Host,
-                Element::Service,
-                Element::PowerService,
-                Element::PoolService,
-            ];
-            host.into_iter().chain(pools).chain(systems).collect()
+            let host = core::iter::once(Element::Host).chain(SERVICES);
+            host.chain(pools).chain(systems).collect()
         },
     },
     Shape {
@@ -363,18 +357,20 @@ pub(super) static SHAPES: [Shape; 13] = [
 ];
 
 /// The services of the host.
-const SERVICES: [Element; 4] = [
+const SERVICES: [Element; 5] = [
     Element::Service,
     Element::ConsoleService,
     Element::PowerService,
+    Element::BootService,
     Element::PoolService,
 ];
 
 /// Those that do something to virtual systems.
-const SYSTEM_SERVICES: [Element; 3] = [
+const SYSTEM_SERVICES: [Element; 4] = [
     Element::Service,
     Element::ConsoleService,
     Element::PowerService,
+    Element::BootService,
 ];
 
 pub(super) fn one(element: Element) -> Vec<Near> {
