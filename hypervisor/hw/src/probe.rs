@@ -80,6 +80,6 @@ impl Virtualization {
 }
 
 #[cfg(test)]
-mod machines;
+pub(crate) mod machines;
 #[cfg(test)]
 mod tests;

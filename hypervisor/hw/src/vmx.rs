@@ -8,6 +8,7 @@ mod event;
 mod exit_reason;
 mod field;
 mod instructions;
+mod plain_length;
 mod resident;
 mod vcpu;
 mod vmcs;

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what exits from guests cost, counted in executed instructions, and what the WBEM server costs.
 
 mod linux_boot;
+mod vmcs_accesses;
 
 use crate::setup::{self, Purpose};
 use crate::verb::test::cim::partition;
@@ -56,10 +57,13 @@ struct Row {
     backend: Backend,
     name: String,
     instructions: u64,
+    /// VMREADs and VMWRITEs, where they were counted.
+    vmcs: Option<(u32, u32)>,
 }
 
 fn exits(workspace: &Workspace, qemu: Option<&Path>) -> Result<ExitCode> {
     let mut rows = Vec::new();
+    let accesses = vmcs_accesses::count(workspace)?;
     for (backend, artefacts) in [
         (Backend::Svm, machine::artefacts(workspace, qemu)?),
         (Backend::Vmx, machine::vmx_artefacts(workspace)?),
@@ -72,7 +76,11 @@ fn exits(workspace: &Workspace, qemu: Option<&Path>) -> Result<ExitCode> {
                 bail!("the bench {} failed", outcome.name);
             };
             for figure in figures {
-                rows.push(row(backend, figure)?);
+                let mut row = row(backend, figure)?;
+                if backend == Backend::Vmx {
+                    row.vmcs = accesses.get(&row.name).copied();
+                }
+                rows.push(row);
             }
         }
     }
@@ -126,22 +134,30 @@ fn row(backend: Backend, figure: &Figure) -> Result<Row> {
         backend,
         name: figure.key.clone(),
         instructions,
+        vmcs: None,
     })
 }
 
 fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
-    let mut text = format!("{:7}  {:width$}  instructions\n", "backend", "exit");
+    let mut text = format!(
+        "{:7}  {:width$}  instructions  VMREADs  VMWRITEs\n",
+        "backend", "exit"
+    );
     for Row {
         backend,
         name,
         instructions,
+        vmcs,
     } in rows
     {
+        let accesses = vmcs.map_or(String::new(), |(reads, writes)| {
+            format!("  {reads:7}  {writes:8}")
+        });
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{:7}  {name:width$}  {instructions:12}",
+            "{:7}  {name:width$}  {instructions:12}{accesses}",
             backend.to_string()
         );
     }
@@ -151,9 +167,12 @@ fn table(rows: &[Row]) -> String {
 fn json(rows: &[Row]) -> String {
     let rows: Vec<_> = rows
         .iter()
-        .map(|Row { backend, name, instructions }| {
+        .map(|Row { backend, name, instructions, vmcs }| {
             let name = name.replace('\\', "\\\\").replace('"', "\\\"");
-            format!("{{\"backend\":\"{backend}\",\"name\":\"{name}\",\"instructions\":{instructions}}}")
+            let accesses = vmcs.map_or(String::new(), |(reads, writes)| {
+                format!(",\"vmreads\":{reads},\"vmwrites\":{writes}")
+            });
+            format!("{{\"backend\":\"{backend}\",\"name\":\"{name}\",\"instructions\":{instructions}{accesses}}}")
         })
         .collect();
     format!("{{\"rows\":[{}]}}\n", rows.join(","))
@@ -178,6 +197,12 @@ mod tests {
             json(&[good]),
             "{\"rows\":[{\"backend\":\"svm\",\"name\":\"cpuid\",\"instructions\":512}]}\n"
         );
+        let counted = Row {
+            vmcs: Some((2, 1)),
+            ..row(Backend::Vmx, &figure("cpuid", "300")).unwrap()
+        };
+        assert!(table(std::slice::from_ref(&counted)).ends_with("300        2         1\n"));
+        assert!(json(&[counted]).contains("\"instructions\":300,\"vmreads\":2,\"vmwrites\":1}"));
         assert!(row(Backend::Svm, &figure("cpuid", "many")).is_err());
     }
 

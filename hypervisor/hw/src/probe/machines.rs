@@ -177,3 +177,8 @@ pub const BOCHS_SKYLAKE_X_MSRS: [(u32, u64); 11] = [
     (0x48f, 0x407f_ffff_0003_6dfb),
     (0x490, 0x0000_ffff_0000_11fb),
 ];
+
+/// Both in one.
+pub fn skylake_x() -> Machine {
+    Machine::new(&BOCHS_SKYLAKE_X).with_msrs(&BOCHS_SKYLAKE_X_MSRS)
+}

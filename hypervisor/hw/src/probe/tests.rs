@@ -70,10 +70,6 @@ fn intel(machine: &Machine) -> Result<VmxProbe, Refusal> {
     VmxProbe::read(machine, machine)
 }
 
-fn skylake_x() -> Machine {
-    Machine::new(&BOCHS_SKYLAKE_X).with_msrs(&BOCHS_SKYLAKE_X_MSRS)
-}
-
 #[test]
 fn bochs_skylake_x_runs_with_all_that_is_known() {
     let probe = intel(&skylake_x()).unwrap();

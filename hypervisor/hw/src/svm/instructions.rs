@@ -5,26 +5,7 @@ use core::arch::asm;
 use super::length_cache::LengthCache;
 use super::vmcb::Vmcb;
 use crate::virtualization::pages::Zeroed;
-
-/// The guest's general-purpose registers except RAX and RSP, which the VMCB holds.
-#[derive(Default)]
-#[repr(C)]
-pub struct Registers {
-    /// RCX.
-    pub rcx: u64,
-    /// RDX.
-    pub rdx: u64,
-    /// RBX.
-    pub rbx: u64,
-    /// RBP.
-    pub rbp: u64,
-    /// RSI.
-    pub rsi: u64,
-    /// RDI.
-    pub rdi: u64,
-    /// R8 to R15.
-    pub r: [u64; 8],
-}
+use crate::virtualization::register_file::RegisterFile;
 
 /// What an entry and its exit need, in one piece: from the physical address in RAX, which VMRUN keeps, the code after the exit
 /// finds where the registers go without a register of the guest's.
@@ -33,7 +14,7 @@ pub struct EntryBlock {
     /// The VMCB, first.
     pub vmcb: Vmcb,
     /// The registers that the VMCB does not hold.
-    pub registers: Registers,
+    pub registers: RegisterFile,
     /// Lengths of instructions that exited.
     pub lengths: LengthCache,
 }

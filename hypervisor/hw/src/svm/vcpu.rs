@@ -259,47 +259,19 @@ impl Vcpu for SvmVcpu {
 
     #[inline(always)]
     fn gpr(&self, register: Gpr) -> u64 {
-        let [r8, r9, r10, r11, r12, r13, r14, r15] = self.block.registers.r;
         match register {
             Gpr::Rax => self.block.vmcb.rax(),
-            Gpr::Rcx => self.block.registers.rcx,
-            Gpr::Rdx => self.block.registers.rdx,
-            Gpr::Rbx => self.block.registers.rbx,
             Gpr::Rsp => self.block.vmcb.rsp(),
-            Gpr::Rbp => self.block.registers.rbp,
-            Gpr::Rsi => self.block.registers.rsi,
-            Gpr::Rdi => self.block.registers.rdi,
-            Gpr::R8 => r8,
-            Gpr::R9 => r9,
-            Gpr::R10 => r10,
-            Gpr::R11 => r11,
-            Gpr::R12 => r12,
-            Gpr::R13 => r13,
-            Gpr::R14 => r14,
-            Gpr::R15 => r15,
+            other => self.block.registers.get(other),
         }
     }
 
     #[inline(always)]
     fn set_gpr(&mut self, register: Gpr, value: u64) {
-        let [r8, r9, r10, r11, r12, r13, r14, r15] = &mut self.block.registers.r;
         match register {
             Gpr::Rax => self.block.vmcb.set_rax(value),
-            Gpr::Rcx => self.block.registers.rcx = value,
-            Gpr::Rdx => self.block.registers.rdx = value,
-            Gpr::Rbx => self.block.registers.rbx = value,
             Gpr::Rsp => self.block.vmcb.set_rsp(value),
-            Gpr::Rbp => self.block.registers.rbp = value,
-            Gpr::Rsi => self.block.registers.rsi = value,
-            Gpr::Rdi => self.block.registers.rdi = value,
-            Gpr::R8 => *r8 = value,
-            Gpr::R9 => *r9 = value,
-            Gpr::R10 => *r10 = value,
-            Gpr::R11 => *r11 = value,
-            Gpr::R12 => *r12 = value,
-            Gpr::R13 => *r13 = value,
-            Gpr::R14 => *r14 = value,
-            Gpr::R15 => *r15 = value,
+            other => self.block.registers.set(other, value),
         }
     }
 

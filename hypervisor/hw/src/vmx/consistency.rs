@@ -1,6 +1,6 @@
 //! Says in words why an entry failed (SDM 3C 26.2, 26.3, 30.4).
 
-use super::access::Access;
+use super::access::VmcsAccess;
 use super::exit_reason as reason;
 use super::field::Field;
 use super::vmcs::Vmcs;
@@ -31,7 +31,7 @@ pub fn explain_refusal(number: u32) -> &'static str {
 }
 
 /// The first failed check of the guest's state.
-pub fn explain_state<A: Access>(vmcs: &Vmcs<A>, basic_reason: u16) -> &'static str {
+pub fn explain_state<A: VmcsAccess>(vmcs: &Vmcs<A>, basic_reason: u16) -> &'static str {
     if basic_reason == reason::MSR_LOADING {
         return "an MSR could not be loaded";
     }

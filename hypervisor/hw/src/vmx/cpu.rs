@@ -8,7 +8,7 @@ use bulkhead_core::fault::ResourceError;
 use bulkhead_core::id::CpuId;
 use bulkhead_core::tlb_tag::{FlushByTag, TagPool};
 
-use super::access::Access;
+use super::access::VmcsAccess;
 use super::field::Field;
 use super::instructions::vmxon;
 use super::vmcs::Vmcs;
@@ -73,7 +73,7 @@ impl VmxCpu {
     }
 
     /// Writes this CPU's state into the host's fields.
-    pub(super) fn set_host_state<A: Access>(&self, vmcs: &mut Vmcs<A>) {
+    pub(super) fn set_host_state<A: VmcsAccess>(&self, vmcs: &mut Vmcs<A>) {
         let [gdt, idt, tss] = self.tables;
         for (field, value) in [
             (Field::HostEsSelector, u64::from(gdt::DATA)),

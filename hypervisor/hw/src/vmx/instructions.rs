@@ -3,34 +3,15 @@
 use core::arch::{asm, naked_asm};
 
 use crate::virtualization::pages::Zeroed;
-
-/// The guest's general-purpose registers except RSP, which the VMCS holds.
-#[derive(Default)]
-#[repr(C)]
-pub struct Registers {
-    /// RAX.
-    pub rax: u64,
-    /// RCX.
-    pub rcx: u64,
-    /// RDX.
-    pub rdx: u64,
-    /// RBX.
-    pub rbx: u64,
-    /// RBP.
-    pub rbp: u64,
-    /// RSI.
-    pub rsi: u64,
-    /// RDI.
-    pub rdi: u64,
-    /// R8 to R15.
-    pub r: [u64; 8],
-}
+use crate::virtualization::register_file::RegisterFile;
 
 /// What an entry and its exit need, in one piece.
 #[repr(C, align(64))]
 pub struct EntryBlock {
-    /// The registers that the VMCS does not hold.
-    pub registers: Registers,
+    /// RAX.
+    pub rax: u64,
+    /// The others that the VMCS does not hold.
+    pub registers: RegisterFile,
     /// What the VMCS has for the host's RSP; 0 where it has none.
     host_rsp: u64,
     /// Whether the next entry is a VMRESUME (1) or a VMLAUNCH (0).
@@ -42,7 +23,7 @@ unsafe impl Zeroed for EntryBlock {}
 
 const _: () = {
     use core::mem::offset_of;
-    assert!(offset_of!(Registers, rdi) == 48 && offset_of!(Registers, r) == 56);
+    assert!(offset_of!(EntryBlock, rax) == 0 && offset_of!(EntryBlock, registers) == 8);
     assert!(offset_of!(EntryBlock, host_rsp) == 120 && offset_of!(EntryBlock, launched) == 128);
 };
 

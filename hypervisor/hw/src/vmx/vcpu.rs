@@ -3,6 +3,8 @@
 mod events;
 mod rare_exit;
 mod reset;
+#[cfg(test)]
+mod tests;
 
 use alloc::boxed::Box;
 
@@ -17,14 +19,15 @@ use bulkhead_core::vcpu::{
     SystemState, Vcpu, Watch,
 };
 
-use super::access::Current;
+use super::access::{Current, VmcsAccess};
 use super::consistency;
 use super::cpu::{VmxCpu, new_region};
 use super::ept::Ept;
 use super::event::Event;
 use super::exit_reason as reason;
 use super::field::Field;
-use super::instructions::{self, Entered, EntryBlock, Extent, world_switch};
+use super::instructions::{self, Entered, EntryBlock, Extent};
+use super::plain_length::PlainLengths;
 use super::resident::Resident;
 use super::vmcs::Vmcs;
 use crate::msr::Msr;
@@ -51,9 +54,9 @@ const TASK_PRIORITY: usize = 0x80;
 const ENTRY_FAILED: u32 = 1 << 31;
 
 /// One virtual CPU on VMX.
-pub struct VmxVcpu {
+pub struct VmxVcpu<A = Current> {
     block: Box<EntryBlock>,
-    vmcs: Vmcs<Current>,
+    vmcs: Vmcs<A>,
     region: Box<Page>,
     virtual_apic: Box<Page>,
     /// What the next entry injects.
@@ -65,6 +68,7 @@ pub struct VmxVcpu {
     /// Why the last entry was refused, where VMLAUNCH or VMRESUME failed.
     refusal: Option<u32>,
     reason: u32,
+    plain: PlainLengths,
     probe: VmxProbe,
     /// CR0 bits that the guest does not change itself.
     cr0_owned: u64,
@@ -91,9 +95,21 @@ impl VmxVcpu {
         probe: &VmxProbe,
         longest_run: Ticks,
     ) -> Result<Self, ResourceError> {
+        Self::over(Current, maps, probe, longest_run)
+    }
+}
+
+impl<A: VmcsAccess> VmxVcpu<A> {
+    /// The same, with its VMCS reached this way.
+    fn over(
+        access: A,
+        maps: &PermissionMaps,
+        probe: &VmxProbe,
+        longest_run: Ticks,
+    ) -> Result<Self, ResourceError> {
         let mut vcpu = Self {
             block: zeroed_box()?,
-            vmcs: Vmcs::new(Current),
+            vmcs: Vmcs::new(access),
             region: new_region(probe)?,
             virtual_apic: zeroed_box()?,
             injection: None,
@@ -101,6 +117,7 @@ impl VmxVcpu {
             shadow_over: false,
             refusal: None,
             reason: 0,
+            plain: PlainLengths::new(),
             probe: *probe,
             cr0_owned: reset::owned_cr0(probe),
             longest_run: (longest_run.0 >> probe.timer_shift).min(u64::from(u32::MAX)),
@@ -232,7 +249,7 @@ impl VmxVcpu {
     }
 }
 
-impl Vcpu for VmxVcpu {
+impl<A: VmcsAccess> Vcpu for VmxVcpu<A> {
     type Cpu = VmxCpu;
 
     #[inline(always)]
@@ -240,7 +257,7 @@ impl Vcpu for VmxVcpu {
         self.vmcs.flush();
         // SAFETY: the VMCS is current since `activate`, which also set the nested tables and the host's state; interrupts are
         // held back since `hold_interrupts`.
-        let entered = unsafe { world_switch(&mut self.block) };
+        let entered = unsafe { self.vmcs.access().enter(&mut self.block) };
         self.vmcs.forget();
         if entered != Entered::Exited {
             return self.refused(entered);
@@ -314,49 +331,19 @@ impl Vcpu for VmxVcpu {
 
     #[inline(always)]
     fn gpr(&self, register: Gpr) -> u64 {
-        let registers = &self.block.registers;
-        let [r8, r9, r10, r11, r12, r13, r14, r15] = registers.r;
         match register {
-            Gpr::Rax => registers.rax,
-            Gpr::Rcx => registers.rcx,
-            Gpr::Rdx => registers.rdx,
-            Gpr::Rbx => registers.rbx,
+            Gpr::Rax => self.block.rax,
             Gpr::Rsp => self.vmcs.get(Field::Rsp),
-            Gpr::Rbp => registers.rbp,
-            Gpr::Rsi => registers.rsi,
-            Gpr::Rdi => registers.rdi,
-            Gpr::R8 => r8,
-            Gpr::R9 => r9,
-            Gpr::R10 => r10,
-            Gpr::R11 => r11,
-            Gpr::R12 => r12,
-            Gpr::R13 => r13,
-            Gpr::R14 => r14,
-            Gpr::R15 => r15,
+            other => self.block.registers.get(other),
         }
     }
 
     #[inline(always)]
     fn set_gpr(&mut self, register: Gpr, value: u64) {
-        let registers = &mut self.block.registers;
-        let [r8, r9, r10, r11, r12, r13, r14, r15] = &mut registers.r;
         match register {
-            Gpr::Rax => registers.rax = value,
-            Gpr::Rcx => registers.rcx = value,
-            Gpr::Rdx => registers.rdx = value,
-            Gpr::Rbx => registers.rbx = value,
+            Gpr::Rax => self.block.rax = value,
             Gpr::Rsp => self.vmcs.set(Field::Rsp, value),
-            Gpr::Rbp => registers.rbp = value,
-            Gpr::Rsi => registers.rsi = value,
-            Gpr::Rdi => registers.rdi = value,
-            Gpr::R8 => *r8 = value,
-            Gpr::R9 => *r9 = value,
-            Gpr::R10 => *r10 = value,
-            Gpr::R11 => *r11 = value,
-            Gpr::R12 => *r12 = value,
-            Gpr::R13 => *r13 = value,
-            Gpr::R14 => *r14 = value,
-            Gpr::R15 => *r15 = value,
+            other => self.block.registers.set(other, value),
         }
     }
 
@@ -368,7 +355,15 @@ impl Vcpu for VmxVcpu {
     #[inline(always)]
     fn next_rip(&self) -> Result<u64, LengthUnknown> {
         let rip = self.vmcs.get(Field::Rip);
-        let next = rip.wrapping_add(self.vmcs.get(Field::ExitLength));
+        let length = match self.plain.length(self.reason, rip) {
+            Some(length) => length,
+            None => {
+                let length = self.vmcs.get(Field::ExitLength);
+                self.plain.learn(self.reason, rip, length);
+                length
+            }
+        };
+        let next = rip.wrapping_add(length);
         if (rip ^ next) >> 32 != 0 && !self.code_64() {
             return Ok(next & 0xffff_ffff);
         }

@@ -3,11 +3,11 @@
 use bulkhead_core::addr::Gpa;
 use bulkhead_core::boot_state::{BootSegment, BootState};
 use bulkhead_core::msr::ControlRules;
-use bulkhead_core::vcpu::{StartState, Watch};
+use bulkhead_core::vcpu::{Gpr, StartState, Watch};
 
 use super::{CR8, Loaded, SvmVcpu};
-use crate::svm::instructions::Registers;
 use crate::svm::vmcb::Segment;
+use crate::virtualization::register_file::RegisterFile;
 
 /// The MSRs that VMLOAD and VMSAVE move.
 const KEPT_BY_VMLOAD: [u32; 10] = [
@@ -26,7 +26,7 @@ const KEPT_BY_VMLOAD: [u32; 10] = [
 impl SvmVcpu {
     /// Brings all registers to the power-up values with this start.
     pub(super) fn power_up(&mut self, start: StartState) {
-        self.block.registers = Registers::default();
+        self.block.registers = RegisterFile::default();
         self.block.lengths.clear();
         self.deferred = None;
         self.tags.invalidate();
@@ -102,7 +102,7 @@ impl SvmVcpu {
                 vmcb.set_efer(0xd00);
                 vmcb.set_rip(entry);
                 vmcb.set_rsp(stack);
-                self.block.registers.rdi = argument;
+                self.block.registers.set(Gpr::Rdi, argument);
             }
             StartState::Registers(state) => self.take_registers(&state),
         }
@@ -116,7 +116,7 @@ impl SvmVcpu {
 
     /// Takes over a state that core has found possible.
     fn take_registers(&mut self, state: &BootState) {
-        let [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r @ ..] = state.registers;
+        let [rax, _, _, _, rsp, ..] = state.registers;
         let segment = |segment: &BootSegment| Segment {
             selector: segment.selector,
             attributes: segment.attributes,
@@ -142,14 +142,6 @@ impl SvmVcpu {
         vmcb.set_rip(state.rip);
         vmcb.set_rsp(rsp);
         vmcb.set_rax(rax);
-        self.block.registers = Registers {
-            rcx,
-            rdx,
-            rbx,
-            rbp,
-            rsi,
-            rdi,
-            r,
-        };
+        self.block.registers = RegisterFile::of(&state.registers);
     }
 }

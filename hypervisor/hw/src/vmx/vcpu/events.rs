@@ -5,13 +5,14 @@ use bulkhead_core::vcpu::Vcpu;
 
 use super::{EFER_LMA, IN_NMI, SHADOWS, VmxVcpu};
 use crate::virtualization::combine::{Combined, combine};
+use crate::vmx::access::VmcsAccess;
 use crate::vmx::event::{Event, EventKind};
 use crate::vmx::field::Field;
 
 /// CR0.PE.
 const CR0_PE: u64 = 1;
 
-impl VmxVcpu {
+impl<A: VmcsAccess> VmxVcpu<A> {
     /// Injects an event at the next entry.
     pub(super) fn inject(&mut self, event: Event) {
         let event = if self.vmcs.get(Field::Cr0) & CR0_PE == 0 {

@@ -5,6 +5,7 @@ use bulkhead_core::vcpu::{Exit, Gpr, Vcpu, Watch};
 
 use super::{ENTRY_FAILED, IN_NMI, VmxVcpu};
 use crate::probe::vmx::bit;
+use crate::vmx::access::VmcsAccess;
 use crate::vmx::exit_reason as reason;
 use crate::vmx::field::Field;
 use crate::vmx::instructions::{self, Entered};
@@ -16,7 +17,7 @@ const VALID: u64 = 1 << 31;
 const HAS_ERROR_CODE: u64 = 1 << 11;
 const UNBLOCKED_BY_IRET: u64 = 1 << 12;
 
-impl VmxVcpu {
+impl<A: VmcsAccess> VmxVcpu<A> {
     /// VMLAUNCH or VMRESUME failed.
     #[cold]
     #[inline(never)]

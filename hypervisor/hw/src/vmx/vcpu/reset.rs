@@ -2,13 +2,15 @@
 
 use bulkhead_core::boot_state::{BootSegment, BootState};
 use bulkhead_core::msr::ControlRules;
-use bulkhead_core::vcpu::{StartState, Vcpu, Watch};
+use bulkhead_core::vcpu::{Gpr, StartState, Vcpu, Watch};
 
 use super::{EFER_LMA, VmxVcpu};
 use crate::probe::VmxProbe;
 use crate::probe::vmx::bit;
+use crate::virtualization::register_file::RegisterFile;
+use crate::vmx::access::VmcsAccess;
 use crate::vmx::field::Field;
-use crate::vmx::instructions::Registers;
+use crate::vmx::plain_length::PlainLengths;
 
 /// CR0: PE and PG, which unrestricted guests own.
 const CR0_FREE: u64 = 1 | 1 << 31;
@@ -83,15 +85,17 @@ const fn rights(attributes: u16) -> u64 {
     attributes & 0xff | (attributes & 0xf00) << 4
 }
 
-impl VmxVcpu {
+impl<A: VmcsAccess> VmxVcpu<A> {
     /// Brings all registers to the power-up values with this start.
     pub(super) fn power_up(&mut self, start: StartState) {
-        self.block.registers = Registers::default();
+        self.block.rax = 0;
+        self.block.registers = RegisterFile::default();
         self.injection = None;
         self.deferred = None;
         self.shadow_over = false;
         self.refusal = None;
         self.reason = 0;
+        self.plain = PlainLengths::new();
         self.tags.invalidate();
         // Nothing of what the guest had is of interest any more.
         self.vmcs.forget();
@@ -163,7 +167,7 @@ impl VmxVcpu {
                 self.set_control_registers(0x8001_0033, page_tables.as_u64(), 0x20, 0xd00);
                 self.vmcs.set(Field::Rip, entry);
                 self.vmcs.set(Field::Rsp, stack);
-                self.block.registers.rdi = argument;
+                self.block.registers.set(Gpr::Rdi, argument);
             }
             StartState::Registers(state) => self.take_registers(&state),
         }
@@ -173,7 +177,7 @@ impl VmxVcpu {
 
     /// Takes over a state that core has found possible.
     fn take_registers(&mut self, state: &BootState) {
-        let [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r @ ..] = state.registers;
+        let [rax, _, _, _, rsp, ..] = state.registers;
         self.set_segments(state.cs, state.data);
         self.vmcs.set(Field::GdtrBase, state.gdt_base);
         self.vmcs
@@ -183,16 +187,8 @@ impl VmxVcpu {
         self.set_control_registers(state.cr0 | 1 << 4, state.cr3, state.cr4, efer);
         self.vmcs.set(Field::Rip, state.rip);
         self.vmcs.set(Field::Rsp, rsp);
-        self.block.registers = Registers {
-            rax,
-            rcx,
-            rdx,
-            rbx,
-            rbp,
-            rsi,
-            rdi,
-            r,
-        };
+        self.block.rax = rax;
+        self.block.registers = RegisterFile::of(&state.registers);
     }
 
     /// CS, and one for all the data segments.
