@@ -4,7 +4,7 @@
 //! boot is by BIOS, GRUB and an ISO image, and the end is known from the console. Two boots of the same image take the same
 //! instructions.
 
-use crate::machine::{CANNOT_RUN, CLEAN_END, CRASHED, Machine};
+use crate::machine::{CANNOT_RUN, CLEAN_END, CRASHED, Clock, Machine};
 use crate::machine_test::{BootMethod, Devices, MachineTest};
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
@@ -15,8 +15,11 @@ use std::path::{Path, PathBuf};
 const MODEL: &str = "corei7_skylake_x";
 /// Where Debian puts libraries.
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
-/// Instructions that make a second of the machine's time.
+/// Instructions that make a second of the machine's time, few so that waits for time to pass are short.
 const INSTRUCTIONS_PER_SECOND: u32 = 50_000_000;
+/// The same where instructions are counted: so many that a partition's shortest run, 20 us, has room for what is measured, and
+/// no turn of another partition is counted with it.
+const WHEN_COUNTED: u32 = 250_000_000;
 
 /// An emulator that was unpacked into a folder of its own, with the libc that it needs.
 #[derive(Debug, Clone)]
@@ -96,12 +99,16 @@ pub fn complaints(folder: &Path) -> Vec<String> {
 /// The configuration of a machine without display, whose time counts instructions.
 fn configuration(machine: &Machine, iso: &str, log: &str) -> String {
     let (cpus, memory) = (machine.cpus, machine.memory_mib);
+    let speed = match machine.clock {
+        Clock::Instructions => WHEN_COUNTED,
+        Clock::RealTime => INSTRUCTIONS_PER_SECOND,
+    };
     // No VBE: GRUB's call of its BIOS jumps to address 0.
     format!(
         "plugin_ctrl: unmapped=1, biosdev=1, speaker=0, parallel=0, gameport=0, iodebug=0\n\
          config_interface: textconfig\n\
          display_library: rfb, options=\"timeout=0, hideIPS\"\n\
-         cpu: model={MODEL}, count={cpus}, ips={INSTRUCTIONS_PER_SECOND}, reset_on_triple_fault=0, \
+         cpu: model={MODEL}, count={cpus}, ips={speed}, reset_on_triple_fault=0, \
          ignore_bad_msrs=1, exclude_features=\"rdrand,rdseed\"\n\
          memory: guest={memory}, host={memory}\n\
          romimage: file=$BXSHARE/BIOS-bochs-latest, options=fastboot\n\

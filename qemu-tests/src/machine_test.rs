@@ -2,7 +2,7 @@
 //!
 //! Built by the table, run by the runner.
 
-use crate::backend::Backends;
+use crate::backend::{Backend, Backends};
 use crate::machine::{CLEAN_END, Clock, Machine};
 use crate::partition::Partition;
 use crate::verdict::{Ending, Expectation};
@@ -35,6 +35,8 @@ pub struct MachineTest {
     pub devices: Devices,
     /// What must happen.
     pub expectation: Expectation,
+    /// Figures that guests must report, and the most that each may be on each backend.
+    pub limits: Vec<(Backend, &'static str, u64)>,
     /// A look from outside.
     pub probe: Option<Probe>,
     /// How long the whole boot may take.
@@ -90,6 +92,7 @@ impl MachineTest {
                 limits: [].into(),
                 ending: Ending::Status(CLEAN_END),
             },
+            limits: Vec::new(),
             probe: None,
             patience: PATIENCE,
         }
@@ -169,11 +172,22 @@ impl MachineTest {
         self
     }
 
-    /// A guest must report figure `key`, and it may be `limit` at most.
+    /// Guests must report these figures on `backend`, and each may be this much at most.
     #[must_use]
-    pub fn costs_at_most(mut self, key: &str, limit: u64) -> Self {
-        self.expectation.limits.insert(key.to_owned(), limit);
+    pub fn costs_at_most(mut self, backend: Backend, limits: &[(&'static str, u64)]) -> Self {
+        let limits = limits.iter().map(|(key, limit)| (backend, *key, *limit));
+        self.limits.extend(limits);
         self
+    }
+
+    /// What must happen on `backend`.
+    pub fn expectation_on(&self, backend: Backend) -> Expectation {
+        let mut expectation = self.expectation.clone();
+        let limits = self.limits.iter().filter(|(on, ..)| *on == backend);
+        expectation
+            .limits
+            .extend(limits.map(|(_, key, limit)| ((*key).to_owned(), *limit)));
+        expectation
     }
 
     /// No console line may match `pattern`.
@@ -245,6 +259,15 @@ mod tests {
         let test = MachineTest::new("x").with(Partition::new("victim", "crash"));
         assert!(test.expectation.passing.is_empty());
         assert_eq!(test.partitions.len(), 1);
+    }
+
+    #[test]
+    fn figures_have_the_limits_of_the_backend() {
+        let test = MachineTest::new("x")
+            .costs_at_most(Backend::Svm, &[("cpuid", 200)])
+            .costs_at_most(Backend::Vmx, &[("cpuid", 300)]);
+        assert_eq!(test.expectation_on(Backend::Svm).limits["cpuid"], 200);
+        assert_eq!(test.expectation_on(Backend::Vmx).limits["cpuid"], 300);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Called by `cargo xtask test` and `bench`. Two machines at a time: each uses one host CPU, and the machines with an
 //! instruction clock do not notice neighbours.
 
+use crate::backend::Backend;
 use crate::bochs::{self, Bochs};
 use crate::emulator::{Console, Emulator};
 use crate::iso;
@@ -50,6 +51,16 @@ pub enum Bed {
     Qemu(PathBuf),
     /// Bochs, for the backend `vmx`.
     Bochs(Bochs),
+}
+
+impl Bed {
+    /// The backend that it has the CPUs for.
+    pub fn backend(&self) -> Backend {
+        match self {
+            Self::Qemu(_) => Backend::Svm,
+            Self::Bochs(_) => Backend::Vmx,
+        }
+    }
 }
 
 /// How a test went.
@@ -153,7 +164,7 @@ fn attempt(
         probed: test.probe.is_none(),
         console,
     };
-    let mut judge = Judge::new(test.expectation.clone());
+    let mut judge = Judge::new(test.expectation_on(artefacts.bed.backend()));
     let seen = boot.watch(&mut emulator, &mut judge);
     let verdict = match seen {
         Err(reason) => Err(reason),
