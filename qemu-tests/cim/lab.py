@@ -21,6 +21,8 @@ def rasd(kind, class_name="CIM_ResourceAllocationSettingData", **properties):
             properties[name] = Uint64(properties[name])
     if isinstance(properties.get("Weight"), int):
         properties["Weight"] = Uint32(properties["Weight"])
+    if isinstance(properties.get("MappingBehavior"), int):
+        properties["MappingBehavior"] = Uint16(properties["MappingBehavior"])
     return CIMInstance(class_name, {"ResourceType": Uint16(kind), **properties})
 
 

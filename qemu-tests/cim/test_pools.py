@@ -1,12 +1,14 @@
 """Child resource pools, and changes of running systems: each figure of each level, and all or nothing."""
 
-from pywbem import CIMError, Uint32, Uint64
+from pywbem import CIMError, CIMInstanceName, Uint16, Uint32, Uint64
 
 from lab import DISABLED, ENABLED, MEMORY, memory, OK, PROCESSOR, rasd
 from test_systems import SystemTest
 
 NOT_SUPPORTED, IN_USE, WRONG_TYPE, SHORT = 1, 6, 7, 8
 FAILED, INVALID_STATE = 2, 5
+# MappingBehavior.
+DEDICATED, HARD = 3, 5
 
 
 class PoolTest(SystemTest):
@@ -171,3 +173,113 @@ class PoolTest(SystemTest):
             settings[name] = Uint64(settings[name] + 64)
         self.assertEqual(self.modify(settings)[0], INVALID_STATE)
         self.assertEqual((self.pools(), [self.state_processors(system) for system in systems]), before)
+
+    def test_processors_of_the_host_itself_stay_where_they_are(self):
+        parent = self.primordial(PROCESSOR).path
+        child = self.create(parent, rasd(PROCESSOR, VirtualQuantity=1))
+        why = self.refused(IN_USE, "AddResourcesToResourcePool", Pool=child, HostResources=self.cpus(parent)[:1])
+        self.assertIn("management", why["Message"])
+        with self.assertRaises(CIMError) as refused:
+            self.lab.define(memory(64), rasd(PROCESSOR, MappingBehavior=DEDICATED,
+                                             HostResource=[str(self.cpus(parent)[0])]))
+        self.assertIn("management", refused.exception.status_description)
+
+    def affected(self, device, result="CIM_ComputerSystem"):
+        found = self.conn.AssociatorNames(device, AssocClass="CIM_Dependency", Role="Antecedent", ResultClass=result)
+        return sorted(path.keybindings["Name" if result == "CIM_ComputerSystem" else "SystemName"] for path in found)
+
+    def test_dedicated_processors_are_nobody_elses(self):
+        parent = self.primordial(PROCESSOR).path
+        host = self.cpus(parent)
+        shared = self.lab.define(memory(64))
+        self.lab.change(shared, ENABLED)
+        own = self.lab.define(memory(64), rasd(PROCESSOR, VirtualQuantity=2, MappingBehavior=DEDICATED))
+        defined = self.lab.allocations(self.lab.defined_settings(own))[PROCESSOR, None]
+        self.assertEqual((defined["MappingBehavior"], defined["HostResource"]), (DEDICATED, None))
+        self.lab.change(own, ENABLED)
+        self.assertEqual(self.figures(parent), (400, 200, 300))
+        found = self.state_processors(own)
+        self.assertEqual((found["MappingBehavior"], found["Reservation"], found["Limit"]), (DEDICATED, 200, 200))
+        names = [CIMInstanceName.from_wbem_uri(uri).keybindings["DeviceID"] for uri in found["HostResource"]]
+        self.assertEqual(names, [path.keybindings["DeviceID"] for path in host[2:]])
+        names = [path.keybindings["Name"] for path in (shared, own)]
+        for device, systems in ((host[1], names[:1]), (host[3], names[1:])):
+            self.assertEqual(self.affected(device), systems)
+        processors = self.conn.AssociatorNames(host[3], AssocClass="CIM_HostedDependency", ResultClass="CIM_Processor")
+        self.assertEqual([(path.keybindings["SystemName"], path.keybindings["DeviceID"]) for path in processors],
+                         [(names[1], "BH:processor/1")])
+        self.refused(SHORT, "CreateChildResourcePool", Settings=[rasd(PROCESSOR, VirtualQuantity=2)],
+                     ParentPool=[parent])
+        self.refused(IN_USE, "CreateChildResourcePool", Settings=[rasd(PROCESSOR, HostResource=[str(host[2])])],
+                     ParentPool=[parent])
+        self.lab.change(own, DISABLED)
+        self.assertEqual(self.figures(parent), (400, 0, 100))
+        self.assertEqual(self.affected(host[3]), names[:1])
+
+    def test_one_traversal_finds_the_systems_that_a_device_affects(self):
+        parent = self.primordial(PROCESSOR).path
+        host = self.cpus(parent)
+        child = self.create(parent, rasd(PROCESSOR, HostResource=[str(host[2])]))
+        pool = self.conn.GetInstance(child)["PoolID"]
+        inside = self.lab.define(memory(64), rasd(PROCESSOR, VirtualQuantity=2, PoolID=pool))
+        bound = self.lab.define(memory(64), rasd(PROCESSOR, HostResource=[str(host[1])]))
+        off = self.lab.define(memory(64))
+        for system in (inside, bound):
+            self.lab.change(system, ENABLED)
+        inside, bound, off = (path.keybindings["Name"] for path in (inside, bound, off))
+        self.assertEqual([self.affected(cpu) for cpu in host], [[], [bound], [inside], []])
+        self.assertEqual(self.affected(host[2], "CIM_Processor"), [inside] * 2)
+        ram = self.conn.EnumerateInstanceNames("CIM_Memory")
+        ram = next(path for path in ram if path.keybindings["SystemName"] == host[0].keybindings["SystemName"])
+        self.assertEqual(self.affected(ram), sorted([inside, bound]))
+        hosts = self.conn.AssociatorNames(host[2], AssocClass="CIM_ConcreteComponent", ResultClass="CIM_ResourcePool")
+        self.assertEqual(len(hosts), 2)
+
+    def test_a_running_system_changes_its_processors(self):
+        host = self.cpus(self.primordial(PROCESSOR).path)
+        system = self.lab.define(memory(64))
+        self.lab.change(system, ENABLED)
+        name = system.keybindings["Name"]
+        found = self.state_processors(system)
+        found["MappingBehavior"], found["HostResource"] = Uint16(HARD), [str(host[1]), str(host[2])]
+        self.assertEqual(self.modify(found)[0], OK)
+        self.assertEqual([self.affected(cpu) for cpu in host], [[], [name], [name], []])
+        found = self.state_processors(system)
+        self.assertEqual((found["MappingBehavior"], len(found["HostResource"])), (HARD, 2))
+        before = self.pools(), found
+        wrong = found.copy()
+        wrong["MappingBehavior"] = Uint16(DEDICATED)
+        with self.assertRaises(CIMError):
+            self.modify(wrong)
+        self.assertEqual((self.pools(), self.state_processors(system)), before)
+        found["MappingBehavior"] = Uint16(DEDICATED)
+        for choice in ("HostResource", "Reservation"):
+            found.properties[choice].value = None
+        self.assertEqual(self.modify(found)[0], OK)
+        self.assertEqual([self.affected(cpu) for cpu in host], [[], [], [], [name]])
+
+    def test_the_running_configuration_neither_gains_nor_loses_devices(self):
+        system = self.lab.define(memory(64))
+        self.lab.change(system, ENABLED)
+        before = self.pools(), self.lab.allocations(self.lab.state_settings(system))
+        state = self.lab.state_settings(system)
+        code, outputs = self.lab.call("AddResourceSettings", AffectedConfiguration=state.path,
+                                      ResourceSettings=[rasd(21)])
+        self.assertEqual(code, INVALID_STATE)
+        self.assertIn("defined configuration", self.lab.why(outputs)["Message"])
+        code, outputs = self.lab.call("RemoveResourceSettings",
+                                      ResourceSettings=[self.state_processors(system).path])
+        self.assertEqual(code, INVALID_STATE)
+        self.lab.why(outputs)
+        code, outputs = self.lab.call("ModifySystemSettings", SystemSettings=state)
+        self.assertEqual(code, INVALID_STATE)
+        self.lab.why(outputs)
+        self.assertEqual((self.pools(), self.lab.allocations(self.lab.state_settings(system))), before)
+        # What the definition says from now on counts at the next start.
+        defined = self.lab.allocations(self.lab.defined_settings(system))[PROCESSOR, None]
+        defined["MappingBehavior"] = Uint16(DEDICATED)
+        self.assertEqual(self.modify(defined)[0], OK)
+        self.assertEqual(self.pools(), before[0])
+        self.lab.change(system, DISABLED)
+        self.lab.change(system, ENABLED)
+        self.assertEqual(self.state_processors(system)["MappingBehavior"], DEDICATED)

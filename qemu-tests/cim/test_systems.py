@@ -178,7 +178,7 @@ class DefinitionTest(SystemTest):
             (invalid, "ResourceSettings[1].ResourceType: Resources of type 10", vssd(), [memory(64), rasd(10)]),
             (invalid, "does not say which kind", vssd(), [CIMInstance("CIM_ResourceAllocationSettingData")]),
             (invalid, "no ResourceSubType", vssd(), [rasd(IO_DEVICE, ResourceSubType="abacus")]),
-            (invalid, "cannot be set", vssd(), [memory(64, HostResource=["x"])]),
+            (invalid, "names no device of the host", vssd(), [memory(64, HostResource=["x"])]),
         ]
         before = len(self.conn.EnumerateInstanceNames("CIM_ManagedElement"))
         for status, words, settings, resources in table:

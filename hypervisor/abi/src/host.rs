@@ -68,6 +68,8 @@ pub struct PartitionInfo {
     pub limit_percent: u32,
     /// Zero.
     pub zero: u32,
+    /// The physical CPUs that its vCPUs are on, a bit each.
+    pub cpus: [u64; 4],
 }
 
 /// Who made a partition.

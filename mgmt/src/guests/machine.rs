@@ -6,14 +6,14 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use bulkhead_abi::host::{HostInfo, PartitionInfo, PartitionState};
+use bulkhead_abi::host::{HostInfo, PartitionInfo, PartitionOrigin, PartitionState};
 use bulkhead_abi::hypercall::Status;
 use bulkhead_abi::partition::{MAX_VCPUS, PartitionRequest};
 use cim_domain::{
     Adopted, AdoptedState, HostFacts, HostProcessor, Machine, MachineError, ProcessorOrder,
     StartOrder, SystemId, Usage,
 };
-use mgmt_hypercall::{PartitionId, Refusal, field_text, state_name};
+use mgmt_hypercall::{PartitionId, Refusal, Shares, field_text, state_name};
 use zerocopy::FromZeros;
 
 use super::guest::{Command, Guest, Making};
@@ -26,6 +26,8 @@ use crate::root::Root;
 const GRANULE: u64 = 2 << 20;
 /// Less than that holds no kernel.
 const MIN_MEMORY: u64 = 16 << 20;
+/// How much of a CPU the hypervisor promises, in percent: `PartitionRequest::reservation_percent`.
+const RESERVABLE: u32 = 90;
 /// Most systems that are on at once: the hypervisor's table of partitions.
 const MAX_RUNNING: usize = 1000;
 /// What begins the cookie of a partition that a domain made; the system's number follows.
@@ -37,6 +39,8 @@ pub struct GuestMachine {
     host: Host,
     shelf: Shelf,
     info: HostInfo,
+    /// What physical CPUs run besides systems.
+    held: BTreeMap<u32, String>,
     name: String,
     /// How often this partition was started again.
     restarts: u32,
@@ -66,6 +70,7 @@ impl GuestMachine {
             host: host.clone(),
             shelf: shelf.clone(),
             info,
+            held: self::held(host)?,
             restarts,
         })
     }
@@ -100,6 +105,10 @@ impl GuestMachine {
         request.cores_per_socket = narrow(topology.cores);
         request.cpus = mask(&order.cpus)?;
         request.cookie = cookie(system);
+        let shares = shares(&order.processors);
+        request.weight = shares.weight;
+        request.reservation_percent = shares.reservation_percent;
+        request.limit_percent = shares.limit_percent;
         let create = |page| self.host.hypervisor.partition_create(page);
         self.host
             .with_record(&request, create)
@@ -187,6 +196,45 @@ fn mask(cpus: &[u32]) -> Result<[u64; 4], MachineError> {
     Ok(mask)
 }
 
+/// What a system gets of physical CPUs, as the hypervisor has it.
+fn shares(processors: &ProcessorOrder) -> Shares {
+    let narrow = |percent: u64| u32::try_from(percent).unwrap_or(u32::MAX);
+    let full = u64::from(processors.count).saturating_mul(100);
+    Shares {
+        weight: processors.weight,
+        reservation_percent: narrow(processors.reservation),
+        // More than all of its CPUs can use is no limit.
+        limit_percent: match processors.limit {
+            limit if limit >= full => 0,
+            limit => narrow(limit),
+        },
+    }
+}
+
+/// The partitions that the machine was started with: what each physical CPU runs besides systems.
+fn held(host: &Host) -> Result<BTreeMap<u32, String>, Refusal> {
+    let mut held: BTreeMap<u32, String> = BTreeMap::new();
+    for id in (0..host.hypervisor.partition_count()?).map(PartitionId) {
+        let Ok(info) = host.info(id) else {
+            // Ids have gaps.
+            continue;
+        };
+        if info.origin != PartitionOrigin::Configuration as u32 {
+            continue;
+        }
+        let name = field_text(&info.name);
+        for (number, word) in (0u32..).step_by(64).zip(info.cpus) {
+            for bit in (0..64).filter(|bit| word >> bit & 1 != 0) {
+                let names = held.entry(number + bit).or_default();
+                let gap = if names.is_empty() { "" } else { ", " };
+                names.push_str(gap);
+                names.push_str(&name);
+            }
+        }
+    }
+    Ok(held)
+}
+
 fn cookie(system: SystemId) -> [u8; 16] {
     let mut cookie = [0; 16];
     let number = system.0.to_le_bytes();
@@ -224,10 +272,15 @@ impl Machine for GuestMachine {
                     number,
                     model: model.trim().into(),
                     megahertz,
+                    held_by: self
+                        .held
+                        .get(&number)
+                        .map(|names| format!("the partition {names}")),
                 })
                 .collect(),
             max_processors: MAX_VCPUS,
             min_memory_bytes: MIN_MEMORY,
+            reservable_percent: RESERVABLE,
             max_running: MAX_RUNNING,
         }
     }
@@ -279,10 +332,38 @@ impl Machine for GuestMachine {
         self.command(system, Command::PowerButton)
     }
 
-    fn tune(&mut self, _: SystemId, _: &ProcessorOrder, _: &[u32]) -> Result<(), MachineError> {
-        Err(MachineError::Busy(
-            "the hypervisor cannot change how a system runs that is on".into(),
-        ))
+    fn tune(
+        &mut self,
+        system: SystemId,
+        processors: &ProcessorOrder,
+        cpus: &[u32],
+    ) -> Result<(), MachineError> {
+        let id = self.guest(system)?.id();
+        let failed = |refusal: Refusal| MachineError::Failed(refusal.to_string());
+        let info = self.host.info(id).map_err(failed)?;
+        let allowed = mask(cpus)?;
+        let outside = info
+            .cpus
+            .iter()
+            .zip(&allowed)
+            .any(|(on, may)| on & !may != 0);
+        if !cpus.is_empty() && outside {
+            return Err(MachineError::Busy(
+                "the hypervisor cannot move a system that is on to other processors".into(),
+            ));
+        }
+        let changed = self
+            .host
+            .hypervisor
+            .partition_shares(id, shares(processors));
+        changed.map_err(|refusal| match refusal.status {
+            Some(Status::NoResource) => MachineError::Resources(format!(
+                "the processors that run it cannot promise {} percent",
+                processors.reservation
+            )),
+            Some(Status::Busy) => MachineError::Busy(refusal.to_string()),
+            _ => failed(refusal),
+        })
     }
 
     fn destroy(&mut self, system: SystemId) {

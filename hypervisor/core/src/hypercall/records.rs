@@ -7,6 +7,7 @@ use zerocopy::IntoBytes;
 use super::{Answer, Arguments, partition, write_record};
 use crate::addr::Gpa;
 use crate::host::{Host, LOG_LINE};
+use crate::id::CpuId;
 use crate::vcpu::Vcpu;
 use crate::vcpu_record::VcpuRecord;
 
@@ -43,7 +44,14 @@ pub fn partition_info<V: Vcpu, H: Host>(
         reservation_percent: entitlement.reservation(),
         limit_percent: entitlement.limit(),
         zero: 0,
+        cpus: [0; 4],
     };
+    for vcpu in &subject.vcpus {
+        let CpuId(number) = vcpu.owner();
+        if let Some(word) = record.cpus.get_mut(usize::from(number / 64)) {
+            *word |= 1 << (number % 64);
+        }
+    }
     for (slot, byte) in record.name.iter_mut().zip(subject.name.bytes()) {
         *slot = byte;
     }

@@ -2,6 +2,7 @@
 
 use crate::id::AllocationId;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// A resource that a system is to have: one RASD.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,21 @@ pub struct ProcessorSettings {
     pub weight: Option<u32>,
     /// How the guest sees them arranged.
     pub topology: Option<Topology>,
+    /// How they go with physical CPUs; `None`: any CPU of the pool runs any of them.
+    pub mapping: Option<Mapping>,
+    /// The physical CPUs that `mapping` means, in ascending order; none with [`Mapping::Dedicated`]: the host chooses.
+    pub cpus: Vec<u32>,
+}
+
+/// How virtual CPUs go with physical ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mapping {
+    /// Each owns a physical CPU, which runs nothing else.
+    Dedicated,
+    /// These physical CPUs run them while the pool has them, and others when it has not.
+    SoftAffinity,
+    /// Only these physical CPUs run them.
+    HardAffinity,
 }
 
 /// How virtual CPUs are arranged; the product is their number.

@@ -4,7 +4,7 @@ use crate::allocation::{
     Allocation, ConsoleKind, ConsoleSettings, MemorySettings, ProcessorSettings, Resource,
     ResourceKind, Topology,
 };
-use crate::change::{AllocationChange, DefinitionChange};
+use crate::change::{AllocationChange, DefinitionChange, HostDevice};
 use crate::check;
 use crate::definition::{Definition, VIRTUAL_SYSTEM_TYPE};
 use crate::host::HostFacts;
@@ -132,13 +132,33 @@ pub(crate) fn alter(
     }
     match &mut to.resource {
         Resource::Processor(settings) => processor(&change, settings, host)?,
-        Resource::Memory(settings) => memory(&change, settings)?,
-        Resource::Console(_) | Resource::Entropy => single(&change)?,
+        Resource::Memory(settings) => {
+            refuse_mapping(&change, &[HostDevice::Memory])?;
+            memory(&change, settings)?;
+        }
+        Resource::Console(_) | Resource::Entropy => {
+            refuse_mapping(&change, &[])?;
+            single(&change)?;
+        }
     }
     change.name.apply(&mut to.name);
     change.pool.apply(&mut to.pool);
     // Here the place in the request is still known, which makes better sentences.
     check::check_resource(&to.resource, host)
+}
+
+/// Only processors can be mapped; of other kinds there is nothing to choose from.
+fn refuse_mapping(change: &AllocationChange, all: &[HostDevice]) -> Result<(), Problem> {
+    let fix = "Leave the property out";
+    if change.mapping.given().is_some() {
+        let what = "Only processors are mapped to what the host has";
+        return Err(invalid("BH-MAPPING", what, fix).at("MappingBehavior"));
+    }
+    if change.host.given().is_some_and(|devices| devices != all) {
+        let what = "This is not where the host has this kind of resource";
+        return Err(invalid("BH-HOST-RESOURCE", what, fix).at("HostResource"));
+    }
+    Ok(())
 }
 
 fn check_pool(pool: &str, kind: ResourceKind, pools: &Ledger) -> Result<(), Problem> {
@@ -367,7 +387,38 @@ fn processor(
             })
         })?
         .apply(&mut to.weight);
-    topology(change, to)
+    topology(change, to)?;
+    change.mapping.clone().apply(&mut to.mapping);
+    match &change.host {
+        Patch::Keep => {}
+        Patch::Clear => to.cpus.clear(),
+        Patch::Set(devices) => to.cpus = cpus(devices, host)?,
+    }
+    Ok(())
+}
+
+/// The physical CPUs that HostResource names, in ascending order.
+fn cpus(devices: &[HostDevice], host: &HostFacts) -> Result<Vec<u32>, Problem> {
+    let wrong = |what: String| {
+        let fix = "Name each processor of the host at most once";
+        Err(invalid("BH-HOST-RESOURCE", what, fix).at("HostResource"))
+    };
+    let mut numbers = Vec::new();
+    for device in devices {
+        let known = |number: &u32| host.processors.iter().any(|known| known.number == *number);
+        match device {
+            HostDevice::Processor(number) if known(number) => numbers.push(*number),
+            HostDevice::Processor(number) => {
+                return wrong(format!("The host has no processor {number}"));
+            }
+            HostDevice::Memory => return wrong("Memory runs no processor".into()),
+        }
+    }
+    numbers.sort_unstable();
+    if numbers.windows(2).any(|pair| pair.first() == pair.last()) {
+        return wrong("It names a processor twice".into());
+    }
+    Ok(numbers)
 }
 
 /// A reservation or limit in percent of one CPU.

@@ -1,6 +1,6 @@
 //! What a client says about a definition: [`DefinitionChange`] and [`AllocationChange`].
 
-use crate::allocation::{ConsoleKind, ResourceKind};
+use crate::allocation::{ConsoleKind, Mapping, ResourceKind};
 use crate::boot::{BootFormat, BootModule};
 use crate::definition::{RecoveryAction, ShutdownAction, StartupAction};
 use crate::image::ImageName;
@@ -80,6 +80,19 @@ pub struct AllocationChange {
     pub cores: Patch<u32>,
     /// Threads in a core.
     pub threads: Patch<u32>,
+    /// MappingBehavior.
+    pub mapping: Patch<Mapping>,
+    /// HostResource.
+    pub host: Patch<Vec<HostDevice>>,
+}
+
+/// A device of the host that HostResource names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostDevice {
+    /// The physical CPU of this number.
+    Processor(u32),
+    /// The memory.
+    Memory,
 }
 
 /// A new allocation and where it stands in the request, for sentences: `ResourceSettings[2]`.

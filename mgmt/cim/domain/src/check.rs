@@ -1,6 +1,6 @@
 //! The judgement on a whole definition: limits, and what must fit together.
 
-use crate::allocation::{ProcessorSettings, Resource, ResourceKind};
+use crate::allocation::{Mapping, ProcessorSettings, Resource, ResourceKind};
 use crate::apply::MIB;
 use crate::boot::{Boot, BootFormat};
 use crate::definition::Definition;
@@ -233,6 +233,15 @@ fn processor(settings: &ProcessorSettings, host: &HostFacts) -> Result<(), Probl
     }
     let count = settings.count.or(arranged).unwrap_or(1);
     let full = u64::from(count).saturating_mul(100);
+    match settings.mapping {
+        Some(Mapping::Dedicated) => return dedicated(settings, count, host),
+        Some(Mapping::SoftAffinity | Mapping::HardAffinity) if settings.cpus.is_empty() => {
+            let what = "An affinity to no processor means nothing";
+            let fix = "Name processors of the host, or give NULL";
+            return Err(invalid("BH-MAPPING", what, fix).at("HostResource"));
+        }
+        _ => {}
+    }
     let limit = settings.limit.unwrap_or(full);
     if limit == 0 || limit > full {
         return Err(invalid(
@@ -243,14 +252,53 @@ fn processor(settings: &ProcessorSettings, host: &HostFacts) -> Result<(), Probl
         .at("Limit"));
     }
     let reservation = settings.reservation.unwrap_or(0);
-    let most = limit.min(host.processor_percent());
+    let most = limit.min(host.reservable(count));
     if reservation > most {
         return Err(invalid(
             "BH-RESERVATION",
-            format!("{reservation} percent are more than the limit or than the host has"),
+            format!(
+                "{reservation} percent are more than the limit or than {} percent of a processor for each",
+                host.reservable_percent
+            ),
             format!("Give 0 to {most} percent, or NULL"),
         )
         .at("Reservation"));
+    }
+    Ok(())
+}
+
+/// Judges virtual CPUs that own a physical CPU each.
+fn dedicated(settings: &ProcessorSettings, count: u32, host: &HostFacts) -> Result<(), Problem> {
+    let full = u64::from(count).saturating_mul(100);
+    for (given, property) in [
+        (settings.reservation, "Reservation"),
+        (settings.limit, "Limit"),
+    ] {
+        if given.is_some_and(|given| given != full) {
+            let what = "Dedicated processors are whole ones, neither more nor less";
+            let fix = format!("Give {full} percent, or NULL");
+            return Err(invalid("BH-DEDICATED", what, fix).at(property));
+        }
+    }
+    let named = settings.cpus.len();
+    if named != 0 && u32::try_from(named) != Ok(count) {
+        let what = format!("It names {named} processors of the host for {count} virtual ones");
+        let fix = "Name as many, or none";
+        return Err(invalid("BH-DEDICATED", what, fix).at("HostResource"));
+    }
+    let free = host.processors.iter();
+    let free = free.filter(|known| known.held_by.is_none()).count();
+    if u32::try_from(free).is_ok_and(|free| count > free) {
+        let what = format!("The host has {free} processors that a system can own");
+        let fix = "Ask for fewer, or share them";
+        return Err(invalid("BH-DEDICATED", what, fix).at("VirtualQuantity"));
+    }
+    for number in &settings.cpus {
+        if let Some(holder) = host.held_by(*number) {
+            let what = format!("The processor {number} runs {holder}, and no system can own it");
+            let fix = "Name another one";
+            return Err(invalid("BH-DEDICATED", what, fix).at("HostResource"));
+        }
     }
     Ok(())
 }

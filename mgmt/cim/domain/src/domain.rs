@@ -10,6 +10,7 @@ mod pools;
 mod requests;
 mod timers;
 
+use crate::allocation::{Mapping, Resource};
 use crate::definition::Definition;
 use crate::host::HostFacts;
 use crate::id::{JobId, SystemId};
@@ -111,10 +112,31 @@ impl Domain {
         }
     }
 
-    /// The physical CPUs that run what draws from a pool: those that no child pool holds.
+    /// The physical CPUs of a pool that no child pool holds.
     #[must_use]
     pub fn own_processors(&self, pool: PoolId) -> Vec<u32> {
         self.ledger.own_processors(pool).into_iter().collect()
+    }
+
+    /// Whether a system runs as its definition says now: the next start would change nothing.
+    #[must_use]
+    pub fn is_as_defined(&self, system: &System) -> bool {
+        let Some(active) = &system.active else {
+            return false;
+        };
+        let mut next = self.resolved(&system.defined);
+        // Processors that the host has chosen are as good as others that it would choose.
+        let chosen = resolve::processor_settings(active);
+        for allocation in &mut next.allocations {
+            if let (Resource::Processor(settings), Some(chosen)) =
+                (&mut allocation.resource, chosen)
+                && settings.mapping == Some(Mapping::Dedicated)
+                && settings.cpus.is_empty()
+            {
+                settings.cpus.clone_from(&chosen.cpus);
+            }
+        }
+        next == *active
     }
 
     /// What a system uses right now; `None` when it is off.

@@ -16,6 +16,8 @@ pub struct HostFacts {
     pub max_processors: u32,
     /// Fewest bytes of RAM of one system.
     pub min_memory_bytes: u64,
+    /// How much of each physical CPU can be promised to systems that share it, in percent.
+    pub reservable_percent: u32,
     /// Most virtual systems that run at once.
     pub max_running: usize,
 }
@@ -29,14 +31,26 @@ pub struct HostProcessor {
     pub model: String,
     /// Its clock in MHz; 0 where it is not known.
     pub megahertz: u32,
+    /// What else runs on it, for sentences: the partitions that the host itself is made of. Such a CPU stays in the primordial
+    /// pool, and no system can own it.
+    pub held_by: Option<String>,
 }
 
 impl HostFacts {
-    /// What all CPUs can do together, in percent of one.
+    /// What else runs on a physical CPU.
     #[must_use]
-    pub fn processor_percent(&self) -> u64 {
-        u64::try_from(self.processors.len())
-            .unwrap_or(u64::MAX)
-            .saturating_mul(100)
+    pub fn held_by(&self, number: u32) -> Option<&str> {
+        let mut known = self.processors.iter();
+        let processor = known.find(|known| known.number == number)?;
+        processor.held_by.as_deref()
+    }
+
+    /// What can be promised to so many CPUs of one system, in percent of one physical CPU.
+    #[must_use]
+    pub fn reservable(&self, processors: u32) -> u64 {
+        let physical = u64::try_from(self.processors.len()).unwrap_or(u64::MAX);
+        u64::from(processors)
+            .min(physical)
+            .saturating_mul(self.reservable_percent.into())
     }
 }

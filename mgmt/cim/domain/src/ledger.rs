@@ -1,5 +1,9 @@
 //! [`Ledger`]: what the host has, how it is divided into pools, and what of it is taken.
 
+mod choice;
+mod need;
+
+use self::need::{Claim, Need};
 use crate::allocation::ResourceKind;
 use crate::definition::Definition;
 use crate::host::HostFacts;
@@ -19,43 +23,23 @@ use alloc::vec::Vec;
 pub struct Ledger {
     /// The physical CPUs.
     processors: BTreeSet<u32>,
+    /// Those on which other things run, with what it is.
+    held: BTreeMap<u32, String>,
+    /// How much of a CPU can be promised to those that share it, in percent.
+    reservable: u64,
     /// Bytes of RAM.
     memory: u64,
     children: BTreeMap<PoolId, Child>,
     holders: BTreeMap<SystemId, Need>,
 }
 
-/// What a system takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Need {
-    /// Where its CPUs come from.
-    processor_pool: PoolId,
-    /// What they are promised together, in percent of one CPU.
-    percent: u64,
-    /// Virtual CPUs times 100.
-    processors: u64,
-    /// Where its RAM comes from.
-    memory_pool: PoolId,
-    /// Bytes.
-    memory: u64,
-}
-
-impl Need {
-    /// What it takes of a pool: promised, and in all.
-    fn of(&self, pool: PoolId) -> (u64, u64) {
-        if pool == self.processor_pool {
-            (self.percent, self.processors)
-        } else if pool == self.memory_pool {
-            (self.memory, self.memory)
-        } else {
-            (0, 0)
-        }
-    }
-}
-
 impl Ledger {
     pub(crate) fn new(host: &HostFacts) -> Self {
+        let held = host.processors.iter();
+        let held = held.filter_map(|known| Some((known.number, known.held_by.clone()?)));
         Ledger {
+            held: held.collect(),
+            reservable: host.reservable_percent.into(),
             processors: host.processors.iter().map(|known| known.number).collect(),
             memory: host.memory_bytes,
             children: BTreeMap::new(),
@@ -153,12 +137,80 @@ impl Ledger {
         own
     }
 
+    /// The physical CPUs that systems own.
+    fn owned(&self) -> impl Iterator<Item = u32> {
+        let owned = self.holders.values().filter_map(Need::owned);
+        owned.flatten().copied()
+    }
+
+    /// The physical CPUs of a pool that neither a child pool nor a system holds: whoever draws from the pool shares them.
+    pub(crate) fn shared_processors(&self, id: PoolId) -> BTreeSet<u32> {
+        let mut shared = self.own_processors(id);
+        for owned in self.owned() {
+            shared.remove(&owned);
+        }
+        shared
+    }
+
+    /// Those of them that can be given away, and on which nothing else runs.
+    pub(crate) fn free_processors(&self, id: PoolId) -> BTreeSet<u32> {
+        let mut free = self.shared_processors(id);
+        free.retain(|number| !self.held.contains_key(number));
+        free
+    }
+
+    /// Why a physical CPU of a pool cannot be given away; `None` where it can.
+    pub(crate) fn why_not_free(&self, id: PoolId, number: u32) -> Option<(String, &'static str)> {
+        if !self.own_processors(id).contains(&number) {
+            return Some((
+                format!("The processor {number} does not belong to {id} itself"),
+                "Name one that does: an associator of that pool by CIM_ConcreteComponent and of none of its child pools",
+            ));
+        }
+        if let Some(holder) = self.held.get(&number) {
+            let what = format!("The processor {number} runs {holder}, and stays where it is");
+            return Some((what, "Name another one"));
+        }
+        let owned = self.owned().any(|owned| owned == number);
+        let what = || format!("The processor {number} is dedicated to a system that is on");
+        owned.then(|| (what(), "Turn that system off, or name another processor"))
+    }
+
+    /// The physical CPUs that run a system that is on, or may: one for each of its CPUs where it owns them.
+    #[must_use]
+    pub fn runs_on(&self, system: SystemId) -> BTreeSet<u32> {
+        let Some(need) = self.holders.get(&system) else {
+            return BTreeSet::new();
+        };
+        let shared = || self.shared_processors(need.processor_pool);
+        let within = |named: &BTreeSet<u32>| -> BTreeSet<u32> {
+            let shared = shared();
+            named.intersection(&shared).copied().collect()
+        };
+        match &need.claim {
+            Claim::Own(owned) => owned.clone(),
+            Claim::Hard(named) => within(named),
+            Claim::Soft(named) => Some(within(named))
+                .filter(|within| !within.is_empty())
+                .unwrap_or_else(shared),
+            Claim::Any => shared(),
+        }
+    }
+
+    /// Whether a system owns the physical CPUs that run it.
+    #[must_use]
+    pub fn owns_processors(&self, system: SystemId) -> bool {
+        let need = self.holders.get(&system);
+        need.is_some_and(|need| need.owned().is_some())
+    }
+
     /// The physical CPUs that may run a system that is on; none where any may.
     pub(crate) fn processors_for(&self, system: SystemId) -> Vec<u32> {
-        let pool = self.holders.get(&system).map(|need| need.processor_pool);
-        let own = pool.map(|pool| self.own_processors(pool));
-        let own = own.filter(|own| *own != self.processors);
-        own.unwrap_or_default().into_iter().collect()
+        let runs_on = self.runs_on(system);
+        if runs_on == self.processors {
+            return Vec::new();
+        }
+        runs_on.into_iter().collect()
     }
 
     /// The systems that are on.
@@ -166,8 +218,9 @@ impl Ledger {
         self.holders.keys().copied()
     }
 
-    /// Takes what a system needs, all or nothing.
-    pub(crate) fn take(&mut self, id: SystemId, active: &Definition) -> Result<(), Problem> {
+    /// Takes what a system needs, all or nothing. Chooses the processors that it is to own, where it does not say which.
+    pub(crate) fn take(&mut self, id: SystemId, active: &mut Definition) -> Result<(), Problem> {
+        self.choose(active)?;
         let need = self.need(active)?;
         let left = |pool| self.pool(pool).map_or(0, |pool| pool.left());
         let in_memory = left(need.memory_pool);
@@ -201,8 +254,77 @@ impl Ledger {
                 ),
             ));
         }
+        let pool = need.processor_pool;
+        let before = self.clone();
         self.holders.insert(id, need);
+        if let Err(what) = self.judge_against(&before) {
+            let problem = match self.runs_on(id).is_empty() {
+                true => format!("Systems own all processors of {pool} that it could run on"),
+                false => what,
+            };
+            *self = before;
+            return Err(short("BH-PROCESSOR-SHORT", problem));
+        }
         Ok(())
+    }
+
+    /// Whether every system has a CPU to run on, and all that is promised can be kept; or at least no worse than before. The
+    /// sentence says what is not.
+    pub(crate) fn judge_against(&self, before: &Ledger) -> Result<(), String> {
+        for (id, need) in &self.holders {
+            if !self.is_served(*id) && (!before.holders.contains_key(id) || before.is_served(*id)) {
+                let pool = need.processor_pool;
+                return Err(match need.claim {
+                    Claim::Own(_) => {
+                        format!("A processor of {pool} is dedicated to a system that is on")
+                    }
+                    Claim::Hard(_) => format!(
+                        "A system that is on has an affinity to processors of {pool}, and would have none of them left"
+                    ),
+                    Claim::Any | Claim::Soft(_) => {
+                        format!("{pool} would have no processor left for the systems that share it")
+                    }
+                });
+            }
+        }
+        for pool in self.pools() {
+            let (promised, room) = self.promises(pool.id);
+            let excess = promised.saturating_sub(room);
+            let (promised_before, room_before) = before.promises(pool.id);
+            if excess > promised_before.saturating_sub(room_before) {
+                return Err(format!(
+                    "{promised} percent of a processor are promised to the systems that share {}, which has {room} for them",
+                    pool.id
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a system has CPUs to run on that nobody else has a right to.
+    fn is_served(&self, id: SystemId) -> bool {
+        let Some(need) = self.holders.get(&id) else {
+            return false;
+        };
+        let Some(owned) = need.owned() else {
+            return !self.runs_on(id).is_empty();
+        };
+        let own = self.own_processors(need.processor_pool);
+        let once = |number: &u32| self.owned().filter(|owned| owned == number).count() == 1;
+        owned
+            .iter()
+            .all(|number| own.contains(number) && !self.held.contains_key(number) && once(number))
+    }
+
+    /// What is promised to those that share a pool's processors, and what can be, in percent of a CPU.
+    fn promises(&self, pool: PoolId) -> (u64, u64) {
+        let sharing = self.holders.values();
+        let sharing = sharing.filter(|need| need.processor_pool == pool && need.owned().is_none());
+        let promised = sharing
+            .map(|need| need.percent)
+            .fold(0, u64::saturating_add);
+        let shared = u64::try_from(self.shared_processors(pool).len()).unwrap_or(u64::MAX);
+        (promised, shared.saturating_mul(self.reservable))
     }
 
     /// Takes what an adopted system has, whether it fits or not: it is there.
@@ -240,7 +362,9 @@ impl Ledger {
         let known: BTreeSet<PoolId> = self.children.keys().copied().collect();
         for (id, child) in &mut self.children {
             if let Share::Processors(numbers) = &mut child.share {
-                numbers.retain(|number| self.processors.contains(number));
+                numbers.retain(|number| {
+                    self.processors.contains(number) && !self.held.contains_key(number)
+                });
             }
             if matches!(child.parent, PoolId::Child(..)) && !known.contains(&child.parent) {
                 child.parent = PoolId::Primordial(id.kind());
@@ -265,6 +389,7 @@ impl Ledger {
             processor_pool: pool(ResourceKind::Processor, PoolKind::Processor)?,
             percent: resolve::reservation(active),
             processors: processors.saturating_mul(100),
+            claim: Claim::of(active),
             memory_pool: pool(ResourceKind::Memory, PoolKind::Memory)?,
             memory: active.memory_bytes().unwrap_or(0),
         })

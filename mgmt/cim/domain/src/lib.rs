@@ -47,12 +47,12 @@ mod units;
 mod uuid;
 
 pub use allocation::{
-    Allocation, ConsoleKind, ConsoleSettings, MemorySettings, ProcessorSettings, Resource,
+    Allocation, ConsoleKind, ConsoleSettings, Mapping, MemorySettings, ProcessorSettings, Resource,
     ResourceKind, Topology,
 };
 pub use apply::MEMORY_INCREMENT;
 pub use boot::{Boot, BootFormat, BootModule};
-pub use change::{AllocationChange, DefinitionChange, NewAllocation};
+pub use change::{AllocationChange, DefinitionChange, HostDevice, NewAllocation};
 pub use definition::{
     Definition, RecoveryAction, ShutdownAction, Startup, StartupAction, VIRTUAL_SYSTEM_TYPE,
 };

@@ -4,7 +4,8 @@
 //! later version with a key that is not known here is refused as a whole, never half understood.
 
 use crate::allocation::{
-    Allocation, ConsoleKind, ConsoleSettings, MemorySettings, ProcessorSettings, Resource, Topology,
+    Allocation, ConsoleKind, ConsoleSettings, Mapping, MemorySettings, ProcessorSettings, Resource,
+    Topology,
 };
 use crate::boot::{BootFormat, BootModule};
 use crate::definition::{Definition, RecoveryAction, ShutdownAction, StartupAction};
@@ -156,6 +157,17 @@ fn encode_allocation(allocation: &Allocation, lines: &mut Lines) {
                 } = topology;
                 lines.add("topology", format_args!("{sockets} {cores} {threads}"));
             }
+            lines.add_some(
+                "mapping",
+                settings.mapping.map(|mapping| match mapping {
+                    Mapping::Dedicated => "dedicated",
+                    Mapping::SoftAffinity => "soft",
+                    Mapping::HardAffinity => "hard",
+                }),
+            );
+            for number in &settings.cpus {
+                lines.add("cpu", number);
+            }
         }
         Resource::Memory(settings) => lines.add_some("bytes", settings.bytes),
         Resource::Console(_) | Resource::Entropy => {}
@@ -293,6 +305,15 @@ fn decode_in_allocation(to: &mut Allocation, key: &str, value: String) -> Option
                 threads: next()?,
             });
         }
+        ("mapping", Resource::Processor(to)) => {
+            to.mapping = Some(match value.as_str() {
+                "dedicated" => Mapping::Dedicated,
+                "soft" => Mapping::SoftAffinity,
+                "hard" => Mapping::HardAffinity,
+                _ => return None,
+            });
+        }
+        ("cpu", Resource::Processor(to)) => to.cpus.push(value.parse().ok()?),
         ("bytes", Resource::Memory(to)) => to.bytes = Some(value.parse().ok()?),
         _ => return None,
     }

@@ -1,6 +1,6 @@
 //! What the host chooses where a client has left the choice open.
 
-use crate::allocation::{Allocation, Resource, Topology};
+use crate::allocation::{Allocation, Mapping, ProcessorSettings, Resource, Topology};
 use crate::definition::{
     Definition, RecoveryAction, ShutdownAction, StartupAction, VIRTUAL_SYSTEM_TYPE,
 };
@@ -46,10 +46,16 @@ fn resolve_allocation(allocation: &mut Allocation, host: &HostFacts) {
                 let topology = settings.topology.and_then(Topology::count);
                 topology.unwrap_or(1)
             });
-            settings.reservation.get_or_insert(0);
-            settings
-                .limit
-                .get_or_insert(u64::from(count).saturating_mul(100));
+            let full = u64::from(count).saturating_mul(100);
+            let promised = match settings.mapping {
+                Some(Mapping::Dedicated) => full,
+                _ => 0,
+            };
+            settings.reservation.get_or_insert(promised);
+            settings.limit.get_or_insert(full);
+            if !settings.cpus.is_empty() {
+                settings.mapping.get_or_insert(Mapping::HardAffinity);
+            }
             settings.weight.get_or_insert(DEFAULT_WEIGHT);
             settings.topology.get_or_insert(Topology {
                 sockets: 1,
@@ -65,23 +71,26 @@ fn resolve_allocation(allocation: &mut Allocation, host: &HostFacts) {
     }
 }
 
+/// What a definition says of its virtual CPUs.
+pub(crate) fn processor_settings(definition: &Definition) -> Option<&ProcessorSettings> {
+    let mut known = definition.allocations.iter();
+    known.find_map(|allocation| match &allocation.resource {
+        Resource::Processor(settings) => Some(settings),
+        _ => None,
+    })
+}
+
 /// What the virtual CPUs of a definition are promised, in percent of one physical CPU.
 pub(crate) fn reservation(definition: &Definition) -> u64 {
-    let of = |allocation: &Allocation| match &allocation.resource {
-        Resource::Processor(settings) => settings.reservation,
-        _ => None,
-    };
-    definition.allocations.iter().find_map(of).unwrap_or(0)
+    let settings = processor_settings(definition);
+    settings
+        .and_then(|settings| settings.reservation)
+        .unwrap_or(0)
 }
 
 /// The virtual CPUs of a definition whose choices are all made.
 pub(crate) fn processors(active: &Definition) -> ProcessorOrder {
-    let mut known = active.allocations.iter();
-    let settings = known.find_map(|allocation| match &allocation.resource {
-        Resource::Processor(settings) => Some(settings.clone()),
-        _ => None,
-    });
-    let settings = settings.unwrap_or_default();
+    let settings = processor_settings(active).cloned().unwrap_or_default();
     let count = settings.count.unwrap_or(1);
     ProcessorOrder {
         count,
@@ -91,7 +100,11 @@ pub(crate) fn processors(active: &Definition) -> ProcessorOrder {
             threads: 1,
         }),
         weight: settings.weight.unwrap_or(DEFAULT_WEIGHT),
-        reservation: settings.reservation.unwrap_or(0),
+        reservation: match settings.mapping {
+            // Nobody contends for a CPU of one's own.
+            Some(Mapping::Dedicated) => 0,
+            _ => settings.reservation.unwrap_or(0),
+        },
         limit: settings
             .limit
             .unwrap_or(u64::from(count).saturating_mul(100)),

@@ -3,6 +3,7 @@
 mod definitions;
 mod fixture;
 mod jobs;
+mod mapping;
 mod pools;
 mod recovery;
 mod restart;

@@ -2,6 +2,7 @@
 
 mod access;
 mod boot;
+mod hosting;
 mod walks;
 
 use crate::element::Element;
@@ -56,8 +57,8 @@ pub(crate) fn all(model: &Model) -> Vec<Association> {
 
 /// Every association class.
 pub(crate) fn shapes() -> impl Iterator<Item = &'static Shape> {
-    let access = access::SHAPES.iter().chain(&boot::SHAPES);
-    walks::SHAPES.iter().chain(access)
+    let shapes = walks::SHAPES.iter().chain(&access::SHAPES);
+    shapes.chain(&boot::SHAPES).chain(&hosting::SHAPES)
 }
 
 fn association(model: &Model, shape: &'static Shape) -> Association {

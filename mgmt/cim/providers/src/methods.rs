@@ -97,6 +97,7 @@ pub(crate) fn modify(
     element: &Element,
     change: Instance,
 ) -> Result<(), CimError> {
+    let device = |uri: &str| model.read(|domain| Element::host_device(uri, domain));
     let outcome = match element {
         Element::System(id) => given_name(change).and_then(|name| {
             let change = DefinitionChange {
@@ -107,14 +108,15 @@ pub(crate) fn modify(
         }),
         Element::Settings(id, Configuration::Defined) => given::settings(change)
             .and_then(|change| model.change(|domain| domain.modify(*id, change))),
-        Element::Allocation(system, Configuration::Defined, id) => given::allocation(change)
-            .and_then(|change: AllocationChange| {
+        Element::Allocation(system, Configuration::Defined, id) => {
+            given::allocation(change, device).and_then(|change: AllocationChange| {
                 let place = alloc::string::String::new();
                 let change = NewAllocation { place, change };
                 let changes = alloc::vec![(*system, *id, change)];
                 model.change(|domain| domain.modify_allocations(changes))
-            }),
-        Element::Allocation(system, Configuration::State, id) => given::allocation(change)
+            })
+        }
+        Element::Allocation(system, Configuration::State, id) => given::allocation(change, device)
             .and_then(|change: AllocationChange| {
                 let place = alloc::string::String::new();
                 let change = NewAllocation { place, change };

@@ -105,7 +105,7 @@ fn of_system(domain: &Domain, system: &System) -> Vec<Instance> {
             continue;
         }
         for allocation in &definition.allocations {
-            let instance = shown::allocation_instance(system.id, configuration, allocation);
+            let instance = shown::allocation_instance(domain, system.id, configuration, allocation);
             instances.push(with_id(instance));
         }
     }

@@ -52,7 +52,12 @@ pub(crate) fn instance(domain: &Domain, element: &Element) -> Option<Instance> {
                 Configuration::Defined => &system.defined,
                 Configuration::State => system.active.as_ref()?,
             };
-            allocation::instance(*id, *configuration, definition.allocation(*allocation)?)
+            allocation::instance(
+                domain,
+                *id,
+                *configuration,
+                definition.allocation(*allocation)?,
+            )
         }
         Element::Pool(id) => pool::instance(domain, &domain.ledger().pool(*id)?),
         Element::PoolAllocation(id) => pool::allocation(domain, *id)?,

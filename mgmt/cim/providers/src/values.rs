@@ -8,6 +8,15 @@ pub(crate) mod resource_type {
     pub(crate) const SERIAL_PORT: u16 = 21;
 }
 
+/// MappingBehavior.
+pub(crate) mod mapping_behavior {
+    pub(crate) const UNKNOWN: u16 = 0;
+    pub(crate) const NOT_SUPPORTED: u16 = 2;
+    pub(crate) const DEDICATED: u16 = 3;
+    pub(crate) const SOFT_AFFINITY: u16 = 4;
+    pub(crate) const HARD_AFFINITY: u16 = 5;
+}
+
 /// ResourceSubType of consoles and of sources of random numbers on the virtio transport.
 pub(crate) mod resource_sub_type {
     pub(crate) const VIRTIO_CONSOLE: &str = "BH:virtio-console";

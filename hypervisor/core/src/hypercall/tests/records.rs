@@ -57,6 +57,7 @@ fn records_tell_of_the_machine_and_its_partitions() {
         bench.peek(PAGE + 40),
         u64::from_le_bytes(*b"p1\0\0\0\0\0\0")
     );
+    assert_eq!(bench.peek(PAGE + 144), 0b11, "a vCPU on each of two CPUs");
     assert_eq!(call(&mut bench, CrashRecord, [0, PAGE, 0, 0]), Ok(0));
     assert_eq!(bench.peek(PAGE), 0, "no crash");
 }

@@ -10,6 +10,7 @@ use crate::problem::{Problem, ProblemKind};
 use crate::record;
 use crate::state::{Request, State};
 use crate::system::LastEnd;
+use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use core::time::Duration;
 
@@ -95,7 +96,11 @@ impl Domain {
             system.stop_at = None;
             system.active = None;
         });
-        self.ledger.give(id);
+        let mut ledger = self.ledger.clone();
+        ledger.give(id);
+        // Others may use the processors that it owned; where they cannot now, they stay where they are.
+        let _ = self.carry_out(&ledger, &BTreeMap::new());
+        self.ledger = ledger;
         // A blob that stays only says that the system was on when the host went down.
         let _ = self.keep.remove(&record::active_name(id));
     }

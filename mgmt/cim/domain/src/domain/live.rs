@@ -7,16 +7,19 @@ use crate::allocation::{Allocation, ProcessorSettings, Resource};
 use crate::change::NewAllocation;
 use crate::definition::Definition;
 use crate::id::{AllocationId, SystemId};
+use crate::keep::KeepError;
 use crate::ledger::Ledger;
+use crate::order::ProcessorOrder;
 use crate::problem::{Problem, ProblemKind};
 use crate::state::State;
 use crate::{record, resolve};
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::vec::Vec;
 
 impl Domain {
-    /// Changes allocations in the state configurations of systems that are on, all or none: weight, reservation, limit
-    /// and pool of their processors. Definitions stay as they are. NULL stands for what the host chooses.
+    /// Changes allocations in the state configurations of systems that are on, all or none: weight, reservation, limit,
+    /// pool and physical CPUs of their processors. Definitions stay as they are. NULL stands for what the host chooses.
     ///
     /// # Errors
     /// [`ProblemKind::State`] for a system that neither runs nor is paused, and for what cannot change while it does;
@@ -44,26 +47,10 @@ impl Domain {
             self.check(draft)?;
             ledger.take(*id, draft)?;
         }
-        let mut done = 0;
-        let mut outcome = Ok(());
-        for (id, draft) in &drafts {
-            outcome = self.carry_out(*id, draft, &ledger);
-            if outcome.is_err() {
-                break;
-            }
-            done += 1;
-        }
-        if outcome.is_err() {
-            let back = self.ledger.clone();
-            for id in drafts.keys().take(done) {
-                let active = self.systems.get(id).and_then(|known| known.active.clone());
-                if let Some(active) = active {
-                    // It was like that a moment ago. Where even this cannot be written, the client is told of the first
-                    // failure.
-                    let _ = self.carry_out(*id, &active, &back);
-                }
-            }
-            return outcome;
+        let done = self.carry_out(&ledger, &drafts)?;
+        if let Err(fault) = self.keep_active(&drafts) {
+            self.undo(done);
+            return Err(not_kept(fault));
         }
         self.ledger = ledger;
         for (id, draft) in drafts {
@@ -90,25 +77,87 @@ impl Domain {
         }
     }
 
-    /// Has one system run as a configuration says, and keeps that; or leaves it as it is.
-    fn carry_out(&mut self, id: SystemId, to: &Definition, ledger: &Ledger) -> Result<(), Problem> {
-        let cpus = ledger.processors_for(id);
-        let tuned = self.machine.tune(id, &resolve::processors(to), &cpus);
-        tuned.map_err(refused)?;
-        let kept = self.keep.put(&record::active_name(id), &record::encode(to));
-        kept.map_err(|fault| {
-            let active = self
-                .systems
-                .get(&id)
-                .and_then(|known| known.active.as_ref());
-            if let Some(active) = active {
-                let before = resolve::processors(active);
-                let cpus = self.ledger.processors_for(id);
-                let _ = self.machine.tune(id, &before, &cpus);
+    /// Keeps state configurations, all or none.
+    fn keep_active(&mut self, drafts: &BTreeMap<SystemId, Definition>) -> Result<(), KeepError> {
+        for (done, (id, draft)) in drafts.iter().enumerate() {
+            let kept = self
+                .keep
+                .put(&record::active_name(*id), &record::encode(draft));
+            if let Err(fault) = kept {
+                for id in drafts.keys().take(done) {
+                    let system = self.systems.get(id);
+                    if let Some(active) = system.and_then(|known| known.active.as_ref()) {
+                        // Where even this cannot be written, the client is told of the first failure.
+                        let _ = self
+                            .keep
+                            .put(&record::active_name(*id), &record::encode(active));
+                    }
+                }
+                return Err(fault);
             }
-            not_kept(fault)
-        })
+        }
+        Ok(())
     }
+
+    /// Has the machine run every system that is on as `ledger` says, and those of `drafts` as they say there, all or none. Tells
+    /// what to [`Domain::undo`].
+    ///
+    /// # Errors
+    /// The machine's; nothing has changed.
+    pub(super) fn carry_out(
+        &mut self,
+        ledger: &Ledger,
+        drafts: &BTreeMap<SystemId, Definition>,
+    ) -> Result<Vec<Tuned>, Problem> {
+        let mut planned: Vec<(Tuned, Tuned)> = Vec::new();
+        for id in self.ledger.holders() {
+            let system = self.systems.get(&id);
+            let Some(active) = system.and_then(|known| known.active.as_ref()) else {
+                continue;
+            };
+            let tuned = |definition: &Definition, ledger: &Ledger| Tuned {
+                id,
+                processors: resolve::processors(definition),
+                cpus: ledger.processors_for(id),
+            };
+            let before = tuned(active, &self.ledger);
+            let after = tuned(drafts.get(&id).unwrap_or(active), ledger);
+            if before != after {
+                planned.push((before, after));
+            }
+        }
+        // Who gives something back goes before who gets it.
+        planned.sort_by_key(|(before, after)| {
+            after.processors.reservation > before.processors.reservation
+        });
+        let mut done = Vec::new();
+        for (before, after) in planned {
+            if let Err(error) = self.machine.tune(after.id, &after.processors, &after.cpus) {
+                self.undo(done);
+                return Err(refused(error));
+            }
+            done.push(before);
+        }
+        Ok(done)
+    }
+
+    /// Has the machine run systems as they ran before.
+    pub(super) fn undo(&mut self, done: Vec<Tuned>) {
+        for before in done.into_iter().rev() {
+            // It was like that a moment ago.
+            let _ = self
+                .machine
+                .tune(before.id, &before.processors, &before.cpus);
+        }
+    }
+}
+
+/// How a system runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tuned {
+    id: SystemId,
+    processors: ProcessorOrder,
+    cpus: Vec<u32>,
 }
 
 /// Whether a change of an allocation is one that counts at once.
@@ -121,6 +170,8 @@ fn live(before: Option<&Allocation>, after: Option<&Allocation>) -> Result<(), P
                 reservation: None,
                 limit: None,
                 weight: None,
+                mapping: None,
+                cpus: Vec::new(),
                 ..settings.clone()
             }),
             ..*allocation
@@ -133,7 +184,7 @@ fn live(before: Option<&Allocation>, after: Option<&Allocation>) -> Result<(), P
     Err(Problem::new(
         ProblemKind::State,
         "BH-STATE-CONFIGURATION",
-        "While a system is on, only weight, reservation, limit and pool of its processors can change",
+        "While a system is on, only weight, reservation, limit, pool, mapping and host resources of its processors can change",
         "Change its defined configuration, which counts from the next start on",
     ))
 }

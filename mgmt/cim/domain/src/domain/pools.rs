@@ -3,17 +3,15 @@
 //! A child pool takes what it holds out of its parent, whoever draws from it: physical CPUs of a child pool run only
 //! what draws from that pool, also systems that are on already.
 
-use super::requests::refused;
 use super::{Domain, not_kept};
 use crate::apply;
 use crate::change::AllocationChange;
-use crate::id::SystemId;
 use crate::ledger::{Ledger, no_pool};
 use crate::notice::Notice;
 use crate::pool::{Child, Pool, PoolId, PoolKind, PoolShare, Share};
 use crate::problem::{Problem, ProblemKind};
-use crate::{check, pool_record, resolve};
-use alloc::collections::BTreeSet;
+use crate::{check, pool_record};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -206,7 +204,7 @@ impl Domain {
 
     /// So many processors that a pool can give away, with preference for those held already.
     fn keeping(&self, pool: &Pool, held: &BTreeSet<u32>, count: u32) -> Result<Share, Problem> {
-        let free = self.ledger.own_processors(pool.id);
+        let free = self.ledger.free_processors(pool.id);
         let wanted = usize::try_from(count).unwrap_or(usize::MAX);
         let first = held.intersection(&free);
         // The last ones, because the first ones have more to do with the machine itself.
@@ -214,7 +212,7 @@ impl Domain {
         let taken: BTreeSet<u32> = first.chain(others).take(wanted).copied().collect();
         if taken.len() < wanted {
             let what = format!(
-                "{count} processors are more than the {} that {} has left",
+                "{count} processors are more than the {} that {} can give away",
                 free.len(),
                 pool.id
             );
@@ -250,21 +248,15 @@ impl Domain {
 
     /// These processors of a pool, none of which may belong to a child pool.
     fn free_processors(&self, pool: &Pool, numbers: &[u32]) -> Result<BTreeSet<u32>, Problem> {
-        let own = self.ledger.own_processors(pool.id);
         if numbers.is_empty() {
             let what = "It names no processor";
             let problem = Problem::new(ProblemKind::Invalid, "BH-POOL-EMPTY", what, "Name one");
             return Err(problem.at("HostResources"));
         }
-        match numbers.iter().find(|number| !own.contains(number)) {
+        let refusal = |number: &u32| self.ledger.why_not_free(pool.id, *number);
+        match numbers.iter().find_map(refusal) {
             None => Ok(numbers.iter().copied().collect()),
-            Some(number) => Err(in_use(
-                format!(
-                    "The processor {number} does not belong to {} itself",
-                    pool.id
-                ),
-                "Name one that does: an associator of that pool by CIM_ConcreteComponent and of none of its child pools",
-            )),
+            Some((what, fix)) => Err(in_use(what, fix)),
         }
     }
 
@@ -289,18 +281,14 @@ impl Domain {
     /// Puts another division in place of this one: judged, carried out on what runs, and kept, or nothing of it.
     fn rearrange(&mut self, changed: PoolId, ledger: Ledger) -> Result<(), Problem> {
         judge(&self.ledger, &ledger)?;
-        self.move_systems(&ledger)?;
+        let moved = self.carry_out(&ledger, &BTreeMap::new())?;
         let name = pool_record::pool_name(changed);
         let kept = match ledger.child(changed) {
             Some(child) => self.keep.put(&name, &pool_record::encode(changed, child)),
             None => self.keep.remove(&name),
         };
         if let Err(fault) = kept {
-            let back = self.ledger.clone();
-            let now = core::mem::replace(&mut self.ledger, ledger);
-            // They ran there a moment ago.
-            let _ = self.move_systems(&back);
-            self.ledger = now;
+            self.undo(moved);
             return Err(not_kept(fault));
         }
         let before = self.ledger.pools();
@@ -308,43 +296,6 @@ impl Domain {
         let after = self.ledger.pools();
         self.notices.add(Notice::PoolsModified { before, after });
         Ok(())
-    }
-
-    /// Has the machine move the systems that other CPUs run in `ledger`, all or none.
-    fn move_systems(&mut self, ledger: &Ledger) -> Result<(), Problem> {
-        let moved: Vec<(SystemId, Vec<u32>, Vec<u32>)> = self
-            .ledger
-            .holders()
-            .map(|id| {
-                (
-                    id,
-                    self.ledger.processors_for(id),
-                    ledger.processors_for(id),
-                )
-            })
-            .filter(|(_, before, after)| before != after)
-            .collect();
-        for (index, (id, _, after)) in moved.iter().enumerate() {
-            if let Err(problem) = self.place(*id, after) {
-                for (id, before, _) in moved.iter().take(index).rev() {
-                    let _ = self.place(*id, before);
-                }
-                return Err(problem);
-            }
-        }
-        Ok(())
-    }
-
-    fn place(&mut self, id: SystemId, cpus: &[u32]) -> Result<(), Problem> {
-        let Some(active) = self
-            .systems
-            .get(&id)
-            .and_then(|known| known.active.as_ref())
-        else {
-            return Ok(());
-        };
-        let processors = resolve::processors(active);
-        self.machine.tune(id, &processors, cpus).map_err(refused)
     }
 
     /// Reads the child pools. Also tells what could not be read.
@@ -407,27 +358,20 @@ fn judge(before: &Ledger, ledger: &Ledger) -> Result<(), Problem> {
                 "Remove the processor from that pool first",
             ));
         }
-        if pool.id.kind() == PoolKind::Memory || !ledger.own_processors(pool.id).is_empty() {
-            continue;
-        }
         // The machine itself runs on the primordial pool, with the management partition.
-        if matches!(pool.id, PoolId::Primordial(_)) {
+        if pool.id == PoolId::Primordial(PoolKind::Processor)
+            && ledger.own_processors(pool.id).is_empty()
+        {
             return Err(short(format!(
                 "{} would have no processor left of its own, and the host needs one",
                 pool.id
             )));
         }
-        if ledger.holders_of(pool.id).next().is_some() {
-            return Err(in_use(
-                format!(
-                    "{} would have no processor left for the systems that draw from it",
-                    pool.id
-                ),
-                "Turn them off, or leave it a processor",
-            ));
-        }
     }
-    Ok(())
+    let fix = "Turn systems off, or leave the pool a processor";
+    ledger
+        .judge_against(before)
+        .map_err(|what| in_use(what, fix))
 }
 
 fn short(what: String) -> Problem {

@@ -9,6 +9,7 @@ use crate::problem::{Problem, ProblemKind};
 use crate::state::{Request, State};
 use crate::transition::{self, Requested, Step, TimeLimit};
 use crate::{record, resolve};
+use alloc::collections::BTreeMap;
 use alloc::format;
 
 impl Domain {
@@ -78,7 +79,7 @@ impl Domain {
 
     /// Takes what a system needs, keeps what it starts with, and has the machine begin.
     pub(super) fn begin_start(&mut self, id: SystemId, now: Now) -> Result<(), Problem> {
-        let active = self.resolved(&self.known(id)?.defined);
+        let mut active = self.resolved(&self.known(id)?.defined);
         let mut order = resolve::order(&active)?;
         // Images may have gone since the system was defined.
         self.check(&active)?;
@@ -94,8 +95,11 @@ impl Domain {
                 "Turn another system off",
             ));
         }
-        self.ledger.take(id, &active)?;
-        order.cpus = self.ledger.processors_for(id);
+        let mut ledger = self.ledger.clone();
+        ledger.take(id, &mut active)?;
+        order.cpus = ledger.processors_for(id);
+        // Others leave the processors that it is to own.
+        let moved = self.carry_out(&ledger, &BTreeMap::new())?;
         let name = record::active_name(id);
         let bytes = record::encode(&active);
         let kept = self.keep.put(&name, &bytes).map_err(not_kept);
@@ -107,9 +111,10 @@ impl Domain {
             })
         });
         if let Err(problem) = begun {
-            self.ledger.give(id);
+            self.undo(moved);
             return Err(problem);
         }
+        self.ledger = ledger;
         self.alter(id, |system| {
             system.active = Some(active);
             system.last_end = None;

@@ -140,7 +140,7 @@ fn wrong_definitions_are_refused_with_a_sentence() {
         (
             bootable(),
             processor(|a| a.reservation = Patch::Set(201)),
-            "Give 0 to 200 percent",
+            "Give 0 to 180 percent",
         ),
         (
             bootable(),

@@ -57,6 +57,7 @@ impl Machine for FakeMachine {
             number,
             model: "Test".into(),
             megahertz: 1000,
+            held_by: (number == 0).then(|| "management".into()),
         };
         HostFacts {
             name: "host".into(),
@@ -64,6 +65,7 @@ impl Machine for FakeMachine {
             processors: (0..4).map(processor).collect(),
             max_processors: 8,
             min_memory_bytes: 16 << 20,
+            reservable_percent: 90,
             max_running: 8,
         }
     }

@@ -2,18 +2,24 @@
 
 use super::fields::Fields;
 use super::invalid;
-use crate::values::{resource_sub_type, resource_type};
+use crate::values::{mapping_behavior, resource_sub_type, resource_type};
 use alloc::format;
-use cim_domain::{AllocationChange, ConsoleKind, Patch, Problem, ResourceKind};
+use alloc::vec::Vec;
+use cim_domain::{
+    AllocationChange, ConsoleKind, HostDevice, Mapping, Patch, Problem, ResourceKind,
+};
 use cim_model::{CimType, Instance};
 
 const BASE: &str = "CIM_ResourceAllocationSettingData";
 
-/// Reads a RASD.
+/// Reads a RASD. `device` finds the device of the host that a URI in HostResource names.
 ///
 /// # Errors
 /// What is wrong with it, with the name of the property.
-pub(crate) fn read(instance: Instance) -> Result<AllocationChange, Problem> {
+pub(crate) fn read(
+    instance: Instance,
+    device: impl Fn(&str) -> Option<HostDevice>,
+) -> Result<AllocationChange, Problem> {
     let class = instance.class.clone();
     if !cim_schema::is_a(class.as_str(), BASE) {
         let what = format!("{class} is no class of resource allocations");
@@ -49,18 +55,56 @@ pub(crate) fn read(instance: Instance) -> Result<AllocationChange, Problem> {
         sockets: fields.number("Sockets", CimType::Uint32)?,
         cores: fields.number("CoresPerSocket", CimType::Uint32)?,
         threads: fields.number("ThreadsPerCore", CimType::Uint32)?,
+        mapping: mapping(&mut fields)?,
+        host: hosts(&mut fields, device)?,
     };
     fields.ignore("Description");
     // Unknown, or virtualized.
     fields.only("ConsumerVisibility", &[0, 3])?;
     fields.only("AutomaticAllocation", &[1])?;
     fields.only("AutomaticDeallocation", &[1])?;
-    // Unknown, or not supported.
-    fields.only("MappingBehavior", &[0, 2])?;
     same(&mut fields, "ProcessorArchitecture", "DMTF:x86")?;
     same(&mut fields, "InstructionSet", "DMTF:x86:64")?;
     fields.finish()?;
     Ok(change)
+}
+
+fn mapping(fields: &mut Fields) -> Result<Patch<Mapping>, Problem> {
+    const CHOICES: [(u16, Option<Mapping>); 5] = [
+        (mapping_behavior::UNKNOWN, None),
+        (mapping_behavior::NOT_SUPPORTED, None),
+        (mapping_behavior::DEDICATED, Some(Mapping::Dedicated)),
+        (mapping_behavior::SOFT_AFFINITY, Some(Mapping::SoftAffinity)),
+        (mapping_behavior::HARD_AFFINITY, Some(Mapping::HardAffinity)),
+    ];
+    let what = "3 (Dedicated), 4 (Soft Affinity), 5 (Hard Affinity)";
+    let choice = fields.choice("MappingBehavior", &CHOICES, what)?;
+    Ok(match choice {
+        Patch::Keep => Patch::Keep,
+        Patch::Clear | Patch::Set(None) => Patch::Clear,
+        Patch::Set(Some(mapping)) => Patch::Set(mapping),
+    })
+}
+
+fn hosts(
+    fields: &mut Fields,
+    device: impl Fn(&str) -> Option<HostDevice>,
+) -> Result<Patch<Vec<HostDevice>>, Problem> {
+    const PROPERTY: &str = "HostResource";
+    let found = fields.texts(PROPERTY)?.try_map(|uris| {
+        let each = uris.iter().map(|uri| {
+            device(uri).ok_or_else(|| {
+                let what = format!("\"{uri}\" names no device of the host");
+                let fix = "Give the URI of a CIM_Processor or of the CIM_Memory of the host";
+                invalid("BH-HOST-RESOURCE", what, fix).at(PROPERTY)
+            })
+        });
+        each.collect::<Result<Vec<_>, _>>()
+    })?;
+    Ok(match found {
+        Patch::Set(none) if none.is_empty() => Patch::Clear,
+        other => other,
+    })
 }
 
 /// A property that can only be NULL or this text.

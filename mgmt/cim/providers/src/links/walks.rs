@@ -449,7 +449,7 @@ fn counterpart(domain: &Domain, element: &Element, from: Configuration) -> Vec<N
     }
     let unchanged = domain
         .system(system)
-        .is_some_and(|system| system.active.as_ref() == Some(&domain.resolved(&system.defined)));
+        .is_some_and(|system| domain.is_as_defined(system));
     let current = if unchanged { IS } else { IS_NOT };
     Vec::from([Near::from(other)
         .with("IsDefault", IS)

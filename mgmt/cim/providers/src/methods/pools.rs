@@ -9,8 +9,8 @@ use crate::values::return_code;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use cim_domain::{PoolId, PoolKind, PoolShare, Problem, ProblemKind};
-use cim_model::{CimError, Instance, MethodName, ObjectPath, Scalar, Value};
+use cim_domain::{HostDevice, PoolId, PoolKind, PoolShare, Problem, ProblemKind};
+use cim_model::{CimError, Instance, MethodName, Scalar, Value};
 use cim_ops::{Argument, MethodResult};
 
 impl Call<'_> {
@@ -164,7 +164,7 @@ impl Call<'_> {
         setting
             .properties
             .retain(|property| property.name != *NAMED && property.name != "MappingBehavior");
-        let change = given::allocation(setting)?;
+        let change = given::allocation(setting, |_| None)?;
         let fits = |given| PoolKind::of(given) == Some(kind);
         if let Some(given) = change.kind
             && !fits(given)
@@ -177,22 +177,20 @@ impl Call<'_> {
         if texts.is_empty() || kind == PoolKind::Memory {
             return self.model.read(|domain| domain.pool_share(change, kind));
         }
-        let devices: Result<Vec<Element>, Problem> = texts
+        let numbers: Result<Vec<u32>, Problem> = texts
             .iter()
             .map(|text| {
                 let text = text.as_ref().and_then(Scalar::as_str).unwrap_or_default();
-                let path = match text.parse() {
-                    Ok(ObjectPath::Instance(path)) => Some(path),
-                    _ => None,
-                };
-                let element = path.and_then(|path| self.element(&path));
-                element.ok_or_else(|| {
-                    let what = format!("\"{text}\" names no device of the host");
-                    Problem::new(ProblemKind::NotFound, "BH-REFERENCE", what, "").at(NAMED)
-                })
+                match self.host_device(text) {
+                    Some(HostDevice::Processor(number)) => Ok(number),
+                    _ => {
+                        let what = format!("\"{text}\" names no processor of the host");
+                        Err(Problem::new(ProblemKind::NotFound, "BH-REFERENCE", what, "").at(NAMED))
+                    }
+                }
             })
             .collect();
-        let numbers = numbers(kind, &devices?).map_err(|problem| problem.at(NAMED))?;
+        let numbers = numbers?;
         let count = u64::try_from(numbers.len()).unwrap_or(u64::MAX);
         if change.quantity.given().is_some_and(|given| *given != count) {
             let what = format!("It names {count} processors and asks for another number");

@@ -9,7 +9,9 @@ use crate::values::return_code;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use cim_domain::{AllocationId, DefinitionChange, NewAllocation, Problem, ProblemKind, SystemId};
+use cim_domain::{
+    AllocationId, DefinitionChange, HostDevice, NewAllocation, Problem, ProblemKind, SystemId,
+};
 use cim_model::{CimError, CimType, Instance, InstancePath, MethodName, Scalar, Value};
 use cim_ops::{Argument, MethodResult};
 
@@ -136,7 +138,8 @@ impl Call<'_> {
                 }
                 _ => return Err(unknown_id(id).at("InstanceID").at(place).into()),
             };
-            let change = given::allocation(instance).map_err(|problem| problem.at(&place))?;
+            let change = given::allocation(instance, |uri| self.host_device(uri))
+                .map_err(|problem| problem.at(&place))?;
             changes.push((system, allocation, NewAllocation { place, change }));
         }
         let configuration = configurations.first().copied();
@@ -193,7 +196,8 @@ impl Call<'_> {
         instances
             .map(|(index, instance)| {
                 let place = format!("ResourceSettings[{index}]");
-                let change = given::allocation(instance).map_err(|problem| problem.at(&place))?;
+                let change = given::allocation(instance, |uri| self.host_device(uri))
+                    .map_err(|problem| problem.at(&place))?;
                 Ok(NewAllocation { place, change })
             })
             .collect()
@@ -240,6 +244,11 @@ impl Call<'_> {
             let element = Element::of(path, domain)?;
             crate::shown::instance(domain, &element).map(|_| element)
         })
+    }
+
+    /// The device of the host that a URI names.
+    pub(super) fn host_device(&self, uri: &str) -> Option<HostDevice> {
+        self.model.read(|domain| Element::host_device(uri, domain))
     }
 
     fn known(&self, system: SystemId) -> Result<(), Problem> {

@@ -1,10 +1,12 @@
 //! Allocations: CIM_ResourceAllocationSettingData and its subclass for processors.
 
 use crate::element::{ALLOCATION, Configuration, Element, PROCESSOR_ALLOCATION, sub_type};
-use crate::values::resource_type;
+use crate::values::{mapping_behavior, resource_type};
 use alloc::string::String;
+use alloc::vec::Vec;
 use cim_domain::{
-    Allocation, ConsoleKind, MemorySettings, PoolKind, ProcessorSettings, Resource, SystemId,
+    Allocation, ConsoleKind, Domain, Mapping, MemorySettings, PoolKind, ProcessorSettings,
+    Resource, SystemId,
 };
 use cim_model::{CimType, Instance, Value};
 
@@ -44,6 +46,7 @@ const fn customary_name(resource: &Resource) -> &'static str {
 
 /// An allocation in a configuration.
 pub(crate) fn instance(
+    domain: &Domain,
     system: SystemId,
     configuration: Configuration,
     allocation: &Allocation,
@@ -74,7 +77,13 @@ pub(crate) fn instance(
         .with("AutomaticAllocation", true)
         .with("AutomaticDeallocation", true);
     match resource {
-        Resource::Processor(settings) => processor(instance, settings),
+        Resource::Processor(settings) => {
+            let instance = processor(instance, settings);
+            match settings.cpus.is_empty() {
+                true => instance,
+                false => instance.with("HostResource", hosts(domain, &settings.cpus)),
+            }
+        }
         Resource::Memory(settings) => {
             let instance = memory(instance, settings);
             match configuration {
@@ -89,6 +98,22 @@ pub(crate) fn instance(
             .with("AllocationUnits", COUNT)
             .with("VirtualQuantity", 1u64)
             .with("VirtualQuantityUnits", COUNT),
+    }
+}
+
+/// The URIs of physical CPUs.
+pub(super) fn hosts(domain: &Domain, numbers: &[u32]) -> Vec<String> {
+    let numbers = numbers.iter();
+    numbers
+        .filter_map(|number| Element::HostProcessor(*number).uri(domain))
+        .collect()
+}
+
+const fn mapping_behavior(mapping: Mapping) -> u16 {
+    match mapping {
+        Mapping::Dedicated => mapping_behavior::DEDICATED,
+        Mapping::SoftAffinity => mapping_behavior::SOFT_AFFINITY,
+        Mapping::HardAffinity => mapping_behavior::HARD_AFFINITY,
     }
 }
 
@@ -109,6 +134,10 @@ pub(crate) fn processor(instance: Instance, settings: &ProcessorSettings) -> Ins
         )
         .with("Limit", Value::or_null(settings.limit, CimType::Uint64))
         .with("Weight", Value::or_null(settings.weight, CimType::Uint32))
+        .with(
+            "MappingBehavior",
+            Value::or_null(settings.mapping.map(mapping_behavior), CimType::Uint16),
+        )
         .with("ProcessorArchitecture", "DMTF:x86")
         .with("InstructionSet", "DMTF:x86:64")
         .with("Sockets", part(topology.map(|topology| topology.sockets)))

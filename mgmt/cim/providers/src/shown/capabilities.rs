@@ -11,8 +11,8 @@ use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use cim_domain::{
-    Domain, MEMORY_INCREMENT, MemorySettings, Pool, PoolId, PoolKind, ProcessorSettings, Request,
-    System, VIRTUAL_SYSTEM_TYPE,
+    Domain, HostFacts, MEMORY_INCREMENT, MemorySettings, Pool, PoolId, PoolKind, ProcessorSettings,
+    Request, System, VIRTUAL_SYSTEM_TYPE,
 };
 use cim_model::Instance;
 
@@ -58,22 +58,29 @@ pub(super) fn of_system(system: &System) -> Instance {
 
 /// CIM_AllocationCapabilities of a pool.
 pub(super) fn of_pool(id: PoolId) -> Instance {
-    /// RequestTypesSupported: general, which is to say amounts, not certain devices.
+    /// RequestTypesSupported: general, which is to say amounts; and also certain devices.
     const GENERAL: u16 = 3;
+    const BOTH: u16 = 4;
     const DEDICATED: u16 = 2;
     const SHARED: u16 = 3;
-    let (name, number, sharing) = match id.kind() {
+    let (name, number, sharing, requests) = match id.kind() {
         PoolKind::Processor => (
             "Allocations of processors",
             resource_type::PROCESSOR,
             SHARED,
+            BOTH,
         ),
-        PoolKind::Memory => ("Allocations of memory", resource_type::MEMORY, DEDICATED),
+        PoolKind::Memory => (
+            "Allocations of memory",
+            resource_type::MEMORY,
+            DEDICATED,
+            GENERAL,
+        ),
     };
     Instance::new(ALLOCATION_CAPABILITIES)
         .with("ElementName", name)
         .with("ResourceType", number)
-        .with("RequestTypesSupported", GENERAL)
+        .with("RequestTypesSupported", requests)
         .with("SharingMode", sharing)
         .with("SupportedAddStates", Vec::<u16>::new())
         .with("SupportedRemoveStates", Vec::<u16>::new())
@@ -95,10 +102,9 @@ pub(super) fn limit(domain: &Domain, pool: &Pool, limit: Limit) -> Instance {
         .with("ResourceType", number)
         .with("PoolID", pool.id.to_string());
     match pool.id.kind() {
-        PoolKind::Processor => allocation::processor(
-            instance,
-            &processors(domain.host().max_processors, pool.capacity, limit),
-        ),
+        PoolKind::Processor => {
+            allocation::processor(instance, &processors(domain.host(), pool, limit))
+        }
         PoolKind::Memory => {
             let host = domain.host();
             let bytes = match limit {
@@ -112,13 +118,15 @@ pub(super) fn limit(domain: &Domain, pool: &Pool, limit: Limit) -> Instance {
     }
 }
 
-/// `capacity`: what the pool can promise, in percent of one CPU.
-fn processors(most: u32, capacity: u64, limit: Limit) -> ProcessorSettings {
+fn processors(host: &HostFacts, pool: &Pool, limit: Limit) -> ProcessorSettings {
+    let most = host.max_processors;
+    let physical = u32::try_from(pool.processors.len()).unwrap_or(u32::MAX);
+    let promised = host.reservable(most.min(physical));
     let full = u64::from(most).saturating_mul(100);
     let (count, reservation, share, weight) = match limit {
         Limit::Default => (1, 0, 100, 100),
         Limit::Minimum => (1, 0, 1, 1),
-        Limit::Maximum => (most, full.min(capacity), full, 10_000),
+        Limit::Maximum => (most, promised, full, 10_000),
         Limit::Increment => (1, 1, 1, 1),
     };
     ProcessorSettings {
@@ -126,6 +134,6 @@ fn processors(most: u32, capacity: u64, limit: Limit) -> ProcessorSettings {
         reservation: Some(reservation),
         limit: Some(share),
         weight: Some(weight),
-        topology: None,
+        ..ProcessorSettings::default()
     }
 }

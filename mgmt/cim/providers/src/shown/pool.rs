@@ -2,14 +2,13 @@
 
 use super::allocation::{self, MEBIBYTE, PERCENT};
 use crate::element::{ALLOCATION, Element, POOL, POOL_SERVICE_CAPABILITIES, PROCESSOR_ALLOCATION};
-use crate::setup::namespace;
-use crate::values::{health_state, operational_status, resource_type};
+use crate::values::{health_state, mapping_behavior, operational_status, resource_type};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
-use cim_domain::{Domain, MemorySettings, Pool, PoolId, PoolKind, ProcessorSettings};
-use cim_model::{Instance, ObjectPath, UriFormat};
+use cim_domain::{Domain, Mapping, MemorySettings, Pool, PoolId, PoolKind, ProcessorSettings};
+use cim_model::Instance;
 
 /// A pool with its book-keeping.
 pub(crate) fn instance(domain: &Domain, pool: &Pool) -> Instance {
@@ -49,8 +48,6 @@ pub(crate) fn instance(domain: &Domain, pool: &Pool) -> Instance {
 
 /// What a child pool has of its parent, as an allocation (DSP1041).
 pub(super) fn allocation(domain: &Domain, id: PoolId) -> Option<Instance> {
-    /// MappingBehavior: dedicated.
-    const DEDICATED: u16 = 3;
     let pool = domain.ledger().pool(id)?;
     let parent = pool.parent?;
     let (class, number) = match id.kind() {
@@ -63,7 +60,7 @@ pub(super) fn allocation(domain: &Domain, id: PoolId) -> Option<Instance> {
         .with("InstanceID", own)
         .with("ResourceType", number)
         .with("PoolID", parent.to_string())
-        .with("MappingBehavior", DEDICATED);
+        .with("MappingBehavior", mapping_behavior::DEDICATED);
     Some(match id.kind() {
         PoolKind::Memory => {
             let bytes = Some(pool.capacity);
@@ -75,14 +72,10 @@ pub(super) fn allocation(domain: &Domain, id: PoolId) -> Option<Instance> {
                 count,
                 reservation: Some(pool.capacity),
                 limit: Some(pool.capacity),
+                mapping: Some(Mapping::Dedicated),
                 ..ProcessorSettings::default()
             };
-            let devices = pool.processors.iter().filter_map(|number| {
-                let path = Element::HostProcessor(*number).path(domain)?;
-                let path = ObjectPath::Instance(path.with_namespace(namespace()));
-                Some(path.to_uri(UriFormat::Historical))
-            });
-            let devices: Vec<_> = devices.collect();
+            let devices = allocation::hosts(domain, &pool.processors);
             allocation::processor(instance, &settings).with("HostResource", devices)
         }
     })

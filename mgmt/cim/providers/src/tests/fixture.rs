@@ -20,6 +20,7 @@ impl Machine for Quiet {
             number,
             model: "Test".into(),
             megahertz: 1000,
+            held_by: (number == 0).then(|| "management".into()),
         };
         HostFacts {
             name: "host".into(),
@@ -27,6 +28,7 @@ impl Machine for Quiet {
             processors: (0..2).map(processor).collect(),
             max_processors: 8,
             min_memory_bytes: 16 << 20,
+            reservable_percent: 90,
             max_running: 32,
         }
     }

@@ -20,8 +20,8 @@ fn what_is_shown_can_be_sent_back() {
     assert_eq!(change.startup, Patch::Clear);
     for allocation in &system.active.as_ref().unwrap().allocations {
         for configuration in Configuration::ALL {
-            let sent = shown::allocation_instance(system.id, configuration, allocation);
-            let change = given::allocation(sent).unwrap();
+            let sent = shown::allocation_instance(&domain, system.id, configuration, allocation);
+            let change = given::allocation(sent, |_| None).unwrap();
             assert_eq!(change.kind, Some(allocation.resource.kind()));
         }
     }
@@ -33,14 +33,14 @@ fn old_clients_send_texts_and_single_values() {
         .with("ResourceType", "4")
         .with("VirtualQuantity", 7u8)
         .with("Limit", Value::null(CimType::String));
-    let change = given::allocation(sent).unwrap();
+    let change = given::allocation(sent, |_| None).unwrap();
     assert_eq!(change.kind, Some(ResourceKind::Memory));
     assert_eq!(change.quantity, Patch::Set(7));
     assert_eq!(change.limit, Patch::Clear);
     assert_eq!(change.weight, Patch::Keep);
     let subclass = Instance::new("CIM_ProcessorAllocationSettingData");
     assert_eq!(
-        given::allocation(subclass).unwrap().kind,
+        given::allocation(subclass, |_| None).unwrap().kind,
         Some(ResourceKind::Processor)
     );
 }
@@ -53,10 +53,10 @@ fn values_out_of_range_are_refused() {
         ("ResourceType", Value::from(70_000u32)),
         ("ElementName", Value::from(vec!["a"])),
         ("AutomaticAllocation", Value::from(false)),
-        ("MappingBehavior", Value::from(3u16)),
+        ("MappingBehavior", Value::from(1u16)),
     ] {
         let sent = Instance::new("BH_ProcessorAllocationSettingData").with(name, value);
-        let problem = given::allocation(sent).unwrap_err();
+        let problem = given::allocation(sent, |_| None).unwrap_err();
         assert_eq!(problem.place, name, "{problem}");
     }
 }

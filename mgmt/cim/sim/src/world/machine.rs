@@ -173,6 +173,7 @@ impl cim_domain::Machine for Machine {
             number,
             model: "Simulated processor".into(),
             megahertz: 2400,
+            held_by: (number == 0).then(|| "management".into()),
         };
         HostFacts {
             name: self.name.clone(),
@@ -180,6 +181,7 @@ impl cim_domain::Machine for Machine {
             processors: (0..4).map(processor).collect(),
             max_processors: 8,
             min_memory_bytes: 16 << 20,
+            reservable_percent: 90,
             max_running: 64,
         }
     }
