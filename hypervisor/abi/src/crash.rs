@@ -1,11 +1,9 @@
 //! The crash record: why the hypervisor stopped a partition.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// What is kept of the first vCPU that failed; all zero where the partition has not crashed.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, KnownLayout, Immutable,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct CrashRecord {
     /// The cause: 0 none; the numbers are those of the hypervisor's `StopCause`.
@@ -34,6 +32,15 @@ pub struct CrashRecord {
     pub code: [u8; 16],
     /// Host TSC at the crash.
     pub tsc: u64,
-    /// Zero.
-    pub pad: [u64; 3],
+    /// What else is known, such as the check of the entry that failed: UTF-8, zero-padded.
+    pub explanation: [u8; EXPLANATION_BYTES],
+}
+
+/// Bytes of [`CrashRecord::explanation`].
+pub const EXPLANATION_BYTES: usize = 128;
+
+impl Default for CrashRecord {
+    fn default() -> Self {
+        FromZeros::new_zeroed()
+    }
 }

@@ -39,6 +39,15 @@ impl fmt::Display for CrashReport<'_> {
             write!(f, " at {:#x}", record.gpa)?;
         }
         write!(f, " (exit code {:#x})", record.exit_code)?;
+        let length = record.explanation.iter().position(|&byte| byte == 0);
+        let explanation = record
+            .explanation
+            .get(..length.unwrap_or(record.explanation.len()));
+        if let Ok(text) = core::str::from_utf8(explanation.unwrap_or_default())
+            && !text.is_empty()
+        {
+            write!(f, ": {text}")?;
+        }
         let [cr0, cr2, cr3, cr4, efer] = record.control;
         write!(
             f,
@@ -88,5 +97,24 @@ mod tests {
         ), "{text}");
         assert!(text.contains("rip 0000000000100020"), "{text}");
         assert!(text.ends_with("code 0f a2"), "{text}");
+    }
+
+    #[test]
+    fn says_what_the_backend_knows_of_the_cause() {
+        let mut record = CrashRecord {
+            cause: StopCause::InvalidState as u32,
+            gpa: u64::MAX,
+            ..CrashRecord::default()
+        };
+        record.explanation[..13].copy_from_slice(b"CR4.VMXE is 0");
+        let text = CrashReport {
+            name: "probe",
+            record: &record,
+        }
+        .to_string();
+        assert!(
+            text.contains("state (exit code 0x0): CR4.VMXE is 0\n"),
+            "{text}"
+        );
     }
 }

@@ -403,7 +403,8 @@ pub trait Vcpu: Send + 'static {
     /// The hardware's own exit code of the last exit, for the crash record.
     fn exit_code(&self) -> u64;
 
-    /// A sentence about the last exit where the hardware refused the guest's state; empty otherwise.
+    /// A sentence about the last exit for the crash record: which check failed where the hardware refused the guest's state, what
+    /// an exit means that no handler knows. Empty where there is nothing to add.
     fn explain(&self) -> &'static str;
 }
 

@@ -27,6 +27,8 @@ impl Msr {
     pub const VMX_CR0_FIXED0: Msr = Msr(0x486);
     /// IA32_VMX_CR4_FIXED0: bits that are 1.
     pub const VMX_CR4_FIXED0: Msr = Msr(0x488);
+    /// IA32_VMX_CR4_FIXED1: bits that may be 1.
+    pub const VMX_CR4_FIXED1: Msr = Msr(0x489);
     /// IA32_VMX_PROCBASED_CTLS2.
     pub const VMX_SECONDARY: Msr = Msr(0x48b);
     /// IA32_VMX_EPT_VPID_CAP.

@@ -60,18 +60,38 @@ pub fn record(cpu: &impl CpuidSource, msrs: &impl MsrSource) {
         let [a, b, c, d] = cpu.cpuid(leaf, 0);
         bulkhead_hw::debug!("CPUID {leaf:#010x}: {a:#010x} {b:#010x} {c:#010x} {d:#010x}");
     }
-    // IA32_FEATURE_CONTROL and the capability registers are there where VMX is.
     if cpu.cpuid(1, 0)[2] >> 5 & 1 != 0 {
-        for msr in VMX_MSRS {
+        vmx_registers(msrs, |msr| {
             bulkhead_hw::debug!("MSR {msr:#x}: {:#018x}", msrs.read(msr));
-        }
+        });
     }
 }
 
-/// What the probe of VMX reads on CPUs that have true controls.
-const VMX_MSRS: [u32; 11] = [
-    0x3a, 0x480, 0x485, 0x486, 0x488, 0x48b, 0x48c, 0x48d, 0x48e, 0x48f, 0x490,
-];
+/// Calls `each` with IA32_FEATURE_CONTROL and the capability registers that a CPU with VMX has (SDM 3D appendix A).
+fn vmx_registers(msrs: &impl MsrSource, mut each: impl FnMut(u32)) {
+    let bit = |msr, bit: u32| msrs.read(msr) >> bit & 1 != 0;
+    [0x3a].into_iter().chain(0x480..=0x48a).for_each(&mut each);
+    // Secondary controls.
+    if bit(0x482, 63) {
+        each(0x48b);
+        // EPT or VPID.
+        if bit(0x48b, 33) || bit(0x48b, 37) {
+            each(0x48c);
+        }
+        // VM functions.
+        if bit(0x48b, 45) {
+            each(0x491);
+        }
+    }
+    // True controls.
+    if bit(0x480, 55) {
+        (0x48d..=0x490).for_each(&mut each);
+    }
+    // Tertiary controls.
+    if bit(0x482, 49) {
+        each(0x492);
+    }
+}
 
 /// Virtualization.
 pub fn virtualization(found: &Virtualization) {

@@ -36,6 +36,10 @@ pub fn stop<V: Vcpu, H: Host>(
         tsc: host.now().0,
         ..CrashRecord::default()
     };
+    let explanation = vcpu.hw.explain().bytes();
+    for (slot, byte) in record.explanation.iter_mut().zip(explanation) {
+        *slot = byte;
+    }
     for (slot, register) in record.registers.iter_mut().zip(Gpr::ALL) {
         *slot = vcpu.hw.gpr(register);
     }

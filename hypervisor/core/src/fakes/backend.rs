@@ -1,6 +1,6 @@
 //! The scripted vCPU as the exit loop's port.
 
-use super::script::{EXIT_CODE, FakeCpu, Held, IF, Lengths, Queued, Scripted};
+use super::script::{EXIT_CODE, EXPLANATION, FakeCpu, Held, IF, Lengths, Queued, Scripted};
 use crate::addr::Hpa;
 use crate::decode::{Segment, Width};
 use crate::fault::Exception;
@@ -207,6 +207,6 @@ impl Vcpu for Scripted {
     }
 
     fn explain(&self) -> &'static str {
-        ""
+        EXPLANATION
     }
 }

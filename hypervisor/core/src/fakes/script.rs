@@ -84,6 +84,8 @@ pub struct Scripted {
 
 /// The fake's exit code.
 pub const EXIT_CODE: u64 = 0xc0de;
+/// What the fake says of each exit.
+pub const EXPLANATION: &str = "as the script has it";
 /// RFLAGS.IF.
 pub const IF: u64 = 1 << 9;
 

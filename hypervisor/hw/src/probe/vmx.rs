@@ -151,6 +151,8 @@ pub struct VmxProbe {
     pub cr0_ones: u64,
     /// Bits of CR4 that are 1 in VMX operation.
     pub cr4_ones: u64,
+    /// Bits of CR4 that may be 1 in VMX operation.
+    pub cr4_may: u64,
     /// Nested pages can have 1 GiB.
     pub gigabyte_pages: bool,
     /// The preemption timer counts this bit of the TSC.
@@ -217,6 +219,7 @@ impl VmxProbe {
             },
             cr0_ones: msrs.read(Msr::VMX_CR0_FIXED0.0),
             cr4_ones: msrs.read(Msr::VMX_CR4_FIXED0.0),
+            cr4_may: msrs.read(Msr::VMX_CR4_FIXED1.0),
             gigabyte_pages: caches >> 17 & 1 != 0,
             timer_shift: (msrs.read(Msr::VMX_MISC.0) & 31) as u8,
             secondary_allowed: (secondary_capability >> 32) as u32,

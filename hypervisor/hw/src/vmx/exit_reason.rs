@@ -42,9 +42,6 @@ pub const PORT: u16 = 30;
 pub const RDMSR: u16 = 31;
 /// WRMSR.
 pub const WRMSR: u16 = 32;
-/// The entry failed: invalid guest state.
-#[cfg(test)]
-pub const INVALID_STATE: u16 = 33;
 /// The entry failed: an MSR could not be loaded.
 pub const MSR_LOADING: u16 = 34;
 /// MWAIT.
@@ -55,6 +52,8 @@ pub const MONITOR: u16 = 39;
 pub const MACHINE_CHECK: u16 = 41;
 /// No translation, or one that does not permit the access.
 pub const NESTED_VIOLATION: u16 = 48;
+/// An entry of the nested tables is not valid.
+pub const NESTED_MISCONFIGURED: u16 = 49;
 /// INVEPT.
 pub const INVEPT: u16 = 50;
 /// The preemption timer has run out.

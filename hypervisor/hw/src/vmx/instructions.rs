@@ -28,9 +28,10 @@ const _: () = {
 };
 
 /// How an entry went.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Entered {
     /// The guest ran, or its state was refused: the exit reason tells.
+    #[default]
     Exited,
     /// The instruction failed; the field of its error number tells why.
     Failed,

@@ -561,11 +561,11 @@ impl<A: VmcsAccess> Vcpu for VmxVcpu<A> {
 
     fn explain(&self) -> &'static str {
         match self.refusal {
-            Some(number) => consistency::explain_refusal(number),
+            Some(number) => consistency::explain_refusal(&self.vmcs, &self.probe, number),
             None if self.reason & ENTRY_FAILED != 0 => {
-                consistency::explain_state(&self.vmcs, self.reason as u16)
+                consistency::explain_state(&self.vmcs, &self.probe, self.reason as u16)
             }
-            None => consistency::explain_exit(self.reason as u16),
+            None => consistency::explain_exit(&self.vmcs, self.reason as u16),
         }
     }
 }

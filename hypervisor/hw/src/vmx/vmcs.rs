@@ -123,6 +123,7 @@ pub mod fake {
         pub reads: Cell<u32>,
         pub writes: Cell<u32>,
         exit: RefCell<Vec<(Field, u64)>>,
+        ending: Cell<Entered>,
     }
 
     impl VmcsAccess for Fake {
@@ -144,7 +145,7 @@ pub mod fake {
                     .iter()
                     .map(|(field, value)| (field.encoding(), *value)),
             );
-            Entered::Exited
+            self.ending.get()
         }
     }
 
@@ -152,6 +153,11 @@ pub mod fake {
         /// What fields the next exits set.
         pub fn exits_with(&self, fields: &[(Field, u64)]) {
             *self.exit.borrow_mut() = fields.to_vec();
+        }
+
+        /// How the next entries go.
+        pub fn ends_with(&self, ending: Entered) {
+            self.ending.set(ending);
         }
 
         /// VMREADs and VMWRITEs since the last call.

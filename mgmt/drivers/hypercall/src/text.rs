@@ -67,6 +67,10 @@ impl fmt::Display for CrashText<'_> {
         if record.gpa != u64::MAX {
             write!(f, ", address {:#x}", record.gpa)?;
         }
+        let explanation = field_text(&record.explanation);
+        if !explanation.is_empty() {
+            write!(f, ": {explanation}")?;
+        }
         let count = usize::try_from(record.code_bytes).unwrap_or(0);
         let code = record.code.get(..count).unwrap_or(&record.code);
         if !code.is_empty() {
@@ -96,6 +100,9 @@ mod tests {
             "access to guest-physical memory where nothing is on vCPU 1 at rip 0x1000"
         ));
         assert!(text.ends_with("address 0xfe000000, code 0f 0b"), "{text}");
+        record.explanation[..4].copy_from_slice(b"so 1");
+        let text = std::format!("{}", CrashText(&record));
+        assert!(text.contains("0xfe000000: so 1, code"), "{text}");
         record.gpa = u64::MAX;
         record.code_bytes = 99;
         let text = std::format!("{}", CrashText(&record));

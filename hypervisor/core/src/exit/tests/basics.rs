@@ -87,7 +87,9 @@ fn every_fatal_exit_has_its_cause() {
     ] {
         let mut bench = Bench::guest();
         assert_eq!(bench.exit(&[], exit), Leave::Stopped);
-        assert_eq!(bench.partition.crash_record().cause, cause as u32);
+        let record = bench.partition.crash_record();
+        assert_eq!(record.cause, cause as u32);
+        assert!(record.explanation.starts_with(b"as the script has it\0"));
     }
 }
 

@@ -34,6 +34,8 @@ impl<A: VmcsAccess> VmxVcpu<A> {
     #[inline(never)]
     pub(super) fn rare_exit(&mut self, number: u32) -> Exit {
         if number & ENTRY_FAILED != 0 {
+            // An entry that fails keeps what it was to inject (SDM 3C 26.8): the explanation looks at it.
+            self.vmcs.forget();
             if number as u16 == reason::MACHINE_CHECK {
                 // SAFETY: the exit has restored the host's segments.
                 unsafe { instructions::raise_machine_check() };

@@ -1,5 +1,7 @@
 //! A vCPU over a VMCS that counts. `cargo xtask bench exits` shows the counts that the first test prints.
 
+mod refusals;
+
 use super::*;
 use crate::probe::VmxProbe;
 use crate::probe::machines::skylake_x;
