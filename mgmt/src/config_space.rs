@@ -1,8 +1,8 @@
 //! PCI configuration space, through memory where the machine has it there, else through ports.
 
 use mgmt_pci::{Address, ConfigSpace, Window};
+use mgmt_platform::Registers;
 use mgmt_start::Ecam;
-use mgmt_virtio::Registers;
 use x86_64::instructions::port::Port;
 
 use crate::dma::Mmio;

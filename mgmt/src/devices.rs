@@ -3,15 +3,17 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use mgmt_e1000::{Card, Model, Notice};
 use mgmt_executor::Signal;
-use mgmt_pci::{Address, Function, MsixTable, MsixTarget, Window, scan};
-use mgmt_virtio::{
-    Block, Console, DeviceKind, Layout, MsixEntry, Net, Registers, Transport, VirtioError,
-};
+use mgmt_hypercall::Message;
+use mgmt_pci::{Address, Function, Msi, MsixTable, MsixTarget, Window, scan};
+use mgmt_platform::Registers;
+use mgmt_virtio::{Block, Console, DeviceKind, Layout, MsixEntry, Net, Transport, VirtioError};
 
 use crate::config_space::HostConfig;
 use crate::dma::{Machine, Mmio};
 use crate::hypervisor::Hypervisor;
+use crate::network_card::NetworkCard;
 use crate::paging::PageTables;
 use crate::report;
 use crate::vectors::Vectors;
@@ -33,7 +35,7 @@ pub struct Attached<D> {
 #[derive(Default)]
 pub struct Devices {
     /// Network cards.
-    pub nets: Vec<Attached<Net<Machine>>>,
+    pub nets: Vec<Attached<NetworkCard>>,
     /// Disks.
     pub blocks: Vec<Attached<Block<Machine>>>,
     /// Consoles, for their serial channel.
@@ -61,16 +63,21 @@ impl Attacher<'_> {
                 continue;
             };
             let identity = function.identity();
-            let kind = DeviceKind::from_ids(identity.vendor, identity.device);
-            let result = match kind {
-                None => continue,
-                Some(DeviceKind::Net) => self.net(&function).map(|net| devices.nets.push(net)),
-                Some(DeviceKind::Block) => self
-                    .block(&function)
-                    .map(|block| devices.blocks.push(block)),
-                Some(DeviceKind::Console) => self
-                    .console(&function)
-                    .map(|console| devices.consoles.push(console)),
+            let (vendor, device) = (identity.vendor, identity.device);
+            let result = if let Some(model) = Model::from_ids(vendor, device) {
+                self.e1000(&function, model)
+                    .map(|card| devices.nets.push(card))
+            } else {
+                match DeviceKind::from_ids(vendor, device) {
+                    None => continue,
+                    Some(DeviceKind::Net) => self.net(&function).map(|net| devices.nets.push(net)),
+                    Some(DeviceKind::Block) => self
+                        .block(&function)
+                        .map(|block| devices.blocks.push(block)),
+                    Some(DeviceKind::Console) => self
+                        .console(&function)
+                        .map(|console| devices.consoles.push(console)),
+                }
             };
             if let Err(reason) = result {
                 report!("{address}: not used: {reason}");
@@ -79,10 +86,55 @@ impl Attacher<'_> {
         devices
     }
 
-    fn net(&mut self, function: &Host<'_>) -> Result<Attached<Net<Machine>>, String> {
+    fn net(&mut self, function: &Host<'_>) -> Result<Attached<NetworkCard>, String> {
         let (transport, [receive, transmit], signal) = self.prepare(function)?;
         let device = Net::start(transport, &Machine, [receive, transmit]);
-        attached(device, signal, function)
+        attached(device.map(NetworkCard::from), signal, function)
+    }
+
+    fn e1000(
+        &mut self,
+        function: &Host<'_>,
+        model: Model,
+    ) -> Result<Attached<NetworkCard>, String> {
+        let bar = function.bar(0).map_err(|error| error.to_string())?;
+        function.enable();
+        let registers = self.map(bar.window)?;
+        let signal = Signal::new();
+        // Which input of the I/O APIC a pin leads to only AML could tell: without messages the card is looked at instead.
+        let (notice, how) = match Msi::find(function) {
+            Some(msi) => {
+                self.message(function, msi, &signal)?;
+                (Notice::Interrupts, "interrupts by message")
+            }
+            None => (Notice::None, "looked at from time to time"),
+        };
+        let card = Card::start(registers, model, &Machine, notice);
+        let card = card.map_err(|error| error.to_string())?;
+        report!("network card {}: {model}, {how}", function.address());
+        Ok(Attached {
+            device: card.into(),
+            signal,
+            address: function.address(),
+        })
+    }
+
+    /// Has the function raise the signal by its MSI message.
+    fn message(&mut self, function: &Host<'_>, msi: Msi, signal: &Signal) -> Result<(), String> {
+        let message = self.bind(function, signal)?;
+        let data = u16::try_from(message.data).map_err(|_| "its message is too wide for MSI")?;
+        msi.enable(function, message.address, data);
+        Ok(())
+    }
+
+    /// A message of the function that raises the signal.
+    fn bind(&mut self, function: &Host<'_>, signal: &Signal) -> Result<Message, String> {
+        let vector = self.vectors.allocate(signal);
+        let vector = vector.ok_or("no interrupt vector is left")?;
+        let requester = function.address().requester();
+        self.hypervisor
+            .interrupt_bind(0, vector, requester)
+            .map_err(|refusal| refusal.to_string())
     }
 
     fn block(&mut self, function: &Host<'_>) -> Result<Attached<Block<Machine>>, String> {
@@ -112,17 +164,9 @@ impl Attacher<'_> {
         let config = self.map(layout.device.unwrap_or(layout.common))?;
         let registers = self.map(table.window)?;
         let signal = Signal::new();
-        let requester = function.address().requester();
         let mut entries = [MsixEntry(0); N];
         for (index, entry) in entries.iter_mut().enumerate() {
-            let vector = self
-                .vectors
-                .allocate(&signal)
-                .ok_or("no interrupt vector is left")?;
-            let message = self
-                .hypervisor
-                .interrupt_bind(0, vector, requester)
-                .map_err(|refusal| refusal.to_string())?;
+            let message = self.bind(function, &signal)?;
             let target = MsixTarget {
                 address: message.address.into(),
                 data: message.data,

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 use mgmt_hypercall::EventWords;
 use mgmt_pci::Window;
-use mgmt_virtio::{Memory, Platform, Registers};
+use mgmt_platform::{Memory, Platform, Registers};
 
 use crate::paging::PageTables;
 

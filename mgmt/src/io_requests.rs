@@ -2,7 +2,7 @@
 
 use bulkhead_abi::io::{DIRECTION_READ, IoSlot, STATE_PENDING};
 use mgmt_hypercall::{EventPort, PartitionId, Refusal, Request};
-use mgmt_virtio::Memory;
+use mgmt_platform::Memory;
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::hypervisor::Hypervisor;

@@ -25,6 +25,7 @@ mod interrupts;
 mod io_requests;
 mod modules;
 mod network;
+mod network_card;
 mod paging;
 mod partitions;
 mod ready;

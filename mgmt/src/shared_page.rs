@@ -6,7 +6,7 @@ use core::cell::RefCell;
 use core::ops::Deref;
 
 use mgmt_hypercall::ConsoleMemory;
-use mgmt_virtio::Memory;
+use mgmt_platform::Memory;
 
 use crate::dma::DmaMemory;
 

@@ -10,7 +10,7 @@ use core::cell::{Cell, RefCell};
 use mgmt_console::Console;
 use mgmt_executor::Signal;
 use mgmt_hypercall::{ConsolePage, EventPort, PartitionId, Refusal};
-use mgmt_virtio::Memory;
+use mgmt_platform::Memory;
 
 use super::Host;
 use crate::report;

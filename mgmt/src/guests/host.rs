@@ -9,7 +9,7 @@ use bulkhead_abi::crash::CrashRecord;
 use bulkhead_abi::host::PartitionInfo;
 use mgmt_executor::Signal;
 use mgmt_hypercall::{CrashText, EventPage, PartitionId, Refusal};
-use mgmt_virtio::Memory;
+use mgmt_platform::Memory;
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 use crate::dma::{DmaMemory, SharedWords};

@@ -1,4 +1,4 @@
-//! PCI for the management partition: finding functions, their BARs and capabilities, and MSI-X.
+//! PCI for the management partition: finding functions, their BARs and capabilities, MSI and MSI-X.
 //!
 //! The binary gives access to configuration space ([`ConfigSpace`]); everything that a device says is checked:
 //! capability lists are walked with a limit, BAR sizes are validated. pci_types was considered and left: its
@@ -12,6 +12,7 @@ mod bar;
 mod capability;
 mod config;
 mod function;
+mod msi;
 mod msix;
 mod scan;
 
@@ -22,5 +23,6 @@ pub use bar::{Bar, BarError, Width, Window};
 pub use capability::{Capabilities, Capability};
 pub use config::{Address, ConfigSpace};
 pub use function::{Function, Identity};
+pub use msi::Msi;
 pub use msix::{MsixTable, MsixTarget};
 pub use scan::scan;

@@ -12,12 +12,14 @@ mod caller;
 mod device;
 mod gate;
 mod listener;
+mod pace;
 mod plan;
 mod pool;
 mod ports;
 mod stack;
 
 pub use device::FrameDevice;
+pub use pace::Pace;
 pub use plan::{AddressPlan, PlanError};
 pub use ports::Ports;
 pub use stack::{Report, Stack, StackConfig};

@@ -1,7 +1,11 @@
-//! The ports through which drivers reach registers and DMA memory.
+//! The ports through which drivers reach device registers and DMA memory.
+//!
+//! The management partition implements them over the machine, the drivers' tests over a device model.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
 
 /// A range of device registers. Offsets lie inside the range that the object was made for and are naturally aligned;
-/// an offset outside is a bug in this crate, and an implementation stops the program on it.
+/// an offset outside is a bug of the driver, and an implementation stops the program on it.
 pub trait Registers {
     /// Bytes in the range.
     fn length(&self) -> usize;
