@@ -63,7 +63,7 @@ pub async fn keeper(root: &Root, disk: HostDisk) -> Result<(Keeper, DiskLibrary)
     let data_start = store.data_start();
     let keeper = Keeper::on_disk(store);
     root.spawner().spawn(commits(disk.clone(), keeper.clone()));
-    let (library, damages) = open_library(LibraryDisk(disk), &keeper, data_start);
+    let (library, damages) = open_library(LibraryDisk(Some(disk)), &keeper, data_start);
     for damage in damages {
         report!("{damage}");
     }

@@ -29,7 +29,7 @@ pub use reports::Reports;
 #[derive(Clone)]
 pub struct Shelf {
     /// The images, where there is a disk.
-    library: Option<DiskLibrary>,
+    library: DiskLibrary,
     /// Their consoles.
     desk: ConsoleDesk,
     /// On their way to the domain.
@@ -42,7 +42,7 @@ pub struct Shelf {
 
 impl Shelf {
     /// No guests.
-    pub fn new(library: Option<DiskLibrary>, desk: ConsoleDesk) -> Self {
+    pub fn new(library: DiskLibrary, desk: ConsoleDesk) -> Self {
         Shelf {
             library,
             desk,

@@ -1,4 +1,4 @@
-//! The image library of this partition: on the first disk behind the configuration store, and the boot modules.
+//! The image library of this partition: the boot modules, and what is on the first disk behind the configuration store.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -18,26 +18,32 @@ use crate::report;
 /// The library; clones share it.
 pub type DiskLibrary = KeptLibrary<LibraryDisk>;
 
-/// The disk under the library.
-pub struct LibraryDisk(pub HostDisk);
+/// The disk under the library; without one it has no sectors.
+pub struct LibraryDisk(pub Option<HostDisk>);
+
+impl LibraryDisk {
+    fn disk(&self) -> Result<&HostDisk, VirtioError> {
+        self.0.as_ref().ok_or(VirtioError::BadRange)
+    }
+}
 
 impl Medium for LibraryDisk {
     type Error = VirtioError;
 
     fn sectors(&self) -> u64 {
-        self.0.sectors()
+        self.0.as_ref().map_or(0, HostDisk::sectors)
     }
 
     async fn read(&self, sector: u64, into: &mut [u8]) -> Result<(), VirtioError> {
-        self.0.read(sector, into).await
+        self.disk()?.read(sector, into).await
     }
 
     async fn write(&self, sector: u64, data: &[u8]) -> Result<(), VirtioError> {
-        self.0.write(sector, data).await
+        self.disk()?.write(sector, data).await
     }
 
     async fn flush(&self) -> Result<(), VirtioError> {
-        self.0.flush().await
+        self.disk()?.flush().await
     }
 }
 
@@ -68,28 +74,25 @@ impl ImageFile for File {
 
 /// The library as the domain sees it.
 pub struct DomainImages {
-    /// The library; without a disk there are no images.
-    pub library: Option<DiskLibrary>,
+    /// The library.
+    pub library: DiskLibrary,
     /// Finishes what cannot be done at once.
     pub spawner: Spawner,
 }
 
 impl Images for DomainImages {
     fn list(&self) -> Vec<Image> {
-        let library = self.library.iter();
-        let facts = library.flat_map(|library| library.list());
-        facts.filter_map(|facts| image(&facts)).collect()
+        let facts = self.library.list();
+        facts.iter().filter_map(image).collect()
     }
 
     fn find(&self, name: &ImageName) -> Option<Image> {
-        let found = self.library.as_ref()?.image(name.as_str()).ok()?;
+        let found = self.library.image(name.as_str()).ok()?;
         image(found.facts())
     }
 
     fn remove(&mut self, name: &ImageName) -> Result<(), String> {
-        let Some(library) = self.library.clone() else {
-            return Err("there is no disk with images".into());
-        };
+        let library = self.library.clone();
         let name = name.clone();
         let mut removal = Box::pin(async move { library.remove(name.as_str()).await });
         // The change is made at once; what is waited for is its commit, which the answer to the client waits for as well.

@@ -6,18 +6,17 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use cim_server::images::Images;
 use mgmt_executor::Signal;
 use mgmt_link::Service;
 use mgmt_net::{AddressPlan, Ports};
 use mgmt_status::StatusService;
-use mgmt_wbem::{Keeper, KeptImages, Wbem, WbemConfig, WbemService};
+use mgmt_wbem::{Keeper, KeptImages, Wbem, WbemConfig, WbemService, open_library};
 
 use crate::devices::Devices;
 use crate::disk::{self, HostDisk};
 use crate::entropy::Entropy;
 use crate::guests::{ConsoleDesk, Host};
-use crate::images::DiskLibrary;
+use crate::images::{DiskLibrary, LibraryDisk};
 use crate::ready::Ready;
 use crate::root::Root;
 use crate::systems::Systems;
@@ -82,16 +81,14 @@ pub async fn run(root: Root, devices: Devices, serving: Serving) {
         disks.push(disk::start(&root, block));
     }
     let (keeper, library) = keeper(&root, disks.into_iter().next()).await;
-    if let Some(library) = &library {
-        let modules = library.add_modules(archive);
-        report!("images: {modules} more from boot modules");
-    }
+    let modules = library.add_modules(archive);
+    report!("images: {modules} more from boot modules");
     // Without a network card nobody waits for the signal, and nobody can come.
     let card = devices.nets.first().map(|net| net.signal.clone());
     let ports = Ports::new(card.unwrap_or_default());
     let desk = ConsoleDesk::new(ports.clone(), consoles);
     let systems = match &host {
-        Some(host) => Systems::open(&root, host, &keeper, library.as_ref(), desk, restarts)
+        Some(host) => Systems::open(&root, host, &keeper, &library, desk, restarts)
             .inspect_err(|reason| report!("there are no virtual systems: {reason}"))
             .ok(),
         None => None,
@@ -147,17 +144,19 @@ fn greeting() -> String {
     )
 }
 
-/// The keeper over the first disk with the images behind it, or one that forgets.
-async fn keeper(root: &Root, disk: Option<HostDisk>) -> (Keeper, Option<DiskLibrary>) {
+/// The keeper over the first disk with the images behind it, or one that forgets and a library without room.
+async fn keeper(root: &Root, disk: Option<HostDisk>) -> (Keeper, DiskLibrary) {
     let opened = match disk {
         Some(disk) => disk::keeper(root, disk).await,
         None => Err("there is no disk".into()),
     };
     match opened {
-        Ok((keeper, library)) => (keeper, Some(library)),
+        Ok(opened) => opened,
         Err(reason) => {
             report!("store: {reason}; nothing will be kept");
-            (Keeper::in_memory(), None)
+            let keeper = Keeper::in_memory();
+            let (library, _) = open_library(LibraryDisk(None), &keeper, 0);
+            (keeper, library)
         }
     }
 }
@@ -165,7 +164,7 @@ async fn keeper(root: &Root, disk: Option<HostDisk>) -> (Keeper, Option<DiskLibr
 /// What the server is made of.
 struct Parts<'a> {
     keeper: &'a Keeper,
-    library: Option<DiskLibrary>,
+    library: DiskLibrary,
     systems: Option<&'a Systems>,
     password: Option<&'a str>,
 }
@@ -191,10 +190,11 @@ fn server(root: &Root, parts: Parts<'_>) -> Result<Wbem, String> {
         unix_base: root.unix_base(),
         password,
         entropy: &mut |buffer| entropy.fill(buffer),
-        images: library.map(|library| {
-            let images = KeptImages::new(library, keeper.clone(), root.spawner().clone());
-            Box::new(images) as Box<dyn Images>
-        }),
+        images: Some(Box::new(KeptImages::new(
+            library,
+            keeper.clone(),
+            root.spawner().clone(),
+        ))),
         install: &mut |builder| match systems {
             Some(systems) => systems.install(builder),
             None => (builder, Vec::new()),

@@ -34,17 +34,17 @@ impl Systems {
         root: &Root,
         host: &Host,
         keeper: &Keeper,
-        library: Option<&DiskLibrary>,
+        library: &DiskLibrary,
         desk: ConsoleDesk,
         restarts: u32,
     ) -> Result<Self, String> {
         let entropy = Entropy::detect().ok_or("the CPU makes no random numbers")?;
-        let shelf = Shelf::new(library.cloned(), desk.clone());
+        let shelf = Shelf::new(library.clone(), desk.clone());
         let name = server_name(keeper, &mut |buffer| entropy.fill(buffer));
         let machine = GuestMachine::new(root, host, &shelf, name.as_str(), restarts);
         let machine = machine.map_err(|refusal| refusal.to_string())?;
         let images = DomainImages {
-            library: library.cloned(),
+            library: library.clone(),
             spawner: root.spawner().clone(),
         };
         let make_uuid = move || {
@@ -69,10 +69,8 @@ impl Systems {
         }
         report!("virtual systems: {}", domain.systems().count());
         let model = Model::new(domain);
-        if let Some(library) = library {
-            let model = model.clone();
-            library.refuse_changes_if(move |image| user_of(&model, image));
-        }
+        let users = model.clone();
+        library.refuse_changes_if(move |image| user_of(&users, image));
         Ok(Systems { model, shelf, desk })
     }
 

@@ -84,7 +84,6 @@ fn kind(guest: &Guest) -> Kind {
 async fn load(guest: &Guest) -> Result<(), StartFailure> {
     let boot = &guest.order().boot;
     let library = guest.library();
-    let library = library.ok_or_else(|| StartFailure::Image("there is no image library".into()))?;
     let open = |name: &ImageName| {
         let opened = File::open(library, name.as_str());
         opened.map_err(|reason| StartFailure::Image(format!("image {name}: {reason}")))

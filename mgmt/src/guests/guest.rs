@@ -180,8 +180,8 @@ impl Guest {
     }
 
     /// The images.
-    pub fn library(&self) -> Option<&DiskLibrary> {
-        self.shelf.library.as_ref()
+    pub fn library(&self) -> &DiskLibrary {
+        &self.shelf.library
     }
 
     /// A word of ours on its console.
