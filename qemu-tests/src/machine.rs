@@ -131,12 +131,25 @@ pub enum Firmware {
 /// The devices the management partition drives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManagementDevices {
+    /// Its network card.
+    pub card: NetworkCard,
     /// What its network card is connected to.
     pub network: Network,
     /// Unix socket of the virtio-serial port [`SERIAL_PORT`].
     pub serial_socket: PathBuf,
     /// Raw disk image of the configuration store.
     pub store: PathBuf,
+}
+
+/// The network card of the management partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkCard {
+    /// virtio.
+    Virtio,
+    /// Intel's 82540EM, which raises no interrupts by message.
+    E1000,
+    /// Intel's 82574L, which does.
+    E1000e,
 }
 
 /// What the network card of the management partition is connected to.
@@ -173,7 +186,7 @@ pub struct FramePorts {
 /// Name of the virtio-serial port that carries the CIM byte stream.
 pub const SERIAL_PORT: &str = "org.bulkhead.cim";
 /// TCP port of CIM-XML over HTTP (DSP0200).
-const CIM_HTTP: u16 = 5988;
+pub(crate) const CIM_HTTP: u16 = 5988;
 
 impl Machine {
     /// QEMU's arguments. The console (COM1) is QEMU's standard output; `monitor` is where HMP listens.
@@ -262,10 +275,12 @@ impl Machine {
         };
         line.pair("-netdev", &network);
         // No boot ROM: nothing boots from the network, and the ROM would be one more package.
-        line.pair(
-            "-device",
-            &format!("virtio-net-pci,netdev=net,romfile=,{behind}"),
-        );
+        let card = match devices.card {
+            NetworkCard::Virtio => format!("virtio-net-pci,netdev=net,romfile=,{behind}"),
+            NetworkCard::E1000 => "e1000,netdev=net,romfile=".to_owned(),
+            NetworkCard::E1000e => "e1000e,netdev=net,romfile=".to_owned(),
+        };
+        line.pair("-device", &card);
         line.path(
             "-chardev",
             "socket,id=cim,server=on,wait=off,path=",
@@ -403,6 +418,7 @@ mod tests {
     #[test]
     fn management_devices_sit_behind_the_iommu_when_there_is_one() {
         let devices = ManagementDevices {
+            card: NetworkCard::Virtio,
             network: Network::Forwarded(Forwards {
                 cim: 4321,
                 consoles: Some(7000),
@@ -426,6 +442,7 @@ mod tests {
     #[test]
     fn frames_go_between_two_ports_instead_of_a_network() {
         let devices = ManagementDevices {
+            card: NetworkCard::Virtio,
             network: Network::Frames(FramePorts {
                 machine: 11,
                 runner: 22,
@@ -434,9 +451,16 @@ mod tests {
             store: "store.raw".into(),
         };
         let line = text(&Machine::default().arguments(&direct(), Some(&devices), None));
+        assert!(line.contains("-device virtio-net-pci,netdev=net"), "{line}");
+        let other = ManagementDevices {
+            card: NetworkCard::E1000e,
+            ..devices
+        };
         let network = "-netdev socket,id=net,udp=127.0.0.1:22,localaddr=127.0.0.1:11 ";
         assert!(line.contains(network), "{line}");
         assert!(!line.contains("hostfwd"), "{line}");
+        let line = text(&Machine::default().arguments(&direct(), Some(&other), None));
+        assert!(line.contains("-device e1000e,netdev=net"), "{line}");
     }
 
     #[test]

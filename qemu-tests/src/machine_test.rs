@@ -3,7 +3,7 @@
 //! Built by the table, run by the runner.
 
 use crate::backend::{Backend, Backends};
-use crate::machine::{CLEAN_END, Clock, Machine};
+use crate::machine::{CLEAN_END, Clock, Machine, NetworkCard};
 use crate::partition::Partition;
 use crate::verdict::{Ending, Expectation};
 use crate::view::View;
@@ -33,6 +33,8 @@ pub struct MachineTest {
     pub command_line: String,
     /// The devices for partitions.
     pub devices: Devices,
+    /// The network card among them.
+    pub card: NetworkCard,
     /// What must happen.
     pub expectation: Expectation,
     /// Figures that guests must report, and the most that each may be on each backend.
@@ -85,6 +87,7 @@ impl MachineTest {
             partitions: Vec::new(),
             command_line: EXIT_WHEN_DONE.to_owned(),
             devices: Devices::None,
+            card: NetworkCard::Virtio,
             expectation: Expectation {
                 passing: [].into(),
                 console: Vec::new(),
@@ -125,6 +128,13 @@ impl MachineTest {
     pub fn managed(mut self) -> Self {
         self.devices = Devices::Management;
         self.partitions.push(Partition::product_management());
+        self
+    }
+
+    /// With this network card for the management partition.
+    #[must_use]
+    pub fn card(mut self, card: NetworkCard) -> Self {
+        self.card = card;
         self
     }
 

@@ -140,11 +140,11 @@ fn attempt(
                 cim: view::free_port()?,
                 consoles: None,
             });
-            Some(management_devices(network, &folder, sockets.path())?)
+            Some(management_devices(test, network, &folder, sockets.path())?)
         }
         Devices::ManagementByFrames => {
             let network = Network::Frames(view::free_frame_ports()?);
-            Some(management_devices(network, &folder, sockets.path())?)
+            Some(management_devices(test, network, &folder, sockets.path())?)
         }
     };
     let view = View::new(sockets.path().join("monitor"), devices);
@@ -154,7 +154,13 @@ fn attempt(
             let arguments = test.machine.arguments(&media, view.devices(), monitor);
             (qemu.clone(), arguments)
         }
-        Bed::Bochs(bochs) => bochs.command_line(&test.machine, media.iso()?, &folder)?,
+        Bed::Bochs(bochs) => {
+            let network = match view.devices().map(|devices| devices.network) {
+                Some(Network::Forwarded(forwards)) => Some(forwards),
+                Some(Network::Frames(_)) | None => None,
+            };
+            bochs.command_line(&test.machine, network, media.iso()?, &folder)?
+        }
     };
     let mut emulator = Emulator::start(&program, &arguments, Some(log))?;
     let mut boot = Boot {
@@ -266,8 +272,9 @@ impl Boot<'_> {
     }
 }
 
-/// This network, and an empty disk in `folder`.
+/// The test's card on this network, and an empty disk in `folder`.
 fn management_devices(
+    test: &MachineTest,
     network: Network,
     folder: &Path,
     sockets: &Path,
@@ -276,6 +283,7 @@ fn management_devices(
     let made = File::create(&store).and_then(|file| file.set_len(STORE_BYTES));
     made.with_context(|| format!("cannot write {}", store.display()))?;
     Ok(ManagementDevices {
+        card: test.card,
         network,
         serial_socket: sockets.join("cim"),
         store,

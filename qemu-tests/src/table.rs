@@ -8,7 +8,7 @@ mod hostile;
 mod partitions;
 
 use crate::backend::{Backend, Backends};
-use crate::machine::{CANNOT_RUN, CRASHED, Iommu, Machine};
+use crate::machine::{CANNOT_RUN, CRASHED, Iommu, Machine, NetworkCard};
 use crate::machine_test::{BootMethod, MachineTest};
 use crate::mappings;
 use crate::partition::Partition;
@@ -192,15 +192,28 @@ fn management() -> Vec<MachineTest> {
             ..Machine::default()
         }),
         served("management-answers-from-uefi").boot(BootMethod::IsoUefi),
+        served("management-answers-by-an-82574")
+            .on(Backends::Only(Backend::Svm, "Bochs has no such card"))
+            .card(NetworkCard::E1000e),
+        // The card that both emulators have.
+        served("management-answers-by-an-82540")
+            .card(NetworkCard::E1000)
+            .probed(READY, the_network_answers),
     ]
 }
 
-/// The server answers on the network and on the serial channel.
-fn both_ways_answer(view: &View) -> Result<()> {
+/// The server answers on the network.
+fn the_network_answers(view: &View) -> Result<()> {
     ensure!(
         answers_http(view.cim_server()?),
         "the CIM server does not answer on the network"
     );
+    Ok(())
+}
+
+/// The server answers on the network and on the serial channel.
+fn both_ways_answer(view: &View) -> Result<()> {
+    the_network_answers(view)?;
     let devices = view
         .devices()
         .context("this machine has no serial channel")?;
