@@ -1,38 +1,38 @@
 //! `cargo xtask run`: the product in an emulated machine, until Ctrl-C.
 
+mod bed;
 mod images;
 mod readiness;
 mod store;
+mod watch;
 
+use self::bed::{Bed, Kvm};
 use self::store::Store;
+use self::watch::{Dialect, Watch};
+use crate::setup::guest_linux::GuestLinux;
 use crate::setup::{self, Purpose, guest_linux};
 use crate::verb::image::BootFiles;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use qemu_tests::emulator::{Console, Emulator, find_program};
+use qemu_tests::emulator::{Emulator, find_program};
 use qemu_tests::machine::{
-    Accelerator, CLEAN_END, CONSOLES, Clock, Firmware, Forwards, Iommu, Machine, ManagementDevices,
-    Media, Network, SVM_CPU,
+    Accelerator, CONSOLES, Clock, Firmware, Forwards, Iommu, Machine, ManagementDevices, Media,
+    Network, NetworkCard, SVM_CPU,
 };
 use qemu_tests::socket_folder::SocketFolder;
 use qemu_tests::view::{free_port, free_ports};
-use qemu_tests::{firmware, verdict};
-use readiness::{Greeting, Readiness};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use qemu_tests::{bochs, firmware};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How often the console is left to look at the server and the clock.
-const TICK: Duration = Duration::from_millis(100);
-/// When to say that the server is late.
-const LATE: Duration = Duration::from_secs(120);
-
-/// Builds Bulkhead and runs it in QEMU until Ctrl-C; prints where its CIM server answers.
+/// Builds Bulkhead and runs it in an emulated machine until Ctrl-C; prints where its CIM server answers.
+///
+/// With --backend svm the machine is QEMU's. With --backend vmx it is QEMU's on a host whose KVM has nested VMX, else that of
+/// Bochs, which has no disk (nothing is kept; --add makes boot modules), at most 2048 MiB of memory, ports for the consoles
+/// of four systems, and shows its screen to VNC viewers on the first free port from 5900 on.
 #[derive(Args)]
 pub struct Run {
     /// Hardware virtualization of the machine
@@ -83,9 +83,12 @@ pub struct Run {
     /// More words for the management partition's command line, such as crash=after:SECONDS, which tests a restart
     #[arg(long, value_name = "TEXT", default_value = "")]
     management_line: String,
-    /// Who executes the instructions
-    #[arg(long, value_enum, default_value_t = AcceleratorChoice::Tcg)]
-    accel: AcceleratorChoice,
+    /// Network card of the management partition
+    #[arg(long, value_enum, default_value_t = NicChoice::Virtio)]
+    nic: NicChoice,
+    /// Who executes the instructions [default: tcg; with --backend vmx kvm, where it has nested VMX]
+    #[arg(long, value_enum)]
+    accel: Option<AcceleratorChoice>,
     /// CPU model, as QEMU's -cpu takes it
     #[arg(long, value_name = "MODEL", alias = "qemu-cpu", default_value = SVM_CPU)]
     cpu: String,
@@ -102,17 +105,37 @@ pub struct Run {
     qemu: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum BackendChoice {
-    /// AMD SVM, emulated by QEMU
+    /// AMD SVM
     Svm,
     /// Intel VMX
     Vmx,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum NicChoice {
+    /// virtio; in Bochs, e1000
+    Virtio,
+    /// Intel 82540EM
+    E1000,
+    /// Intel 82574L
+    E1000e,
+}
+
+impl NicChoice {
+    fn card(self) -> NetworkCard {
+        match self {
+            Self::Virtio => NetworkCard::Virtio,
+            Self::E1000 => NetworkCard::E1000,
+            Self::E1000e => NetworkCard::E1000e,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum AcceleratorChoice {
-    /// QEMU's emulation
+    /// Emulation: QEMU's, or Bochs
     Tcg,
     /// The host's CPU, with nested virtualization
     Kvm,
@@ -121,13 +144,34 @@ enum AcceleratorChoice {
 impl Run {
     /// Runs the verb.
     pub fn run(self, workspace: &Workspace) -> Result<ExitCode> {
-        ensure!(
-            self.backend == BackendChoice::Svm,
-            "the VMX backend is not there yet: it comes with the Bochs test bed; use --backend svm"
-        );
-        if self.accel == AcceleratorChoice::Kvm {
-            nested_svm()?;
+        let bed = bed::choose(self.backend, self.accel, Kvm::of_host())?;
+        if bed == Bed::Bochs {
+            self.check_for_bochs()?;
         }
+        // A unix socket's path is limited to 107 bytes, so it is not made in the checkout.
+        let private = SocketFolder::new("run")?;
+        let port = self.port()?;
+        let consoles = match bed {
+            Bed::Qemu(_) => CONSOLES,
+            Bed::Bochs => bochs::CONSOLES,
+        };
+        let forwards = Forwards {
+            cim: port,
+            consoles: Some(free_ports(consoles, port)?),
+        };
+        match bed {
+            Bed::Qemu(accelerator) => self.in_qemu(workspace, &private, forwards, accelerator),
+            Bed::Bochs => self.in_bochs(workspace, &private, forwards),
+        }
+    }
+
+    fn in_qemu(
+        &self,
+        workspace: &Workspace,
+        private: &SocketFolder,
+        forwards: Forwards,
+        accelerator: Accelerator,
+    ) -> Result<ExitCode> {
         let qemu = match &self.qemu {
             Some(path) => path.clone(),
             None => {
@@ -138,32 +182,20 @@ impl Run {
         if self.iso || self.uefi {
             setup::ensure(workspace, Purpose::Image)?;
         }
-        // A unix socket's path is limited to 107 bytes, so it is not made in the checkout.
-        let private = SocketFolder::new("run")?;
-        let port = self.port()?;
-        let consoles = free_ports(CONSOLES, port)?;
-        let mut arguments = format!("consoles={consoles}");
-        if let Some(password) = &self.cim_password {
-            arguments += &format!(" password={password}");
-        }
-        if !self.management_line.is_empty() {
-            arguments += &format!(" {}", self.management_line);
-        }
         // Not where `image` puts its files: they are this run's own.
+        let arguments = self.management_arguments(forwards);
         let boot = BootFiles::make(workspace, private.path(), &[], &arguments)?;
         let store = Store::open(self.store.as_deref(), private.path())?;
         images::add(store.path(), &self.add)?;
-        if !self.no_demo
-            && let Err(error) = demo(workspace, store.path())
+        if let Some(guest) = self.demo(workspace)
+            && let Err(error) = images::add_missing(store.path(), &[guest.kernel, guest.initramfs])
         {
             // The product runs without it.
             eprintln!("there is no demonstration guest: {error:#}");
         }
         let devices = ManagementDevices {
-            network: Network::Forwarded(Forwards {
-                cim: port,
-                consoles: Some(consoles),
-            }),
+            card: self.nic.card(),
+            network: Network::Forwarded(forwards),
             serial_socket: self
                 .serial_socket
                 .clone()
@@ -171,15 +203,90 @@ impl Run {
             store: store.path().to_owned(),
         };
         let media = self.media(&boot, private.path())?;
-        let arguments = self.machine().arguments(&media, Some(&devices), None);
+        let machine = self.machine(accelerator);
+        let arguments = machine.arguments(&media, Some(&devices), None);
         println!("CIM serial: {}", devices.serial_socket.display());
         let emulator = Emulator::start(&qemu, &arguments, self.log.as_deref())?;
-        let end = self.watch(emulator, port);
+        let end = self.watch(emulator, Dialect::Qemu, forwards.cim).run();
         // Our own folder goes by itself; a socket that the operator has named is left by a machine that was ended.
         if self.serial_socket.is_some() {
             let _ = std::fs::remove_file(&devices.serial_socket);
         }
         end
+    }
+
+    fn in_bochs(
+        &self,
+        workspace: &Workspace,
+        private: &SocketFolder,
+        forwards: Forwards,
+    ) -> Result<ExitCode> {
+        setup::ensure(workspace, Purpose::Image)?;
+        let bochs = setup::bochs::ensure(workspace)?;
+        // There is no disk for them: the images are boot modules.
+        let mut modules = self.add.clone();
+        if let Some(guest) = self.demo(workspace) {
+            let files = [guest.kernel, guest.initramfs].into_iter();
+            let is_new = |file: &PathBuf| {
+                !self
+                    .add
+                    .iter()
+                    .any(|own| own.file_name() == file.file_name())
+            };
+            modules.extend(files.filter(is_new));
+        }
+        let arguments = self.management_arguments(forwards);
+        let boot = BootFiles::make(workspace, private.path(), &modules, &arguments)?;
+        let iso = boot.iso(&self.command_line)?;
+        let machine = self.machine(Accelerator::Tcg);
+        let (program, arguments) =
+            bochs.command_line(&machine, Some(forwards), &iso, private.path())?;
+        println!("in Bochs: there is no disk, and nothing is kept when it ends");
+        let emulator = Emulator::start(&program, &arguments, self.log.as_deref())?;
+        let dialect = Dialect::Bochs(private.path().to_owned());
+        self.watch(emulator, dialect, forwards.cim).run()
+    }
+
+    /// Refuses what Bochs does not have.
+    fn check_for_bochs(&self) -> Result<()> {
+        let asked = [
+            (self.store.is_some(), "--store: no disk for the store"),
+            (
+                self.serial_socket.is_some(),
+                "--serial-socket: no virtio-serial port",
+            ),
+            (self.iommu, "--iommu: no IOMMU"),
+            (self.icount, "--icount: no such clock"),
+            (self.uefi, "--uefi: no UEFI firmware"),
+            (self.qemu.is_some(), "--qemu: it is not QEMU"),
+            (
+                self.nic != NicChoice::Virtio && self.nic != NicChoice::E1000,
+                "--nic: no other network card than e1000",
+            ),
+        ];
+        if let Some((_, missing)) = asked.into_iter().find(|(asked, _)| *asked) {
+            bail!("--backend vmx runs in Bochs here, which cannot do {missing}");
+        }
+        ensure!(
+            self.memory <= bochs::MOST_MEMORY_MIB,
+            "--backend vmx runs in Bochs here, which has at most {} MiB of --memory",
+            bochs::MOST_MEMORY_MIB
+        );
+        Ok(())
+    }
+
+    fn management_arguments(&self, forwards: Forwards) -> String {
+        let mut arguments = String::new();
+        if let Some(first) = forwards.consoles {
+            arguments += &format!("consoles={first}");
+        }
+        if let Some(password) = &self.cim_password {
+            arguments += &format!(" password={password}");
+        }
+        if !self.management_line.is_empty() {
+            arguments += &format!(" {}", self.management_line);
+        }
+        arguments
     }
 
     fn port(&self) -> Result<u16> {
@@ -194,15 +301,12 @@ impl Run {
         }
     }
 
-    fn machine(&self) -> Machine {
+    fn machine(&self, accelerator: Accelerator) -> Machine {
         Machine {
             cpus: self.cpus,
             memory_mib: self.memory,
             cpu_model: self.cpu.clone(),
-            accelerator: match self.accel {
-                AcceleratorChoice::Tcg => Accelerator::Tcg,
-                AcceleratorChoice::Kvm => Accelerator::Kvm,
-            },
+            accelerator,
             clock: if self.icount {
                 Clock::Instructions
             } else {
@@ -234,44 +338,23 @@ impl Run {
         Ok(Media::Iso { iso, firmware })
     }
 
-    /// A greeting with the password that the console does not repeat.
-    fn completed(&self, greeting: Greeting) -> Greeting {
-        match (greeting, &self.cim_password) {
-            (Greeting::Password(_), Some(password)) => Greeting::Password(password.clone()),
-            (greeting, _) => greeting,
+    /// Debian's kernel and an initramfs, unless they are not wanted or cannot be had: the product runs without them.
+    fn demo(&self, workspace: &Workspace) -> Option<GuestLinux> {
+        if self.no_demo {
+            return None;
         }
+        guest_linux::ensure(workspace)
+            .inspect_err(|error| eprintln!("there is no demonstration guest: {error:#}"))
+            .ok()
     }
 
-    fn watch(&self, mut emulator: Emulator, port: u16) -> Result<ExitCode> {
-        // An orderly end leaves no socket and no scratch disk behind.
-        let interrupted = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
-        }
-        let started = Instant::now();
-        let end = self.seconds.map(Duration::from_secs);
-        let mut readiness = Readiness::new(port);
-        let mut late = Some(LATE);
-        loop {
-            let over = end.is_some_and(|end| started.elapsed() >= end);
-            if over || interrupted.load(Ordering::Relaxed) {
-                return Ok(ExitCode::SUCCESS);
-            }
-            match emulator.next(TICK) {
-                Console::Line(line) => {
-                    println!("  | {line}");
-                    readiness.line(&line);
-                }
-                Console::Quiet => {}
-                Console::Closed => return ended(&mut emulator, &readiness),
-            }
-            for greeting in readiness.greetings() {
-                println!("{}", announcement(&self.completed(greeting)));
-            }
-            if late.is_some_and(|late| started.elapsed() >= late) && !readiness.is_ready() {
-                eprintln!("the CIM server has not answered for {} s", LATE.as_secs());
-                late = None;
-            }
+    fn watch(&self, emulator: Emulator, dialect: Dialect, port: u16) -> Watch {
+        Watch {
+            emulator,
+            dialect,
+            port,
+            password: self.cim_password.clone(),
+            patience: self.seconds.map(Duration::from_secs),
         }
     }
 }
@@ -285,49 +368,6 @@ fn password(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Puts Debian's kernel and an initramfs into the image library.
-fn demo(workspace: &Workspace, disk: &Path) -> Result<()> {
-    let guest = guest_linux::ensure(workspace)?;
-    images::add_missing(disk, &[guest.kernel, guest.initramfs])
-}
-
-fn announcement(greeting: &Greeting) -> String {
-    match greeting {
-        Greeting::Ready(port) => format!("CIM ready: http://127.0.0.1:{port}"),
-        Greeting::User(name) => format!("CIM user: {name}"),
-        Greeting::Password(word) => format!("CIM password: {word}"),
-    }
-}
-
-/// The machine has ended by itself: well only if the hypervisor says so.
-fn ended(emulator: &mut Emulator, readiness: &Readiness) -> Result<ExitCode> {
-    let status = emulator
-        .ended(Duration::from_secs(10))?
-        .and_then(|status| status.code());
-    let messages = emulator.stop();
-    if status == Some(CLEAN_END) {
-        return Ok(ExitCode::SUCCESS);
-    }
-    for line in messages.lines() {
-        eprintln!("QEMU: {line}");
-    }
-    let reason = verdict::explain_end(status);
-    match readiness.last_words() {
-        Some(line) => bail!("{reason}: {line}"),
-        None => bail!("{reason}; the console showed nothing"),
-    }
-}
-
-/// Refuses KVM where a guest would not find SVM.
-fn nested_svm() -> Result<()> {
-    let nested = std::fs::read_to_string("/sys/module/kvm_amd/parameters/nested");
-    ensure!(
-        nested.is_ok_and(|value| ["1", "Y"].contains(&value.trim())),
-        "this host's KVM does not offer nested SVM (/sys/module/kvm_amd/parameters/nested): use --accel tcg"
-    );
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,18 +378,5 @@ mod tests {
         for text in ["", "two words", "quo\"ted", "new\nline", &"x".repeat(65)] {
             assert!(password(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn announcements_are_what_scripts_look_for() {
-        assert_eq!(
-            announcement(&Greeting::Ready(4242)),
-            "CIM ready: http://127.0.0.1:4242"
-        );
-        assert_eq!(announcement(&Greeting::User("a".into())), "CIM user: a");
-        assert_eq!(
-            announcement(&Greeting::Password("b c".into())),
-            "CIM password: b c"
-        );
     }
 }

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 /// Makes this Debian machine (12 or 13) ready for all verbs; does nothing, and quickly, when it is.
 ///
-/// Installs packages (as root), the bare-metal Rust target and a Python environment, and mends what is half-done.
+/// Installs packages (as root), the bare-metal Rust target and a Python environment, fetches the demonstration guest and the
+/// Bochs emulator, and mends what is half-done.
 /// The other verbs call the part they need by themselves.
 #[derive(Args)]
 pub struct Setup {
@@ -24,7 +25,8 @@ impl Setup {
             setup::bare_target::ensure(workspace, setup::bare_target::Rustup::Unused)?;
         }
         setup::ensure(workspace, Purpose::Everything)?;
-        println!("set up: packages, Rust target and Python environment are in order");
+        setup::bochs::ensure(workspace)?;
+        println!("set up: packages, Rust target, Python environment and emulators are in order");
         Ok(ExitCode::SUCCESS)
     }
 }
