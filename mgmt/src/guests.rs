@@ -12,9 +12,9 @@ mod reports;
 
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
-use cim_domain::SystemId;
+use cim_domain::{SystemId, Usage};
 use mgmt_executor::Signal;
 
 use crate::images::DiskLibrary;
@@ -38,6 +38,10 @@ pub struct Shelf {
     work: Signal,
     /// The guests that are on.
     guests: Rc<RefCell<BTreeMap<SystemId, Rc<Guest>>>>,
+    /// What those that have ended had used.
+    spent: Rc<Cell<Usage>>,
+    /// Ticks of a second.
+    tsc_hz: Rc<Cell<u64>>,
 }
 
 impl Shelf {
@@ -49,6 +53,8 @@ impl Shelf {
             reports: Reports::new(),
             work: Signal::new(),
             guests: Rc::default(),
+            spent: Rc::default(),
+            tsc_hz: Rc::default(),
         }
     }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Guests through the real management plane: images, definitions, boots, consoles, states, isolation.
+"""Guests through the real management plane: images, definitions, boots, consoles, states, isolation, use cases, metrics.
 
     guests.py --url http://HOST:PORT --user NAME --password WORD --kernel FILE --initrd FILE --log FILE
 
@@ -17,7 +17,15 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import guest_target  # noqa: E402
 import target  # noqa: E402
 
-MODULES = ["test_guest_kinds", "test_guest_states", "test_guest_isolation", "test_guest_linux"]
+MODULES = [
+    "test_guest_kinds",
+    "test_guest_states",
+    "test_guest_isolation",
+    "test_guest_linux",
+    "test_guest_metrics",
+    "test_use_cases",
+    "test_capabilities",
+]
 
 
 def is_chosen(name, filters):

@@ -33,8 +33,10 @@ def memory(mebibytes, **properties):
 class Lab:
     """A server with what the tests do to it."""
 
-    def __init__(self, server, user=None, password=None):
+    def __init__(self, server, user=None, password=None, kernel="vmlinuz", initrd="initrd.img", patience=10):
+        """Systems boot `kernel` if nothing else is said; `patience` is for jobs, in seconds."""
         self.server = server
+        self.kernel, self.initrd, self.patience = kernel, initrd, patience
         self.conn = server.connect(user, password)
         self.service = self.conn.EnumerateInstanceNames("CIM_VirtualSystemManagementService")[0]
 
@@ -42,7 +44,7 @@ class Lab:
         return self.conn.InvokeMethod(method, self.service, **arguments)
 
     def define(self, *resources, settings=None, **properties):
-        properties.setdefault("Kernel", "vmlinuz")
+        properties.setdefault("Kernel", self.kernel)
         settings = settings or vssd(**properties)
         code, outputs = self.call("DefineSystem", SystemSettings=settings, ResourceSettings=list(resources))
         assert code == OK, code
@@ -51,8 +53,8 @@ class Lab:
     def ask(self, system, state, **arguments):
         return self.conn.InvokeMethod("RequestStateChange", system, RequestedState=Uint16(state), **arguments)
 
-    def wait_for_job(self, path, seconds=10):
-        end = time.monotonic() + seconds
+    def wait_for_job(self, path, seconds=None):
+        end = time.monotonic() + (seconds or self.patience)
         while time.monotonic() < end:
             job = self.conn.GetInstance(path)
             if job["JobState"] != RUNNING:
@@ -71,8 +73,8 @@ class Lab:
     def state(self, system):
         return self.conn.GetInstance(system)["EnabledState"]
 
-    def wait_for_state(self, system, state, seconds=10):
-        end = time.monotonic() + seconds
+    def wait_for_state(self, system, state, seconds=None):
+        end = time.monotonic() + (seconds or self.patience)
         while time.monotonic() < end:
             if self.state(system) == state:
                 return
@@ -114,7 +116,9 @@ class Lab:
             if system["NameFormat"] != "UUID":
                 continue
             if system["EnabledState"] != DISABLED:
-                self.ask(system.path, DISABLED)
+                code, outputs = self.ask(system.path, DISABLED)
+                if code == JOB:
+                    self.wait_for_job(outputs["Job"])
                 self.wait_for_state(system.path, DISABLED)
             code, _ = self.call("DestroySystem", AffectedSystem=system.path)
             assert code == OK, code

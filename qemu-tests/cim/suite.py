@@ -37,7 +37,9 @@ MODULES = [
     "test_limits",
     "test_systems",
     "test_pools",
+    "test_capabilities",
     "test_boot",
+    "test_metrics",
     "test_use_cases",
     "test_tools",
 ]

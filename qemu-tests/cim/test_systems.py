@@ -17,6 +17,7 @@ import unittest
 import pywbem
 from pywbem import CIMInstance, Uint16, Uint32, Uint64
 
+import guest_target
 import target
 from lab import (
     BUSY, COMPLETED, DISABLED, ENABLED, EXCEPTION, INVALID_TRANSITION, IO_DEVICE, JOB, Lab, MEMORY, memory,
@@ -25,22 +26,28 @@ from lab import (
 
 
 class SystemTest(unittest.TestCase):
-    """A test against a simulator that the tests of a class share."""
+    """A test against a simulator that the tests of a class share, or against the booted product."""
 
     maxDiff = None
 
     @classmethod
     def setUpClass(cls):
-        if target.SERVER.program is None:
-            raise unittest.SkipTest("needs a simulator of its own")
         cls.stack = contextlib.ExitStack()
-        cls.server = cls.stack.enter_context(target.simulator(target.SERVER.program, []))
-        cls.lab = Lab(cls.server)
+        if guest_target.OPTIONS:
+            guest_target.library()
+            cls.server = target.SERVER
+            # A kernel that is ready at once and waits for what is typed.
+            cls.lab = Lab(cls.server, kernel="pvh.elf", initrd="initramfs", patience=guest_target.PATIENCE)
+        elif target.SERVER.program:
+            cls.server = cls.stack.enter_context(target.simulator(target.SERVER.program, []))
+            cls.lab = Lab(cls.server)
+        else:
+            raise unittest.SkipTest("needs a simulator of its own")
         cls.conn = cls.lab.conn
 
     @classmethod
     def tearDownClass(cls):
-        died = cls.server.process.poll() is not None
+        died = cls.server.process is not None and cls.server.process.poll() is not None
         cls.stack.close()
         assert not died, "the simulator died"
 

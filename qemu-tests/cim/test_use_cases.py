@@ -1,10 +1,16 @@
-"""The use cases of the DMTF white paper on system virtualization (DSP2013, 5.1.1 to 5.2.7), as a client does them."""
+"""The use cases of the DMTF white paper on system virtualization (DSP2013, 5.1.1 to 5.2.8), as a client does them.
+
+Run against the simulator by suite.py, and against the booted product by guests.py. There are no snapshots yet: the use cases
+of 5.2.8 find the service with nothing in its capabilities, and every method refuses with a sentence.
+"""
 
 import pywbem
 from pywbem import Uint16, Uint64
 
 from test_systems import (
     DISABLED, ENABLED, IO_DEVICE, MEMORY, OK, PROCESSOR, QUIESCE, SystemTest, memory, rasd, vssd)
+
+NOT_SUPPORTED = 1
 
 
 class UseCaseTest(SystemTest):
@@ -92,7 +98,7 @@ class UseCaseTest(SystemTest):
     def test_5_2_1_define_a_virtual_system(self):
         service = self.lab.one(self.host().path, "CIM_HostedService", "CIM_VirtualSystemManagementService")
         code, outputs = self.conn.InvokeMethod(
-            "DefineSystem", service.path, SystemSettings=vssd(ElementName="new", Kernel="vmlinuz"),
+            "DefineSystem", service.path, SystemSettings=vssd(ElementName="new", Kernel=self.lab.kernel),
             ResourceSettings=[memory(64)])
         self.assertEqual(code, OK)
         self.assertEqual(self.conn.GetInstance(outputs["ResultingSystem"])["ElementName"], "new")
@@ -158,3 +164,46 @@ class UseCaseTest(SystemTest):
         self.assertEqual(self.lab.call("DestroySystem", AffectedSystem=system)[0], OK)
         for path in (system, *settings):
             self.assertCimError(pywbem.CIM_ERR_NOT_FOUND, "", self.conn.GetInstance, path)
+
+    def snapshot_service(self):
+        return self.lab.one(self.host().path, "CIM_HostedService", "CIM_VirtualSystemSnapshotService").path
+
+    def assertNoSnapshots(self, method, **arguments):
+        code, outputs = self.conn.InvokeMethod(method, self.snapshot_service(), **arguments)
+        self.assertEqual(code, NOT_SUPPORTED)
+        self.assertIn("takes no snapshots", self.lab.why(outputs)["Message"])
+
+    def test_5_2_8_1_capabilities_of_the_snapshot_service(self):
+        found = self.lab.one(self.snapshot_service(), "CIM_ElementCapabilities",
+                             "CIM_VirtualSystemSnapshotServiceCapabilities")
+        for name in ("SynchronousMethodsSupported", "AynchronousMethodsSupported", "SnapshotTypesSupported"):
+            self.assertEqual(found[name], [], name)
+        system = self.lab.define()
+        found = self.lab.one(system, "CIM_ElementCapabilities", "CIM_VirtualSystemSnapshotCapabilities")
+        self.assertEqual((found["SnapshotTypesEnabled"], found["GuestOSNotificationEnabled"]), ([], False))
+
+    def test_5_2_8_2_create_a_snapshot(self):
+        system = self.running()
+        self.assertNoSnapshots("CreateSnapshot", AffectedSystem=system, SnapshotType=Uint16(2))
+        self.assertEqual(self.lab.state(system), ENABLED)
+
+    def test_5_2_8_3_snapshots_of_a_virtual_system(self):
+        system = self.lab.define()
+        self.assertEqual(self.conn.Associators(system, AssocClass="CIM_SnapshotOfVirtualSystem"), [])
+
+    def test_5_2_8_4_the_most_current_snapshot(self):
+        system = self.lab.define()
+        self.assertEqual(self.conn.Associators(system, AssocClass="CIM_MostCurrentSnapshotInBranch"), [])
+        self.assertEqual(self.conn.Associators(system, AssocClass="CIM_LastAppliedSnapshot"), [])
+
+    def test_5_2_8_5_snapshots_that_depend_on_another(self):
+        settings = self.lab.defined_settings(self.lab.define())
+        found = self.conn.Associators(settings.path, AssocClass="CIM_Dependency", Role="Antecedent",
+                                      ResultClass="CIM_VirtualSystemSettingData")
+        self.assertEqual(found, [])
+
+    def test_5_2_8_6_apply_a_snapshot(self):
+        self.assertNoSnapshots("ApplySnapshot", Snapshot=self.lab.defined_settings(self.lab.define()).path)
+
+    def test_5_2_8_7_destroy_a_snapshot(self):
+        self.assertNoSnapshots("DestroySnapshot", AffectedSnapshot=self.lab.defined_settings(self.lab.define()).path)

@@ -36,6 +36,9 @@ pub struct GuestConsole {
     untaken: RefCell<Vec<u8>>,
     /// Raised when there is something to give to the guest.
     signal: Signal,
+    /// Bytes that the guest has written, and that it was given to read.
+    written: Cell<u64>,
+    read: Cell<u64>,
 }
 
 impl GuestConsole {
@@ -61,6 +64,8 @@ impl GuestConsole {
             last: Cell::new(Writer::Serial),
             untaken: RefCell::default(),
             signal: signal.clone(),
+            written: Cell::new(0),
+            read: Cell::new(0),
         })
     }
 
@@ -98,6 +103,7 @@ impl GuestConsole {
                 return any;
             }
             any = true;
+            count_bytes(&self.written, count);
             self.last.set(writer);
             self.console.print(buffer.get(..count).unwrap_or_default());
         }
@@ -113,6 +119,7 @@ impl GuestConsole {
                 // The rest when the guest has room again.
                 let taken = virtio(&untaken).min(untaken.len());
                 untaken.drain(..taken);
+                count_bytes(&self.read, taken);
             }
             return;
         }
@@ -121,9 +128,20 @@ impl GuestConsole {
             return;
         }
         self.page.give(&typed);
+        count_bytes(&self.read, typed.len());
         if let Err(refusal) = self.host.hypervisor.console_input(self.id) {
             report!("{}: {refusal}", self.id);
         }
+    }
+
+    /// Bytes that the guest has written.
+    pub fn written(&self) -> u64 {
+        self.written.get()
+    }
+
+    /// Bytes that it was given to read.
+    pub fn read(&self) -> u64 {
+        self.read.get()
     }
 
     /// A word of ours for those who watch.
@@ -138,4 +156,9 @@ impl GuestConsole {
         self.console.drop_input();
         self.untaken.borrow_mut().clear();
     }
+}
+
+fn count_bytes(counter: &Cell<u64>, more: usize) {
+    let more = u64::try_from(more).unwrap_or(u64::MAX);
+    counter.set(counter.get().saturating_add(more));
 }

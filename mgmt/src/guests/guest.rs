@@ -11,7 +11,7 @@ use core::task::Poll;
 
 use bulkhead_abi::hypercall::{PartitionAction, Status};
 use bulkhead_abi::io::SLOTS;
-use cim_domain::{Event, StartFailure, StartOrder, SystemId};
+use cim_domain::{Event, StartFailure, StartOrder, SystemId, Usage};
 use mgmt_executor::Signal;
 use mgmt_hypercall::{Doorbell, LineLevel, Message, PartitionId, Refusal, Request};
 use vmm_board::{Access, Board, DoorbellId, Effect, Level, Operation, Parts, Space, Width};
@@ -72,6 +72,8 @@ pub struct Guest {
     phase: Cell<Phase>,
     /// What the hypervisor keeps of it.
     kept: RefCell<Vec<u8>>,
+    /// What it had used when it was taken apart.
+    spent: Cell<Option<Usage>>,
 }
 
 /// What a guest is made of.
@@ -109,6 +111,7 @@ impl Guest {
         let guest = Rc::new(Guest {
             phase: Cell::new(Phase::Loading),
             kept: RefCell::default(),
+            spent: Cell::new(None),
             root: root.clone(),
             host: host.clone(),
             shelf: shelf.clone(),
@@ -478,8 +481,26 @@ impl Guest {
         self.with_board(Board::work);
     }
 
+    /// What it uses; what it had used, once it is being taken apart.
+    pub fn usage(&self) -> Option<Usage> {
+        if let Some(spent) = self.spent.get() {
+            return Some(spent);
+        }
+        let info = self.host.info(self.id).ok()?;
+        let hz = u128::from(self.shelf.tsc_hz.get());
+        let nanoseconds = (u128::from(info.run_ticks) * 1_000_000_000).checked_div(hz)?;
+        Some(Usage {
+            cpu_nanoseconds: u64::try_from(nanoseconds).unwrap_or(u64::MAX),
+            exits: info.exits,
+            memory_bytes: info.memory_bytes,
+            console_written: self.console.written(),
+            console_read: self.console.read(),
+        })
+    }
+
     /// Lets go of its memory and devices, before the partition is taken apart.
     pub fn let_go(&self) {
+        self.spent.set(self.usage());
         *self.board.borrow_mut() = None;
         *self.ram.borrow_mut() = None;
         self.console.close();
@@ -489,6 +510,15 @@ impl Guest {
     pub fn forget(&self) {
         let ports = self.ports.borrow_mut().take();
         drop(ports);
+        if let Some(spent) = self.spent.get() {
+            // Its memory is free again.
+            let spent = Usage {
+                memory_bytes: 0,
+                ..spent
+            };
+            let sum = &self.shelf.spent;
+            sum.set(sum.get().plus(spent));
+        }
         self.shelf.guests.borrow_mut().remove(&self.system);
     }
 }

@@ -59,6 +59,7 @@ impl GuestMachine {
         restarts: u32,
     ) -> Result<Self, Refusal> {
         let mut info = host.host_info()?;
+        shelf.tsc_hz.set(info.tsc_hz);
         // What systems from before a restart of ours hold is theirs for a while, and comes back.
         let held = made(host)?
             .into_iter()
@@ -376,14 +377,11 @@ impl Machine for GuestMachine {
     }
 
     fn usage(&self, system: SystemId) -> Option<Usage> {
-        let guest = self.guest(system).ok()?;
-        let info = self.host.info(guest.id()).ok()?;
-        let ticks = u128::from(info.run_ticks) * 1_000_000_000;
-        let nanoseconds = ticks.checked_div(u128::from(self.info.tsc_hz))?;
-        Some(Usage {
-            cpu_nanoseconds: u64::try_from(nanoseconds).unwrap_or(u64::MAX),
-            memory_bytes: info.memory_bytes,
-        })
+        self.guest(system).ok()?.usage()
+    }
+
+    fn spent(&self) -> Usage {
+        self.shelf.spent.get()
     }
 
     fn was_up(&self) -> bool {

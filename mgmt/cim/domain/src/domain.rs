@@ -145,6 +145,14 @@ impl Domain {
         self.machine.usage(system)
     }
 
+    /// What all systems have used since the management partition was started, and the memory that they hold now.
+    #[must_use]
+    pub fn total_usage(&self) -> Usage {
+        let on = self.systems.keys();
+        on.filter_map(|id| self.machine.usage(*id))
+            .fold(self.machine.spent(), Usage::plus)
+    }
+
     /// The TCP port of a system's console, while it has one.
     #[must_use]
     pub fn console_port(&self, system: SystemId) -> Option<u16> {

@@ -75,6 +75,12 @@ pub trait Machine {
     /// What a system uses right now; `None` when it is off.
     fn usage(&self, system: SystemId) -> Option<Usage>;
 
+    /// What the systems that have ended had used, together, since the management partition was started; they hold no memory
+    /// any more.
+    fn spent(&self) -> Usage {
+        Usage::default()
+    }
+
     /// The TCP port where the console of a system is, while it has one.
     fn console_port(&self, system: SystemId) -> Option<u16> {
         let _ = system;
@@ -121,8 +127,28 @@ pub enum AdoptedState {
 pub struct Usage {
     /// Nanoseconds that its CPUs have run, together, since it was started.
     pub cpu_nanoseconds: u64,
+    /// How often they have left the guest for the hypervisor since then.
+    pub exits: u64,
     /// Bytes of physical memory that it holds.
     pub memory_bytes: u64,
+    /// Bytes that the guest has written to its consoles, since it was started or since the management partition was.
+    pub console_written: u64,
+    /// Bytes that it was given to read from them, since then.
+    pub console_read: u64,
+}
+
+impl Usage {
+    /// This and another one together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Usage {
+            cpu_nanoseconds: self.cpu_nanoseconds.saturating_add(other.cpu_nanoseconds),
+            exits: self.exits.saturating_add(other.exits),
+            memory_bytes: self.memory_bytes.saturating_add(other.memory_bytes),
+            console_written: self.console_written.saturating_add(other.console_written),
+            console_read: self.console_read.saturating_add(other.console_read),
+        }
+    }
 }
 
 /// Why the machine does not do something. The texts are sentences without their full stop.

@@ -1,5 +1,6 @@
 //! [`Element`]: everything that shows as an instance, and the way from it to its path and back.
 
+use crate::metric::Metric;
 use crate::setup::namespace;
 use crate::values::resource_sub_type;
 use alloc::format;
@@ -122,6 +123,20 @@ pub enum Element {
     BootConfig(SystemId, Configuration),
     /// The source that it boots from: a kernel with what belongs to it.
     BootSource(SystemId, Configuration),
+    /// The metric service.
+    MetricService,
+    /// What it can do.
+    MetricCapabilities,
+    /// What is measured.
+    MetricDefinition(Metric),
+    /// What was measured on a system that is on, or on the host.
+    MetricValue(Option<SystemId>, Metric),
+    /// The snapshot service.
+    SnapshotService,
+    /// What it can do.
+    SnapshotServiceCapabilities,
+    /// Which snapshots can be taken of a virtual system.
+    SnapshotCapabilities(SystemId),
     /// The power management service.
     PowerService,
     /// What it can do.
@@ -156,6 +171,14 @@ pub(crate) const BOOT_SERVICE: &str = "CIM_BootService";
 pub(crate) const BOOT_CAPABILITIES: &str = "CIM_BootServiceCapabilities";
 pub(crate) const BOOT_CONFIG: &str = "CIM_BootConfigSetting";
 pub(crate) const BOOT_SOURCE: &str = "CIM_BootSourceSetting";
+pub(crate) const METRIC_SERVICE: &str = "CIM_MetricService";
+pub(crate) const METRIC_CAPABILITIES: &str = "CIM_MetricServiceCapabilities";
+pub(crate) const METRIC_DEFINITION: &str = "CIM_BaseMetricDefinition";
+pub(crate) const METRIC_VALUE: &str = "CIM_BaseMetricValue";
+pub(crate) const SNAPSHOT_SERVICE: &str = "CIM_VirtualSystemSnapshotService";
+pub(crate) const SNAPSHOT_SERVICE_CAPABILITIES: &str =
+    "CIM_VirtualSystemSnapshotServiceCapabilities";
+pub(crate) const SNAPSHOT_CAPABILITIES: &str = "CIM_VirtualSystemSnapshotCapabilities";
 pub(crate) const POWER_SERVICE: &str = "CIM_PowerManagementService";
 pub(crate) const POWER_CAPABILITIES: &str = "CIM_PowerManagementCapabilities";
 pub(crate) const POOL_SERVICE: &str = "CIM_ResourcePoolConfigurationService";
@@ -165,6 +188,8 @@ pub(crate) const POOL_SERVICE_CAPABILITIES: &str = "CIM_ResourcePoolConfiguratio
 pub(crate) const SERVICE_NAME: &str = "virtual-system-management";
 const CONSOLE_SERVICE_NAME: &str = "text-redirection";
 const BOOT_SERVICE_NAME: &str = "boot";
+const METRIC_SERVICE_NAME: &str = "metrics";
+const SNAPSHOT_SERVICE_NAME: &str = "virtual-system-snapshots";
 const POWER_SERVICE_NAME: &str = "power-management";
 const POOL_SERVICE_NAME: &str = "resource-pool-configuration";
 const IMAGE_LIBRARY_NAME: &str = "image-library";
@@ -222,6 +247,18 @@ impl Element {
                 boot(domain, *system, *configuration)?.kernel.as_ref()?;
                 BOOT_SOURCE
             }
+            Element::MetricService => METRIC_SERVICE,
+            Element::MetricCapabilities => METRIC_CAPABILITIES,
+            Element::MetricDefinition(_) => METRIC_DEFINITION,
+            Element::MetricValue(owner, _) => {
+                if let Some(id) = owner {
+                    domain.system(*id)?.active.as_ref()?;
+                }
+                METRIC_VALUE
+            }
+            Element::SnapshotService => SNAPSHOT_SERVICE,
+            Element::SnapshotServiceCapabilities => SNAPSHOT_SERVICE_CAPABILITIES,
+            Element::SnapshotCapabilities(_) => SNAPSHOT_CAPABILITIES,
             Element::PowerService => POWER_SERVICE,
             Element::PowerCapabilities => POWER_CAPABILITIES,
             Element::PoolService => POOL_SERVICE,
@@ -253,9 +290,14 @@ impl Element {
                 .with_key("FSName", IMAGE_LIBRARY_NAME)
                 .with_key("CreationClassName", IMAGE)
                 .with_key("Name", name.as_str().to_string()),
+            Element::MetricDefinition(metric) => {
+                path.with_key("Id", format!("{ORGANIZATION}metric/{}", metric.id()))
+            }
             Element::Service
             | Element::ConsoleService
             | Element::BootService
+            | Element::MetricService
+            | Element::SnapshotService
             | Element::PowerService
             | Element::PoolService
             | Element::Console(_)
@@ -283,6 +325,8 @@ impl Element {
             Element::Service => (None, SERVICE_NAME.into()),
             Element::ConsoleService => (None, CONSOLE_SERVICE_NAME.into()),
             Element::BootService => (None, BOOT_SERVICE_NAME.into()),
+            Element::MetricService => (None, METRIC_SERVICE_NAME.into()),
+            Element::SnapshotService => (None, SNAPSHOT_SERVICE_NAME.into()),
             Element::PowerService => (None, POWER_SERVICE_NAME.into()),
             Element::PoolService => (None, POOL_SERVICE_NAME.into()),
             Element::Console(id) => (Some(*id), CONSOLE_NAME.into()),
@@ -330,6 +374,13 @@ impl Element {
             Element::BootSource(id, configuration) => {
                 format!("boot-source/{id}/{}", configuration.name())
             }
+            Element::MetricCapabilities => "capabilities/metrics".into(),
+            Element::MetricValue(None, metric) => format!("metric-value/host/{}", metric.id()),
+            Element::MetricValue(Some(id), metric) => {
+                format!("metric-value/{id}/{}", metric.id())
+            }
+            Element::SnapshotServiceCapabilities => "capabilities/snapshots".into(),
+            Element::SnapshotCapabilities(id) => format!("capabilities/snapshots-of/{id}"),
             Element::PowerCapabilities => "capabilities/power-management".into(),
             Element::PoolServiceCapabilities => "capabilities/resource-pool-configuration".into(),
             _ => return None,
@@ -343,6 +394,9 @@ impl Element {
         let text = |key: &str| path.key(key).and_then(|value| value.as_str());
         let element = if let Some(id) = text("InstanceID") {
             Self::of_instance_id(id)?
+        } else if let Some(id) = text("Id") {
+            let id = id.strip_prefix(ORGANIZATION)?.strip_prefix("metric/")?;
+            Element::MetricDefinition(Metric::from_id(id)?)
         } else if let Some(device) = text("DeviceID") {
             Self::of_device(text("SystemName")?, device, domain)?
         } else if path.class == *SYSTEM {
@@ -373,6 +427,10 @@ impl Element {
             Element::ConsoleService
         } else if is(BOOT_SERVICE) {
             Element::BootService
+        } else if is(METRIC_SERVICE) {
+            Element::MetricService
+        } else if is(SNAPSHOT_SERVICE) {
+            Element::SnapshotService
         } else if is(POWER_SERVICE) {
             Element::PowerService
         } else if is(POOL_SERVICE) {
@@ -412,6 +470,11 @@ impl Element {
                 None if rest == "power-management" => Element::PowerCapabilities,
                 None if rest == "resource-pool-configuration" => Element::PoolServiceCapabilities,
                 None if rest == "boot" => Element::BootCapabilities,
+                None if rest == "metrics" => Element::MetricCapabilities,
+                None if rest == "snapshots" => Element::SnapshotServiceCapabilities,
+                Some(("snapshots-of", id)) => {
+                    Element::SnapshotCapabilities(SystemId(id.parse().ok()?))
+                }
                 None => Element::ServiceCapabilities,
                 Some(("system", id)) => Element::SystemCapabilities(SystemId(id.parse().ok()?)),
                 Some((_, id)) => Element::AllocationCapabilities(PoolId::parse(id)?),
@@ -432,6 +495,14 @@ impl Element {
                     "boot" => Element::BootConfig(system, configuration),
                     _ => Element::BootSource(system, configuration),
                 }
+            }
+            "metric-value" => {
+                let (owner, metric) = rest.split_once('/')?;
+                let owner = match owner {
+                    "host" => None,
+                    id => Some(SystemId(id.parse().ok()?)),
+                };
+                Element::MetricValue(owner, Metric::from_id(metric)?)
             }
             "job" => Element::Job(JobId(rest.parse().ok()?)),
             _ => return None,

@@ -1,6 +1,7 @@
 //! Lists of elements: of a class, and of a system.
 
 use crate::element::{self, Configuration, Element, Limit};
+use crate::metric::Metric;
 use alloc::vec::Vec;
 use cim_domain::{Definition, Domain, PoolId, PoolKind, Resource, System, SystemId};
 use cim_model::ClassName;
@@ -27,7 +28,7 @@ pub(crate) fn parent(domain: &Domain, id: PoolId) -> Option<PoolId> {
 }
 
 /// The classes that the one provider serves.
-pub(crate) const CLASSES: [&str; 27] = [
+pub(crate) const CLASSES: [&str; 34] = [
     element::SYSTEM,
     element::SERVICE,
     element::SERVICE_CAPABILITIES,
@@ -51,6 +52,13 @@ pub(crate) const CLASSES: [&str; 27] = [
     element::BOOT_CAPABILITIES,
     element::BOOT_CONFIG,
     element::BOOT_SOURCE,
+    element::METRIC_SERVICE,
+    element::METRIC_CAPABILITIES,
+    element::METRIC_DEFINITION,
+    element::METRIC_VALUE,
+    element::SNAPSHOT_SERVICE,
+    element::SNAPSHOT_SERVICE_CAPABILITIES,
+    element::SNAPSHOT_CAPABILITIES,
     element::POWER_SERVICE,
     element::POWER_CAPABILITIES,
     element::POOL_SERVICE,
@@ -102,6 +110,15 @@ pub(crate) fn of_class(domain: &Domain, class: &ClassName) -> Vec<Element> {
         element::BOOT_CAPABILITIES => Vec::from([Element::BootCapabilities]),
         element::BOOT_CONFIG => of_configurations(domain, Element::BootConfig),
         element::BOOT_SOURCE => of_configurations(domain, Element::BootSource),
+        element::METRIC_SERVICE => Vec::from([Element::MetricService]),
+        element::METRIC_CAPABILITIES => Vec::from([Element::MetricCapabilities]),
+        element::METRIC_DEFINITION => Metric::ALL.map(Element::MetricDefinition).to_vec(),
+        element::METRIC_VALUE => metric_values(domain),
+        element::SNAPSHOT_SERVICE => Vec::from([Element::SnapshotService]),
+        element::SNAPSHOT_SERVICE_CAPABILITIES => Vec::from([Element::SnapshotServiceCapabilities]),
+        element::SNAPSHOT_CAPABILITIES => {
+            each(|system| Vec::from([Element::SnapshotCapabilities(system.id)])).collect()
+        }
         element::POWER_SERVICE => Vec::from([Element::PowerService]),
         element::POWER_CAPABILITIES => Vec::from([Element::PowerCapabilities]),
         element::POOL_SERVICE => Vec::from([Element::PoolService]),
@@ -110,6 +127,19 @@ pub(crate) fn of_class(domain: &Domain, class: &ClassName) -> Vec<Element> {
     };
     let fits = |element: &Element| element.class(domain).is_some_and(|own| own == *class);
     all.into_iter().filter(fits).collect()
+}
+
+/// What is measured on: the host, and the systems that are on.
+pub(crate) fn measured(domain: &Domain) -> Vec<Option<SystemId>> {
+    let on = domain.systems().filter(|system| system.active.is_some());
+    core::iter::once(None)
+        .chain(on.map(|system| Some(system.id)))
+        .collect()
+}
+
+fn metric_values(domain: &Domain) -> Vec<Element> {
+    let values = |owner| Metric::ALL.map(|metric| Element::MetricValue(owner, metric));
+    measured(domain).into_iter().flat_map(values).collect()
 }
 
 /// What there is one of in each configuration of each system.

@@ -25,6 +25,7 @@ mod faults;
 mod given;
 mod links;
 mod methods;
+mod metric;
 mod model;
 mod notices;
 mod profiles;

@@ -3,6 +3,7 @@
 mod access;
 mod boot;
 mod hosting;
+mod metrics;
 mod walks;
 
 use crate::element::Element;
@@ -58,7 +59,8 @@ pub(crate) fn all(model: &Model) -> Vec<Association> {
 /// Every association class.
 pub(crate) fn shapes() -> impl Iterator<Item = &'static Shape> {
     let shapes = walks::SHAPES.iter().chain(&access::SHAPES);
-    shapes.chain(&boot::SHAPES).chain(&hosting::SHAPES)
+    let shapes = shapes.chain(&boot::SHAPES).chain(&metrics::SHAPES);
+    shapes.chain(&hosting::SHAPES)
 }
 
 fn association(model: &Model, shape: &'static Shape) -> Association {

@@ -5,9 +5,11 @@
 
 mod boot;
 mod job;
+mod metrics;
 mod pools;
 mod power;
 mod service;
+mod snapshots;
 mod system;
 
 use crate::element::{Configuration, Element};
@@ -41,6 +43,8 @@ pub(crate) fn invoke(
         Element::PowerService => call.power(method),
         Element::BootService => call.boot(method),
         Element::BootConfig(id, configuration) => call.boot_config(*id, *configuration, method),
+        Element::MetricService => call.metrics(method),
+        Element::SnapshotService => call.snapshots(method),
         Element::Job(id) => call.job(*id, method),
         _ => Err(not_available(context, method)),
     }

@@ -1,8 +1,8 @@
 //! The profiles that are implemented.
 
 use crate::element::{
-    ALLOCATION_CAPABILITIES, BOOT_CONFIG, CONSOLE_SERVICE, Element, JOB, MEMORY, POOL,
-    POWER_SERVICE, PROCESSOR, SYSTEM,
+    ALLOCATION_CAPABILITIES, BOOT_CONFIG, CONSOLE_SERVICE, Element, JOB, MEMORY, METRIC_SERVICE,
+    POOL, POWER_SERVICE, PROCESSOR, SYSTEM,
 };
 use crate::elements::pools;
 use crate::model::Model;
@@ -39,9 +39,10 @@ const SYSTEM_MEMORY: &str = "BH:DSP1026-SystemMemory-1.0.0";
 const CONSOLES: &str = "BH:DSP1024-TextConsoleRedirection-1.0.0";
 const POWER: &str = "BH:DSP1027-PowerStateManagement-1.0.0";
 const BOOT: &str = "BH:DSP1012-BootControl-1.0.0";
+const METRICS: &str = "BH:DSP1053-BaseMetrics-1.0.0";
 const JOBS: &str = "BH:DSP1103-JobControl-1.0.0";
 
-const ROWS: [Row; 13] = [
+const ROWS: [Row; 14] = [
     Row {
         id: VIRTUALIZATION,
         name: "System Virtualization",
@@ -57,6 +58,7 @@ const ROWS: [Row; 13] = [
             CONSOLES,
             POWER,
             BOOT,
+            METRICS,
             JOBS,
         ],
         class: SYSTEM,
@@ -66,7 +68,7 @@ const ROWS: [Row; 13] = [
         id: VIRTUAL_SYSTEM,
         name: "Virtual System Profile",
         version: "1.0.0",
-        references: &[CPU, SYSTEM_MEMORY, CONSOLES, POWER, BOOT],
+        references: &[CPU, SYSTEM_MEMORY, CONSOLES, POWER, BOOT, METRICS],
         class: SYSTEM,
         central: |domain| systems(domain).collect(),
     },
@@ -153,6 +155,14 @@ const ROWS: [Row; 13] = [
         references: &[],
         class: BOOT_CONFIG,
         central: |domain| of_class(domain, BOOT_CONFIG),
+    },
+    Row {
+        id: METRICS,
+        name: "Base Metrics",
+        version: "1.0.0",
+        references: &[],
+        class: METRIC_SERVICE,
+        central: |_| Vec::from([Element::MetricService]),
     },
     Row {
         id: JOBS,

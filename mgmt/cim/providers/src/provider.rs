@@ -1,6 +1,6 @@
 //! [`Elements`]: the one provider of all elements.
 
-use crate::element::Element;
+use crate::element::{Element, METRIC_VALUE};
 use crate::model::Model;
 use crate::{elements, methods, shown};
 use alloc::boxed::Box;
@@ -16,6 +16,14 @@ impl Elements {
     }
 }
 
+/// Adds the time to what is measured when it is asked for; the domain reads no clock.
+fn taken_at(unix_micros: i64, instance: Instance) -> Instance {
+    if instance.class == *METRIC_VALUE {
+        return instance.with("TimeStamp", shown::moment(unix_micros));
+    }
+    instance
+}
+
 impl Provider for Elements {
     fn enumerate(&self, context: &Context<'_>) -> Result<Stream<Instance>, CimError> {
         let list = self
@@ -26,14 +34,23 @@ impl Provider for Elements {
         let instances = list
             .into_iter()
             .filter_map(move |element| model.read(|domain| shown::instance(domain, &element)));
-        Ok(Box::new(instances.map(Ok)))
+        let now = context.caller.clock.unix_micros;
+        Ok(Box::new(
+            instances.map(move |instance| Ok(taken_at(now, instance))),
+        ))
     }
 
-    fn get(&self, _: &Context<'_>, path: &InstancePath) -> Result<Option<Instance>, CimError> {
-        Ok(self.0.read(|domain| {
+    fn get(
+        &self,
+        context: &Context<'_>,
+        path: &InstancePath,
+    ) -> Result<Option<Instance>, CimError> {
+        let instance = self.0.read(|domain| {
             let element = Element::of(path, domain)?;
             shown::instance(domain, &element)
-        }))
+        });
+        let now = context.caller.clock.unix_micros;
+        Ok(instance.map(|instance| taken_at(now, instance)))
     }
 
     fn modify(

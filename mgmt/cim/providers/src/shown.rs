@@ -7,9 +7,11 @@ mod console;
 mod device;
 mod image;
 mod job;
+mod metric;
 mod pool;
 mod power;
 mod settings;
+mod snapshot;
 mod system;
 
 pub(crate) use allocation::instance as allocation_instance;
@@ -83,6 +85,13 @@ pub(crate) fn instance(domain: &Domain, element: &Element) -> Option<Instance> {
         Element::BootCapabilities => boot::capabilities(),
         Element::BootConfig(id, configuration) => boot::config(domain.system(*id)?, *configuration),
         Element::BootSource(id, configuration) => boot::source(domain, *id, *configuration)?,
+        Element::MetricService => metric::service(),
+        Element::MetricCapabilities => metric::capabilities(),
+        Element::MetricDefinition(metric) => metric::definition(*metric),
+        Element::MetricValue(owner, metric) => metric::value(domain, *owner, *metric)?,
+        Element::SnapshotService => snapshot::service(),
+        Element::SnapshotServiceCapabilities => snapshot::service_capabilities(),
+        Element::SnapshotCapabilities(id) => snapshot::capabilities(domain.system(*id)?),
         Element::PowerService => power::service(),
         Element::PowerCapabilities => power::capabilities(),
         Element::PoolService => service("Resource pool configuration", POOL_SERVICE),
@@ -123,7 +132,7 @@ fn service(name: &'static str, class: &'static str) -> Instance {
 }
 
 /// A moment; NULL where it does not lie in the calendar.
-fn moment(unix_micros: i64) -> Value {
+pub(crate) fn moment(unix_micros: i64) -> Value {
     let ty = ValueType::scalar(cim_model::CimType::DateTime);
     Value::or_null(DateTime::from_unix_micros(unix_micros).ok(), ty)
 }

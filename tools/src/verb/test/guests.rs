@@ -71,7 +71,7 @@ pub fn run(workspace: &Workspace, filters: &[String], qemu: Option<&Path>) -> Re
 /// Prints where the names are.
 pub fn list() {
     println!(
-        "guests (the tests of qemu-tests/cim/test_guest_*.py; those of a LongTest only when named)"
+        "guests (the modules that qemu-tests/cim/guests.py lists; tests of a LongTest only when named)"
     );
 }
 

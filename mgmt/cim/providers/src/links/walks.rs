@@ -99,7 +99,17 @@ pub(super) static SHAPES: [Shape; 13] = [
                 Element::Service => Vec::from([current(Element::ServiceCapabilities)]),
                 Element::PowerService => Vec::from([current(Element::PowerCapabilities)]),
                 Element::BootService => Vec::from([current(Element::BootCapabilities)]),
-                Element::System(id) => Vec::from([current(Element::SystemCapabilities(*id))]),
+                Element::MetricService => Vec::from([current(Element::MetricCapabilities)]),
+                Element::SnapshotService => {
+                    Vec::from([current(Element::SnapshotServiceCapabilities)])
+                }
+                Element::System(id) => {
+                    let own = [
+                        Element::SystemCapabilities(*id),
+                        Element::SnapshotCapabilities(*id),
+                    ];
+                    Vec::from(own.map(current))
+                }
                 Element::PoolService => Vec::from([current(Element::PoolServiceCapabilities)]),
                 Element::Pool(id) => Vec::from([current(Element::AllocationCapabilities(*id))]),
                 _ => Vec::new(),
@@ -114,7 +124,13 @@ pub(super) static SHAPES: [Shape; 13] = [
                 }
                 Element::PowerCapabilities => Vec::from([current(Element::PowerService)]),
                 Element::BootCapabilities => Vec::from([current(Element::BootService)]),
-                Element::SystemCapabilities(id) => Vec::from([current(Element::System(*id))]),
+                Element::MetricCapabilities => Vec::from([current(Element::MetricService)]),
+                Element::SnapshotServiceCapabilities => {
+                    Vec::from([current(Element::SnapshotService)])
+                }
+                Element::SystemCapabilities(id) | Element::SnapshotCapabilities(id) => {
+                    Vec::from([current(Element::System(*id))])
+                }
                 Element::PoolServiceCapabilities => Vec::from([current(Element::PoolService)]),
                 Element::AllocationCapabilities(id @ PoolId::Primordial(_)) => {
                     Vec::from([Element::Host, Element::Pool(*id)].map(current))
@@ -357,20 +373,23 @@ pub(super) static SHAPES: [Shape; 13] = [
 ];
 
 /// The services of the host.
-const SERVICES: [Element; 5] = [
+const SERVICES: [Element; 7] = [
     Element::Service,
     Element::ConsoleService,
     Element::PowerService,
     Element::BootService,
+    Element::MetricService,
+    Element::SnapshotService,
     Element::PoolService,
 ];
 
 /// Those that do something to virtual systems.
-const SYSTEM_SERVICES: [Element; 4] = [
+const SYSTEM_SERVICES: [Element; 5] = [
     Element::Service,
     Element::ConsoleService,
     Element::PowerService,
     Element::BootService,
+    Element::SnapshotService,
 ];
 
 pub(super) fn one(element: Element) -> Vec<Near> {

@@ -33,6 +33,8 @@ struct Future {
     made: u64,
     /// By time, and by the order in which they were planned.
     events: BTreeMap<(Duration, u64), (SystemId, Event)>,
+    /// The systems whose guests have powered themselves off, and when.
+    ended: BTreeMap<SystemId, Duration>,
 }
 
 /// What is going to happen; clones share it.
@@ -55,6 +57,9 @@ impl Timeline {
             future.events.insert((due, 0), event);
             return None;
         }
+        if event.1 == Event::PoweredOff {
+            future.ended.insert(event.0, due);
+        }
         Some(event)
     }
 
@@ -76,6 +81,10 @@ impl Timeline {
         future.events.retain(|_, (owner, _)| *owner != system);
     }
 
+    fn ended(&self, system: SystemId) -> Option<Duration> {
+        self.0.borrow().ended.get(&system).copied()
+    }
+
     fn now(&self) -> Duration {
         self.0.borrow().now
     }
@@ -87,6 +96,19 @@ struct Guest {
 }
 
 impl Guest {
+    /// What it has used: a tenth of a CPU, an exit each millisecond, and what it has printed is its command line.
+    fn usage(&self, until: Duration) -> Usage {
+        let ran = until.saturating_sub(self.since);
+        let number = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+        Usage {
+            cpu_nanoseconds: number(ran.as_nanos() / 10),
+            exits: number(ran.as_millis()),
+            memory_bytes: self.order.memory_bytes,
+            console_written: number(self.order.boot.command_line.len() as u128),
+            console_read: 0,
+        }
+    }
+
     /// The value behind a word of the command line.
     fn word(&self, name: &str) -> Option<&str> {
         let mut words = self.order.boot.command_line.split_whitespace();
@@ -119,6 +141,8 @@ pub(super) struct Machine {
     guests: BTreeMap<SystemId, Guest>,
     /// Systems that ran before, until they are asked for.
     adopted: Vec<SystemId>,
+    /// What systems that have ended had used.
+    spent: Usage,
 }
 
 impl Machine {
@@ -132,6 +156,7 @@ impl Machine {
         Machine {
             name: name.into(),
             timeline,
+            spent: Usage::default(),
             guests: BTreeMap::new(),
             adopted: if adopt { was_on.collect() } else { Vec::new() },
         }
@@ -140,6 +165,15 @@ impl Machine {
     fn guest(&self, system: SystemId) -> Result<&Guest, MachineError> {
         let gone = || MachineError::Failed(format!("the system {system} does not run"));
         self.guests.get(&system).ok_or_else(gone)
+    }
+
+    /// The guest of a system is there no more.
+    fn end(&mut self, system: SystemId) {
+        let until = self.timeline.ended(system);
+        if let Some(guest) = self.guests.remove(&system) {
+            let usage = guest.usage(until.unwrap_or(self.timeline.now()));
+            self.spent = self.spent.plus(without_memory(usage));
+        }
     }
 
     /// What a guest does by itself after its start.
@@ -164,6 +198,13 @@ impl Machine {
             plan(after, Event::Resetting);
             plan(after + START, Event::ResetDone);
         }
+    }
+}
+
+fn without_memory(usage: Usage) -> Usage {
+    Usage {
+        memory_bytes: 0,
+        ..usage
     }
 }
 
@@ -208,6 +249,8 @@ impl cim_domain::Machine for Machine {
                 self.timeline.plan(system, takes, failed);
             }
             None => {
+                self.end(system);
+                self.timeline.0.borrow_mut().ended.remove(&system);
                 self.guests.insert(system, guest);
                 self.timeline.plan(system, takes, Event::Started);
                 self.live(system, takes);
@@ -218,7 +261,7 @@ impl cim_domain::Machine for Machine {
 
     fn stop(&mut self, system: SystemId) -> Result<(), MachineError> {
         self.timeline.forget(system);
-        self.guests.remove(&system);
+        self.end(system);
         self.timeline.plan(system, QUICKLY, Event::PoweredOff);
         Ok(())
     }
@@ -271,16 +314,20 @@ impl cim_domain::Machine for Machine {
 
     fn destroy(&mut self, system: SystemId) {
         self.timeline.forget(system);
-        self.guests.remove(&system);
+        self.end(system);
     }
 
     fn usage(&self, system: SystemId) -> Option<Usage> {
-        let guest = self.guests.get(&system)?;
-        let ran = self.timeline.now().saturating_sub(guest.since);
-        Some(Usage {
-            cpu_nanoseconds: u64::try_from(ran.as_nanos() / 10).unwrap_or(u64::MAX),
-            memory_bytes: guest.order.memory_bytes,
-        })
+        let on = self.timeline.ended(system).is_none();
+        let guest = self.guests.get(&system).filter(|_| on)?;
+        Some(guest.usage(self.timeline.now()))
+    }
+
+    fn spent(&self) -> Usage {
+        let off = self.guests.iter();
+        off.filter_map(|(id, guest)| Some(guest.usage(self.timeline.ended(*id)?)))
+            .map(without_memory)
+            .fold(self.spent, Usage::plus)
     }
 
     fn console_port(&self, system: SystemId) -> Option<u16> {
