@@ -79,6 +79,8 @@ pub fn run<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, cpu: &mut V
             break leave;
         }
     };
+    // Whatever made it leave, the run loop looks at everything now.
+    vcpu.work.remove(Work::YIELD | Work::YIELD_SOON);
     vcpu.hw.release_interrupts();
     leave
 }

@@ -212,7 +212,7 @@ impl PlatformDevices {
     #[inline]
     fn announce<H: Host>(&mut self, now: Instant, host: &H) -> Woken {
         match self.console.as_mut().and_then(|page| page.take_event(now)) {
-            Some(port) => deliver::raise_event(port, host),
+            Some(port) => deliver::raise_event(port, host).with_time(),
             None => Woken::Elsewhere,
         }
     }

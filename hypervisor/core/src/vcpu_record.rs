@@ -32,8 +32,10 @@ bitflags::bitflags! {
         const NMI = 8;
         /// The 8259A asserts its output.
         const EXT_INT = 16;
+        /// The same, but not at once.
+        const YIELD_SOON = 32;
         /// What needs a look before the next entry. The other bits wait for an event to come, however long.
-        const NOW = Self::EVENT.bits() | Self::TAG.bits() | Self::YIELD.bits();
+        const NOW = Self::EVENT.bits() | Self::TAG.bits() | Self::YIELD.bits() | Self::YIELD_SOON.bits();
     }
 }
 

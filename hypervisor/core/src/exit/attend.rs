@@ -12,8 +12,13 @@ use crate::lifecycle;
 use crate::local_apic::{Drained, LocalDelivery, LvtEntry};
 use crate::paravirtual_clock::ParavirtualClock;
 use crate::shared_vcpu::Hazard;
+use crate::time::Ticks;
 use crate::vcpu::{StartState, Vcpu, Watch};
 use crate::vcpu_record::{Activity, Duty, VcpuRecord, Work};
+
+/// Who is told something by a doorbell waits so long at most for a CPU that it shares with the teller: a fraction of a second,
+/// 61 us.
+const YIELDS_IN_SECOND: u64 = 1 << 14;
 
 /// Clears everything that waits, or says why the vCPU cannot be entered.
 #[inline(never)]
@@ -54,10 +59,21 @@ pub fn attend<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, cpu: &mu
         vcpu.work.remove(Work::TAG);
         vcpu.hw.refresh(cpu, vcpu.partition.epoch());
     }
+    if vcpu.work.intersects(Work::YIELD | Work::YIELD_SOON) {
+        return give_way(vcpu, host);
+    }
+    RESUME
+}
+
+/// Lets the run loop look who else is to run: now, or soon.
+#[inline(never)]
+fn give_way<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
     if vcpu.work.contains(Work::YIELD) {
-        vcpu.work.remove(Work::YIELD);
         return ControlFlow::Break(Leave::Yield);
     }
+    vcpu.work.remove(Work::YIELD_SOON);
+    let grace = Ticks(vcpu.partition.clock.tsc.get() / YIELDS_IN_SECOND);
+    host.arm(host.now() + grace);
     RESUME
 }
 

@@ -15,23 +15,26 @@ use crate::vcpu::Vcpu;
 use crate::vcpu_record::{VcpuRecord, Work};
 
 /// Whether something for this CPU's own run queue happened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[must_use]
 pub enum Woken {
-    /// A vCPU that this CPU owns: the run queue should be looked at.
-    Here,
     /// Nobody, or a vCPU of another CPU, which was interrupted.
     Elsewhere,
+    /// A vCPU that this CPU owns, and that can wait for some microseconds: there may be more to come for it.
+    Soon,
+    /// A vCPU that this CPU owns: the run queue should be looked at.
+    Here,
 }
 
 impl Woken {
     /// Of two wakes: here where either was.
     pub fn or(self, other: Woken) -> Woken {
-        if self == Woken::Here {
-            Woken::Here
-        } else {
-            other
-        }
+        self.max(other)
+    }
+
+    /// The same of something that is often followed by more of its kind, for which the sender need not lose the CPU each time.
+    pub fn with_time(self) -> Woken {
+        self.min(Woken::Soon)
     }
 }
 
@@ -180,7 +183,9 @@ pub fn raise_event<H: Host>(event: EventPort, host: &H) -> Woken {
 
 /// Notes that the run queue should be looked at.
 pub fn note<V>(vcpu: &mut VcpuRecord<V>, woken: Woken) {
-    if woken == Woken::Here {
-        vcpu.work |= Work::YIELD;
+    match woken {
+        Woken::Elsewhere => {}
+        Woken::Soon => vcpu.work |= Work::YIELD_SOON,
+        Woken::Here => vcpu.work |= Work::YIELD,
     }
 }

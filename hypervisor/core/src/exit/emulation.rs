@@ -247,7 +247,8 @@ impl<V: Vcpu, H: Host> Emulation<'_, V, H> {
                 .doorbells
                 .ring(Space::Memory, gpa.as_u64(), size, data)
         {
-            deliver::note(self.vcpu, deliver::raise_event(event, self.host));
+            let woken = deliver::raise_event(event, self.host);
+            deliver::note(self.vcpu, woken.with_time());
             return Ok(0);
         }
         let request = Request {

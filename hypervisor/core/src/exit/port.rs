@@ -114,7 +114,7 @@ pub(super) fn reach<V: Vcpu, H: Host>(
             u64::from(value),
         );
         if let Some(event) = bell {
-            deliver::note(vcpu, deliver::raise_event(event, host));
+            deliver::note(vcpu, deliver::raise_event(event, host).with_time());
             return Reached::Answered(0);
         }
     }

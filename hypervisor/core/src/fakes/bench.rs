@@ -44,6 +44,14 @@ impl Bench {
         Self::on(world, partition)
     }
 
+    /// As [`Bench::managed`], with one CPU for all.
+    pub fn crowded() -> Self {
+        let mut world = World::new(1);
+        world.manager(&[0]);
+        let partition = world.guest(&[0]);
+        Self::on(world, partition)
+    }
+
     /// As [`Bench::managed`], with a guest that management has made.
     pub fn made() -> Self {
         let mut world = World::new(4);

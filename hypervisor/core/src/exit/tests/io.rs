@@ -209,6 +209,40 @@ fn a_doorbell_rings_without_waiting() {
 }
 
 #[test]
+fn a_doorbell_leaves_the_cpu_to_who_rings_it_for_a_while() {
+    let mut bench = Bench::crowded();
+    let (_, events) = bench.serve();
+    let bell = Doorbell {
+        space: Space::Port,
+        address: 0xc000,
+        size: 2,
+        data: None,
+        port: EventPort::new(200).unwrap(),
+    };
+    let table = DoorbellTable::default().with(bell).unwrap();
+    bench.partition.io.lock().doorbells = Arc::new(table);
+    bench.vcpu.shared.raise(Hazard::DOORBELLS);
+    let ring = access(0xc000, 2, Direction::Write);
+    assert_eq!(bench.exit(&[], ring), Leave::Interrupted, "no yield");
+    assert_eq!(events[3].load(SeqCst), 1 << (200 - 192));
+    // The fake's TSC counts nanoseconds.
+    let late = bench.host.armed.0 - bench.host.clock.get();
+    assert!((1..=62_000).contains(&late), "{late}");
+}
+
+#[test]
+fn an_answered_request_does_not_cost_a_pass_of_the_run_loop_for_whom_it_woke() {
+    let mut bench = Bench::crowded();
+    let (requests, _) = bench.serve();
+    let read = access(0x2f8, 1, Direction::Read);
+    assert_eq!(bench.exit(&[], read), Leave::WaitIo);
+    requests[2].store(0x42, SeqCst);
+    bench.vcpu.shared.raise(Hazard::IO_DONE);
+    assert_eq!(bench.run(), Leave::Interrupted);
+    assert_eq!(bench.vcpu.hw.get(Gpr::Rax) as u8, 0x42);
+}
+
+#[test]
 fn the_reset_ports_restart_the_partition() {
     for (port, value) in [(0xcf9, 6), (0x64, 0xfe)] {
         let mut bench = Bench::guest();
