@@ -16,7 +16,7 @@ use crate::id::{VcpuId, Vector};
 use crate::lifecycle;
 use crate::local_apic::Trigger;
 use crate::machine::{Adoption, VCPU_PLACES};
-use crate::run_queue::{Credit, RunQueue, Slot};
+use crate::sched::{Scheduler, Slot, Turn};
 use crate::time::{Instant, Ticks};
 use crate::vcpu::Vcpu;
 use crate::vcpu_record::{Duty, VcpuRecord, Work};
@@ -27,7 +27,7 @@ const LEAST_RUNS_IN_SLICE: u64 = 256;
 /// Whether a vCPU can be picked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Readiness {
-    /// In the run queue, or running.
+    /// The scheduler's: to be run, or running.
     Ready,
     /// Halted, waiting for start-up or for an answer.
     Waiting,
@@ -40,7 +40,6 @@ struct Resident<V> {
     readiness: Readiness,
     /// Since when it could run and has not been picked.
     ready: Instant,
-    credit: Credit,
     run_ticks: u64,
 }
 
@@ -48,7 +47,9 @@ struct Resident<V> {
 pub struct CpuLoop<V: Vcpu> {
     /// A vCPU keeps its place until it is dropped; others take the places that are free.
     residents: Vec<Option<Resident<V>>>,
-    queue: RunQueue,
+    scheduler: Scheduler,
+    /// The version of all partitions' shares that the scheduler knows.
+    shares_version: u64,
     /// How long a vCPU runs at least before a timer may take the CPU from it.
     least_run: Ticks,
     /// Whose extended state the CPU holds.
@@ -57,11 +58,12 @@ pub struct CpuLoop<V: Vcpu> {
 }
 
 impl<V: Vcpu> CpuLoop<V> {
-    /// The loop of a CPU without vCPUs; they share it in turns of `slice`.
+    /// The loop of a CPU without vCPUs; they share it in turns of `slice` at most.
     pub fn new(cpu: V::Cpu, slice: Ticks) -> Self {
         Self {
             residents: Vec::with_capacity(VCPU_PLACES),
-            queue: RunQueue::new(slice),
+            scheduler: Scheduler::new(slice),
+            shares_version: 0,
             least_run: Ticks(slice.0 / LEAST_RUNS_IN_SLICE),
             active: None,
             cpu,
@@ -78,14 +80,20 @@ impl<V: Vcpu> CpuLoop<V> {
     /// Looks at everything once, then runs one vCPU until it leaves, or sleeps.
     pub fn pass<H: Host>(&mut self, host: &mut H) {
         self.take_vectors(host);
-        self.expire(host);
+        let now = host.now();
+        self.expire(host, now);
         while let Some(adoption) = host.machine().receive(host.cpu()) {
             self.adopt(host, adoption);
         }
-        self.wake_waiting(host.now());
+        let version = host.machine().shares_version();
+        if self.shares_version != version {
+            self.shares_version = version;
+            self.scheduler.refresh(now);
+        }
+        self.wake_waiting(now);
         host.flush_console();
-        match self.queue.pick() {
-            Some(slot) => self.run_slot(host, slot),
+        match self.scheduler.pick(now) {
+            Some(turn) => self.run_turn(host, turn),
             None => {
                 host.arm(self.next_deadline());
                 host.idle();
@@ -114,8 +122,7 @@ impl<V: Vcpu> CpuLoop<V> {
     }
 
     /// Lets the timers fire that are due.
-    fn expire<H: Host>(&mut self, host: &mut H) {
-        let now = host.now();
+    fn expire<H: Host>(&mut self, host: &mut H, now: Instant) {
         for resident in self.residents.iter_mut().flatten() {
             if resident.readiness == Readiness::Parked {
                 continue;
@@ -147,20 +154,24 @@ impl<V: Vcpu> CpuLoop<V> {
             // It wakes by its reset hazard.
             readiness: Readiness::Parked,
             ready: Instant::NEVER,
-            credit: self.queue.fresh(),
             run_ticks: 0,
         };
-        match self.residents.iter_mut().find(|place| place.is_none()) {
+        let free = self.residents.iter().position(Option::is_none);
+        let index = free.unwrap_or(self.residents.len());
+        self.scheduler
+            .admit(Slot(index), resident.record.partition.system.clone());
+        match self.residents.get_mut(index) {
             Some(place) => *place = Some(resident),
             None => self.residents.push(Some(resident)),
         }
     }
 
-    /// Drops a vCPU whose partition is being removed. It is not in the queue.
+    /// Drops a vCPU whose partition is being removed.
     fn drop_slot(&mut self, slot: Slot) {
         if self.active == Some(slot) {
             self.deactivate();
         }
+        self.scheduler.dismiss(slot);
         let place = self.residents.get_mut(slot.0);
         if let Some(resident) = place.and_then(Option::take) {
             drop_last(resident.record);
@@ -170,7 +181,7 @@ impl<V: Vcpu> CpuLoop<V> {
         }
     }
 
-    /// Queues those for whom something has come.
+    /// Lets those run for whom something has come.
     fn wake_waiting(&mut self, now: Instant) {
         for (index, place) in self.residents.iter_mut().enumerate() {
             let Some(resident) = place else {
@@ -179,14 +190,14 @@ impl<V: Vcpu> CpuLoop<V> {
             if resident.readiness != Readiness::Ready && resident.record.should_wake() {
                 resident.readiness = Readiness::Ready;
                 resident.ready = now;
-                self.queue.enqueue(Slot(index), &mut resident.credit);
+                self.scheduler.wake(Slot(index), now);
             }
         }
     }
 
-    /// The earliest timer of any vCPU here.
+    /// The earliest timer of any vCPU here, or when one that is at its limit goes on.
     fn next_deadline(&self) -> Instant {
-        let mut earliest = Instant::NEVER;
+        let mut earliest = self.scheduler.next_release();
         for resident in self.residents.iter().flatten() {
             let record = &resident.record;
             if resident.readiness == Readiness::Parked {
@@ -200,16 +211,16 @@ impl<V: Vcpu> CpuLoop<V> {
         earliest
     }
 
-    fn run_slot<H: Host>(&mut self, host: &mut H, slot: Slot) {
+    fn run_turn<H: Host>(&mut self, host: &mut H, turn: Turn) {
+        let slot = turn.slot;
         self.switch_to(slot);
         let start = host.now();
         let mut deadline = self.next_deadline();
-        let contended = self.queue.is_contended();
         let Some(Some(resident)) = self.residents.get_mut(slot.0) else {
             return;
         };
-        if contended {
-            deadline = deadline.min(start + resident.credit.left());
+        if let Some(length) = turn.length {
+            deadline = deadline.min(start + length);
         }
         // A timer whose period is shorter than a pass would interrupt every entry of every vCPU here at once, for ever.
         host.arm(deadline.max(start + self.least_run));
@@ -222,28 +233,26 @@ impl<V: Vcpu> CpuLoop<V> {
         let used = end.since(start);
         resident.ready = end;
         resident.run_ticks = resident.run_ticks.saturating_add(used.0);
-        resident.credit.spend(used);
         let record = &resident.record;
         record
             .shared
             .set_usage(record.total_exits(), resident.run_ticks);
         match leave {
-            Leave::Interrupted | Leave::Yield => {
-                if !contended {
-                    // Nobody was there to take turns with: a slice begins when somebody comes.
-                    resident.credit = self.queue.fresh();
-                }
-                self.queue.enqueue(slot, &mut resident.credit);
-            }
+            Leave::Interrupted | Leave::Yield => self.scheduler.put_back(slot, used, end),
             Leave::Halted => {
+                self.scheduler.sleep(slot, used, end);
                 resident.readiness = Readiness::Waiting;
                 let record = &mut *resident.record;
                 if record.rests() {
                     exit::crash::stop_if_all_rest(record, host);
                 }
             }
-            Leave::WaitIo | Leave::Paused => resident.readiness = Readiness::Waiting,
+            Leave::WaitIo | Leave::Paused => {
+                self.scheduler.sleep(slot, used, end);
+                resident.readiness = Readiness::Waiting;
+            }
             Leave::Stopped => {
+                self.scheduler.sleep(slot, used, end);
                 resident.readiness = Readiness::Parked;
                 // Its slot is free for whoever has the page next.
                 resident.record.drop_request();

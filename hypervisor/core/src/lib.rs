@@ -49,7 +49,6 @@ pub mod pit;
 pub mod platform_devices;
 pub mod pm_timer;
 pub mod rtc;
-pub mod run_queue;
 pub mod sched;
 pub mod shared_vcpu;
 pub mod time;

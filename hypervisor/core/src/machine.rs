@@ -8,6 +8,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use spin::{Mutex, MutexGuard, Once};
 
@@ -55,9 +56,21 @@ impl Adoption {
 /// What other CPUs may touch of a CPU.
 struct CpuShared {
     inbox: Mutex<VecDeque<Adoption>>,
+    /// Whether something may be in the inbox.
+    mail: AtomicBool,
     routes: Mutex<[Option<InterruptRoute>; 256]>,
     /// What its vCPUs count for; changed under the lock of the works.
     load: Mutex<Load>,
+}
+
+impl CpuShared {
+    #[inline(never)]
+    fn take_mail(&self) -> Option<Adoption> {
+        let mut inbox = self.inbox.lock();
+        let adoption = inbox.pop_front();
+        self.mail.store(!inbox.is_empty(), Ordering::Release);
+        adoption
+    }
 }
 
 /// What partitions are made of.
@@ -82,6 +95,7 @@ pub struct Machine {
     partitions: Mutex<Vec<Option<Arc<Partition>>>>,
     management: Once<Arc<Partition>>,
     cpus: Vec<CpuShared>,
+    shares_version: AtomicU64,
     when_done: WhenDone,
     works: Mutex<Works>,
 }
@@ -91,6 +105,7 @@ impl Machine {
     pub fn new(cpus: u16, when_done: WhenDone, frames: FrameAllocator<'static>) -> Self {
         let cpu = |_| CpuShared {
             inbox: Mutex::new(VecDeque::with_capacity(VCPU_PLACES)),
+            mail: AtomicBool::new(false),
             routes: Mutex::new([const { None }; 256]),
             load: Mutex::default(),
         };
@@ -98,6 +113,7 @@ impl Machine {
             partitions: Mutex::new(Vec::with_capacity(MAX_PARTITIONS)),
             management: Once::new(),
             cpus: (0..cpus).map(cpu).collect(),
+            shares_version: AtomicU64::new(0),
             when_done,
             works: Mutex::new(Works {
                 frames,
@@ -238,6 +254,19 @@ impl Machine {
         true
     }
 
+    /// Changes with what partitions are entitled to: run loops compare it with what they know.
+    #[inline]
+    pub fn shares_version(&self) -> u64 {
+        // Acquire: partner of `note_shares`.
+        self.shares_version.load(Ordering::Acquire)
+    }
+
+    /// A partition is entitled to something else now; the caller kicks the CPUs of its vCPUs.
+    pub fn note_shares(&self) {
+        // Release: who sees the version sees what was changed before.
+        self.shares_version.fetch_add(1, Ordering::Release);
+    }
+
     /// `false` where `change` refuses.
     fn change_load(&self, cpu: CpuId, change: impl Fn(Load) -> Option<Load>) -> bool {
         let Some(cpu) = self.cpus.get(usize::from(cpu.0)) else {
@@ -252,13 +281,22 @@ impl Machine {
     /// Gives a CPU a vCPU to run; the caller kicks the CPU.
     pub fn hand_over(&self, cpu: CpuId, adoption: Adoption) {
         if let Some(cpu) = self.cpus.get(usize::from(cpu.0)) {
-            cpu.inbox.lock().push_back(adoption);
+            let mut inbox = cpu.inbox.lock();
+            inbox.push_back(adoption);
+            // Under the lock, so that whoever clears it sees what is there.
+            cpu.mail.store(true, Ordering::Release);
         }
     }
 
     /// The next vCPU that was handed to this CPU.
+    #[inline]
     pub fn receive(&self, cpu: CpuId) -> Option<Adoption> {
-        self.cpus.get(usize::from(cpu.0))?.inbox.lock().pop_front()
+        let cpu = self.cpus.get(usize::from(cpu.0))?;
+        // Acquire: partner of `hand_over`. The CPU is kicked after that, so that it looks again.
+        if !cpu.mail.load(Ordering::Acquire) {
+            return None;
+        }
+        cpu.take_mail()
     }
 
     /// Binds a free device vector of `cpu`.

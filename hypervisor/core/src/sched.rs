@@ -1,7 +1,7 @@
 //! Which vCPU of a physical CPU runs next, and which physical CPU a vCPU is given to: weights, reservations and limits.
 //!
-//! Pure bookkeeping over slot numbers and instants, made for one [`Scheduler`] in each CPU's run loop and for [`placement`] to be asked
-//! where partitions are made and changed. The run loop does not use the scheduler yet: it takes turns by `run_queue`. The rules:
+//! Pure bookkeeping over slot numbers and instants: one [`Scheduler`] in each CPU's run loop; [`placement`] is asked where partitions
+//! are made and changed. The rules:
 //!
 //! - **Weight.** A system's weight is divided among its vCPUs. Each vCPU has a start tag: what it ran so far, divided by its weight.
 //!   The lowest tag runs next (start-time fair queueing), so that two vCPUs that want to run never differ by more than a turn each,

@@ -2,6 +2,8 @@
 //!
 //! The micro-guest `manager` is the management partition; its guests run code that it writes through their windows.
 
+use std::time::Duration;
+
 use crate::machine::Machine;
 use crate::machine_test::MachineTest;
 use crate::partition::Partition;
@@ -57,6 +59,11 @@ pub fn rows() -> Vec<MachineTest> {
         test("the-window-of-a-removed-guest-is-gone", 2, 256, "way=windows")
             .shows("^bulkhead: partition manager crashed on vCPU 0: access to guest-physical memory where nothing is at 0x")
             .shows(r"^bulkhead: partition manager is started again \(restart 1\)$"),
+        // By executed instructions, so that the shares are the same in each run.
+        MachineTest::new("shares-follow-weights-reservations-and-limits")
+            .counting_instructions()
+            .patience(Duration::from_secs(240))
+            .passing(Partition::new("weigher", "weigher").memory_mib(32).management()),
         test("a-guest-outlives-its-manager", 2, 256, "way=orphans")
             .shows("^bulkhead: partition manager crashed on vCPU 0: triple fault"),
     ]

@@ -199,6 +199,7 @@ pub fn shares<V: Vcpu, H: Host>(
         return Err(Status::NoResource);
     }
     subject.system.set(entitlement);
+    machine.note_shares();
     // One that is alone on its CPU has no next turn before its CPU looks up.
     let woken = lifecycle::wake_all(&subject, host);
     deliver::note(vcpu, woken);

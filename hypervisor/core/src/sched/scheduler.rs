@@ -14,7 +14,7 @@ const LEAST_TURNS_IN_SLICE: u64 = 8;
 /// How many slices a round of turns takes where no turn needs to be longer.
 const SLICES_IN_ROUND: u64 = 2;
 /// What running by reservation may put a vCPU behind the others by weight, in slices of its own.
-const DEBT_SLICES: u64 = 16;
+const DEBT_SLICES: u128 = 16;
 /// What a reservation makes up for at most after the CPU was not there, in slices.
 const LATE_SLICES: u64 = 20;
 /// A chunk is what a limit gives in so many slices, and at most a slice: nobody waits longer than that for its next one.
@@ -58,8 +58,12 @@ struct Terms {
     weight: u64,
     /// Virtual time for a tick.
     pace: u64,
+    /// Virtual time for a slice.
+    credit: u128,
     reserved: Option<Stretch>,
     chunks: Option<Chunks>,
+    /// It has neither of both, as most have: nothing but the weight decides.
+    plain: bool,
 }
 
 impl Terms {
@@ -71,20 +75,27 @@ impl Terms {
         let at_once = at_once.saturating_mul(CHUNK_SLICES).min(slice.0);
         let fair = at_once / u64::from(system.vcpus().max(1));
         let least = slice.0 / LEAST_TURNS_IN_SLICE;
+        let pace = (1 << VIRTUAL_BITS) / weight;
+        let reserved = Stretch::of(entitlement.reservation(), system.vcpus());
+        let chunks = Stretch::of(limit, 1).map(|pace| Chunks {
+            pace,
+            length: Ticks(fair.max(least).max(1)),
+        });
         Self {
             word: entitlement.to_word(),
             weight,
-            pace: (1 << VIRTUAL_BITS) / weight,
-            reserved: Stretch::of(entitlement.reservation(), system.vcpus()),
-            chunks: Stretch::of(limit, 1).map(|pace| Chunks {
-                pace,
-                length: Ticks(fair.max(least).max(1)),
-            }),
+            pace,
+            credit: u128::from(slice.0) * u128::from(pace),
+            plain: reserved.is_none() && chunks.is_none(),
+            reserved,
+            chunks,
         }
     }
 
+    #[inline]
     fn virtual_time(&self, used: Ticks) -> u128 {
-        u128::from(used.0) * u128::from(self.pace)
+        // Below 2^64 each.
+        u128::from(used.0).wrapping_mul(u128::from(self.pace))
     }
 }
 
@@ -111,25 +122,57 @@ struct Entry {
 
 impl Entry {
     /// Its turn ends: both tags move on by what it used.
+    #[inline]
     fn finish_turn(&mut self, slice: Ticks, now: Instant) {
         let used = core::mem::take(&mut self.spent);
         self.rest = Ticks(0);
-        self.start = self.start.saturating_add(self.terms.virtual_time(used));
+        // 2^128 is more than the time of any machine at the lowest weight.
+        self.start = self.start.wrapping_add(self.terms.virtual_time(used));
         if let Some(pace) = self.terms.reserved {
-            let late = now - Ticks(slice.0.saturating_mul(LATE_SLICES));
-            // What it had beyond its reservation counts for one slice at most.
-            let early = now + pace.apply(slice);
-            self.due = (self.due + pace.apply(used)).max(late).min(early);
+            self.fall_due(pace, used, slice, now);
+        }
+    }
+
+    #[inline(never)]
+    fn fall_due(&mut self, pace: Stretch, used: Ticks, slice: Ticks, now: Instant) {
+        let late = now - Ticks(slice.0.saturating_mul(LATE_SLICES));
+        // What it had beyond its reservation counts for one slice at most.
+        let early = now + pace.apply(slice);
+        self.due = (self.due + pace.apply(used)).max(late).min(early);
+    }
+
+    /// Writes down what it used of its turn.
+    #[inline]
+    fn charge(&mut self, used: Ticks, now: Instant) {
+        // The TSC does not wrap.
+        self.spent = Ticks(self.spent.0.wrapping_add(used.0));
+        self.rest = Ticks(self.rest.0.saturating_sub(used.0));
+        if let Some(chunks) = self.terms.chunks {
+            self.charge_chunk(chunks, used, now);
+        }
+    }
+
+    #[inline(never)]
+    fn charge_chunk(&mut self, chunks: Chunks, used: Ticks, now: Instant) {
+        let excess = Ticks(used.0.saturating_sub(self.granted.0));
+        self.granted = Ticks(self.granted.0.saturating_sub(used.0));
+        if excess != Ticks(0) {
+            self.system.overdraw(excess, chunks.pace, now);
         }
     }
 
     /// Takes over what its system is entitled to now.
-    fn update(&mut self, slice: Ticks, now: Instant) {
+    fn update(&mut self, slice: Ticks, now: Instant, now_virtual: u128) {
         let pace = |terms: &Terms| terms.chunks.map(|chunks| chunks.pace);
         let former = core::mem::replace(&mut self.terms, Terms::new(&self.system, slice));
         if pace(&former) != pace(&self.terms) {
             // Chunks of another limit were forgotten with it.
             self.granted = Ticks(0);
+        }
+        if let Some(ahead) = self.start.checked_sub(now_virtual) {
+            // What it is ahead of the others is time on the CPU, which weighs otherwise now.
+            let ticks = ahead / u128::from(former.pace.max(1));
+            self.start = now_virtual.saturating_add(ticks * u128::from(self.terms.pace));
         }
         if former.reserved.is_none() {
             self.due = self.due.max(now);
@@ -147,6 +190,7 @@ impl Entry {
     }
 
     /// Gives back what is left of its chunk.
+    #[inline]
     fn leave_chunk(&mut self) {
         if let Some(chunks) = self.terms.chunks {
             let rest = core::mem::take(&mut self.granted);
@@ -222,7 +266,7 @@ impl Scheduler {
         self.by_reservation.remove(slot);
         self.held.remove(slot);
         if matches!(entry.place, Place::Ready | Place::Running) {
-            self.weight = self.weight.saturating_sub(entry.terms.weight);
+            self.weight = self.weight.wrapping_sub(entry.terms.weight);
         }
         entry.leave_chunk();
     }
@@ -236,53 +280,118 @@ impl Scheduler {
         if entry.place != Place::Asleep {
             return;
         }
-        if entry.terms.word != entry.system.word() {
-            entry.update(self.slice, now);
+        if entry.terms.chunks.is_some() {
+            entry.chunk = Ticks(self.slice.0 / FIRST_CHUNKS_IN_SLICE);
         }
-        entry.chunk = Ticks(self.slice.0 / FIRST_CHUNKS_IN_SLICE);
         self.join(slot, now);
     }
 
+    /// Takes over what the systems of its vCPUs, none of which runs now, are entitled to.
+    pub fn refresh(&mut self, now: Instant) {
+        for index in 0..self.entries.len() {
+            if let Some(Some(entry)) = self.entries.get(index)
+                && entry.terms.word != entry.system.word()
+            {
+                self.take_over(Slot(index), now);
+            }
+        }
+    }
+
+    fn take_over(&mut self, slot: Slot, now: Instant) {
+        let Some(Some(entry)) = self.entries.get_mut(slot.0) else {
+            return;
+        };
+        let former = entry.terms.weight;
+        entry.update(self.slice, now, self.now_virtual);
+        match entry.place {
+            Place::Ready => {
+                self.weight = self.weight.wrapping_sub(former);
+                self.weight = self.weight.wrapping_add(entry.terms.weight);
+                self.by_weight.remove(slot);
+                self.by_reservation.remove(slot);
+                self.queue(slot);
+            }
+            Place::Held if entry.granted == Ticks(0) => {
+                self.held.remove(slot);
+                self.join(slot, now);
+            }
+            Place::Held | Place::Asleep | Place::Running => {}
+        }
+    }
+
     /// Puts a vCPU that did not want to run, or was not allowed to, among the ready ones.
+    #[inline]
     fn join(&mut self, slot: Slot, now: Instant) {
         let Some(Some(entry)) = self.entries.get_mut(slot.0) else {
             return;
         };
-        let credit = entry.terms.virtual_time(self.slice);
-        entry.start = entry.start.max(self.now_virtual.saturating_sub(credit));
-        entry.due = entry.due.max(now);
-        self.weight = self.weight.saturating_add(entry.terms.weight);
+        let earliest = self.now_virtual.saturating_sub(entry.terms.credit);
+        entry.start = entry.start.max(earliest);
+        self.weight = self.weight.wrapping_add(entry.terms.weight);
         self.joined = self.joined.wrapping_add(1);
         entry.order = self.joined;
-        self.queue(slot);
+        if entry.terms.plain {
+            entry.place = Place::Ready;
+            self.by_weight.insert(slot, entry.start, entry.order);
+        } else {
+            entry.due = entry.due.max(now);
+            self.queue(slot);
+        }
     }
 
     /// Puts a vCPU into the heaps of the ready ones.
+    #[inline(never)]
     fn queue(&mut self, slot: Slot) {
         let Some(Some(entry)) = self.entries.get_mut(slot.0) else {
             return;
         };
-        let debt = Ticks(self.slice.0.saturating_mul(DEBT_SLICES));
-        let last = self
-            .now_virtual
-            .saturating_add(entry.terms.virtual_time(debt));
-        entry.start = entry.start.min(last);
         entry.place = Place::Ready;
-        self.by_weight.insert(slot, entry.start, entry.order);
         if entry.terms.reserved.is_some() {
+            let debt = entry.terms.credit.saturating_mul(DEBT_SLICES);
+            entry.start = entry.start.min(self.now_virtual.saturating_add(debt));
             self.by_reservation.insert(slot, entry.due, entry.order);
+        }
+        self.by_weight.insert(slot, entry.start, entry.order);
+    }
+
+    /// Lets those go on whose next chunk is valid.
+    #[inline(never)]
+    fn release(&mut self, now: Instant) {
+        while let Some((at, slot)) = self.held.first()
+            && at <= now
+        {
+            self.held.remove_first();
+            self.join(slot, now);
         }
     }
 
     /// The vCPU that runs now; it is not among the ready ones until it is put back or sleeps.
     #[inline]
     pub fn pick(&mut self, now: Instant) -> Option<Turn> {
-        while let Some((at, slot)) = self.held.first()
-            && at <= now
-        {
-            self.held.remove(slot);
-            self.join(slot, now);
+        if !self.held.is_empty() {
+            self.release(now);
         }
+        let (lowest, slot) = self.by_weight.first()?;
+        let entry = self.entries.get_mut(slot.0)?.as_mut()?;
+        if !entry.terms.plain || !self.by_reservation.is_empty() {
+            return self.pick_entitled(now);
+        }
+        self.now_virtual = self.now_virtual.max(lowest);
+        self.by_weight.remove_first();
+        entry.place = Place::Running;
+        let mut length = None;
+        if !self.by_weight.is_empty() {
+            if entry.rest == Ticks(0) {
+                entry.rest = turn(self.slice, entry, self.weight, self.now_virtual);
+            }
+            length = Some(entry.rest);
+        }
+        Some(Turn { slot, length })
+    }
+
+    /// The same where somebody has a reservation or a limit.
+    #[inline(never)]
+    fn pick_entitled(&mut self, now: Instant) -> Option<Turn> {
         loop {
             let (lowest, by_weight) = self.by_weight.first()?;
             self.now_virtual = self.now_virtual.max(lowest);
@@ -292,112 +401,84 @@ impl Scheduler {
             };
             self.by_weight.remove(slot);
             self.by_reservation.remove(slot);
-            if let Some(turn) = self.give_turn(slot, now) {
-                return Some(turn);
+            let entry = self.entries.get_mut(slot.0)?.as_mut()?;
+            entry.place = Place::Running;
+            let granted = match entry.terms.chunks {
+                None => None,
+                Some(chunks) => match grant(entry, chunks, now) {
+                    Ok(granted) => Some(granted),
+                    Err(valid) => {
+                        entry.finish_turn(self.slice, now);
+                        entry.place = Place::Held;
+                        self.weight = self.weight.wrapping_sub(entry.terms.weight);
+                        self.held.insert(slot, valid, entry.order);
+                        continue;
+                    }
+                },
+            };
+            if self.by_weight.is_empty() {
+                let length = granted;
+                return Some(Turn { slot, length });
             }
-        }
-    }
-
-    /// The turn of a vCPU that was taken from the ready ones; `None` where it is at its limit, and held from now on.
-    #[inline]
-    fn give_turn(&mut self, slot: Slot, now: Instant) -> Option<Turn> {
-        let entry = self.entries.get_mut(slot.0)?.as_mut()?;
-        entry.place = Place::Running;
-        if entry.terms.word != entry.system.word() {
-            self.weight = self.weight.saturating_sub(entry.terms.weight);
-            entry.update(self.slice, now);
-            self.weight = self.weight.saturating_add(entry.terms.weight);
-        }
-        if let Some(chunks) = entry.terms.chunks
-            && entry.granted == Ticks(0)
-        {
-            entry.granted = entry.next_chunk(chunks.length);
-            let valid = entry.system.take_chunk(entry.granted, chunks.pace, now);
-            if valid > now {
-                entry.finish_turn(self.slice, now);
-                entry.place = Place::Held;
-                self.weight = self.weight.saturating_sub(entry.terms.weight);
-                self.held.insert(slot, valid, entry.order);
-                return None;
-            }
-        }
-        let mut length = None;
-        if !self.by_weight.is_empty() {
             if entry.rest == Ticks(0) {
                 entry.rest = turn(self.slice, entry, self.weight, self.now_virtual);
             }
-            length = Some(entry.rest);
+            let length = Some(granted.map_or(entry.rest, |granted| granted.min(entry.rest)));
+            return Some(Turn { slot, length });
         }
-        if entry.terms.chunks.is_some() {
-            length = Some(length.map_or(entry.granted, |rest| rest.min(entry.granted)));
-        }
-        Some(Turn { slot, length })
     }
 
     /// The running vCPU was interrupted after so long, and wants to go on.
     #[inline]
     pub fn put_back(&mut self, slot: Slot, used: Ticks, now: Instant) {
-        let alone = self.by_weight.is_empty();
-        let Some(entry) = self.charge(slot, used, now) else {
+        let Some(Some(entry)) = self.entries.get_mut(slot.0) else {
             return;
         };
+        if entry.place != Place::Running {
+            return;
+        }
+        entry.charge(used, now);
+        let alone = self.by_weight.is_empty();
         // Where nobody was there to take turns with, a turn begins when somebody comes.
         if alone || entry.rest == Ticks(0) {
-            self.end_turn(slot, now);
+            entry.finish_turn(self.slice, now);
+            self.joined = self.joined.wrapping_add(1);
+            entry.order = self.joined;
         }
-        self.queue(slot);
+        if alone {
+            // Nobody was kept waiting: who comes now has missed nothing.
+            self.now_virtual = self.now_virtual.max(entry.start);
+        }
+        if entry.terms.plain {
+            entry.place = Place::Ready;
+            self.by_weight.insert(slot, entry.start, entry.order);
+        } else {
+            self.queue(slot);
+        }
     }
 
     /// The running vCPU has nothing to do any more, after so long.
     #[inline]
     pub fn sleep(&mut self, slot: Slot, used: Ticks, now: Instant) {
-        let Some(entry) = self.charge(slot, used, now) else {
+        let Some(Some(entry)) = self.entries.get_mut(slot.0) else {
             return;
         };
+        if entry.place != Place::Running {
+            return;
+        }
         entry.place = Place::Asleep;
+        entry.charge(used, now);
         entry.leave_chunk();
-        let weight = entry.terms.weight;
-        self.weight = self.weight.saturating_sub(weight);
-        self.end_turn(slot, now);
+        entry.finish_turn(self.slice, now);
+        self.weight = self.weight.wrapping_sub(entry.terms.weight);
+        if self.by_weight.is_empty() {
+            self.now_virtual = self.now_virtual.max(entry.start);
+        }
     }
 
     /// When the scheduler must be asked again at the latest.
     pub fn next_release(&self) -> Instant {
         self.held.first().map_or(Instant::NEVER, |(at, _)| at)
-    }
-
-    /// Writes down what the running vCPU used; `None` where it does not run.
-    #[inline]
-    fn charge(&mut self, slot: Slot, used: Ticks, now: Instant) -> Option<&mut Entry> {
-        let entry = self.entries.get_mut(slot.0)?.as_mut()?;
-        if entry.place != Place::Running {
-            return None;
-        }
-        entry.spent = Ticks(entry.spent.0.saturating_add(used.0));
-        entry.rest = Ticks(entry.rest.0.saturating_sub(used.0));
-        if let Some(chunks) = entry.terms.chunks {
-            let excess = Ticks(used.0.saturating_sub(entry.granted.0));
-            entry.granted = Ticks(entry.granted.0.saturating_sub(used.0));
-            if excess != Ticks(0) {
-                entry.system.overdraw(excess, chunks.pace, now);
-            }
-        }
-        Some(entry)
-    }
-
-    /// Ends the turn of the running vCPU.
-    #[inline]
-    fn end_turn(&mut self, slot: Slot, now: Instant) {
-        let Some(Some(entry)) = self.entries.get_mut(slot.0) else {
-            return;
-        };
-        entry.finish_turn(self.slice, now);
-        self.joined = self.joined.wrapping_add(1);
-        entry.order = self.joined;
-        if self.by_weight.is_empty() {
-            // Nobody was kept waiting: who comes now has missed nothing.
-            self.now_virtual = self.now_virtual.max(entry.start);
-        }
     }
 
     /// Comparisons of tags so far.
@@ -420,7 +501,21 @@ impl Scheduler {
     }
 }
 
+/// What a limited vCPU may run now, or when its next chunk is valid.
+#[inline(never)]
+fn grant(entry: &mut Entry, chunks: Chunks, now: Instant) -> Result<Ticks, Instant> {
+    if entry.granted == Ticks(0) {
+        entry.granted = entry.next_chunk(chunks.length);
+        let valid = entry.system.take_chunk(entry.granted, chunks.pace, now);
+        if valid > now {
+            return Err(valid);
+        }
+    }
+    Ok(entry.granted)
+}
+
 /// How long a new turn is.
+#[inline(never)]
 fn turn(slice: Ticks, entry: &Entry, weight: u64, now_virtual: u128) -> Ticks {
     let least = (slice.0 / LEAST_TURNS_IN_SLICE).max(1);
     if entry.start < now_virtual {

@@ -51,8 +51,7 @@ impl System {
         Entitlement::from_word(self.word())
     }
 
-    /// Changes what it is entitled to. Each vCPU's scheduler takes it over at the vCPU's next turn; the caller kicks the CPUs, as
-    /// one that is alone on its CPU has only one.
+    /// Changes what it is entitled to. The caller tells the schedulers of its vCPUs, which take it over then.
     pub fn set(&self, entitlement: Entitlement) {
         // Relaxed: a scheduler that sees one before the other counts one chunk wrong.
         let former = self.word.swap(entitlement.to_word(), Relaxed);
@@ -73,6 +72,7 @@ impl System {
     }
 
     /// Takes a chunk of time on a CPU; says from when on it is valid.
+    #[inline(never)]
     pub(super) fn take_chunk(&self, chunk: Ticks, pace: Stretch, now: Instant) -> Instant {
         let length = pace.apply(chunk);
         let taken = self
@@ -86,6 +86,7 @@ impl System {
     }
 
     /// Gives back what was not used of a chunk.
+    #[inline(never)]
     pub(super) fn give_back(&self, rest: Ticks, pace: Stretch) {
         let length = pace.apply(rest);
         let _ = self
@@ -94,6 +95,7 @@ impl System {
     }
 
     /// More than a chunk was used: what comes next comes later.
+    #[inline(never)]
     pub(super) fn overdraw(&self, excess: Ticks, pace: Stretch, now: Instant) {
         let _ = self.take_chunk(excess, pace, now);
     }

@@ -48,6 +48,8 @@ fn main(info: &'static StartInfo) {
             // They end the test.
             Some(Number::Stop | Number::Machine) if manages => arguments[0] |= 1 << 40,
             Some(Number::Stop) => arguments[0] |= 1 << 40,
+            // A limit would slow the witness down, and the caller, which must be done before the witness is.
+            Some(Number::PartitionShares) if manages && arguments[0] <= 1 => arguments[0] = 2,
             // They may harm the witness.
             Some(Number::PartitionControl | Number::MessageSend | Number::LineSet)
                 if manages && arguments[0] == 1 =>

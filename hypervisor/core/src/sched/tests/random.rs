@@ -50,7 +50,7 @@ impl Random {
 
 #[test]
 fn time_is_neither_lost_nor_made_and_everybody_who_may_runs() {
-    for seed in 1..60 {
+    for seed in 1..25 {
         let mut random = Random(seed);
         let mut cpu = Cpu::new();
         let mut systems = Vec::new();
@@ -83,7 +83,7 @@ fn time_is_neither_lost_nor_made_and_everybody_who_may_runs() {
         }
         let ran: u64 = cpu.ran().iter().sum();
         assert_eq!(ran + gone + cpu.idle, cpu.now - SECOND, "seed {seed}");
-        // In the time that the lightest needs among the heaviest, everybody has run.
+        // What they owe each other is over soon, and everybody runs.
         let before = cpu.ran();
         for guest in cpu.guests.iter_mut().flatten() {
             guest.behaviour = Behaviour::Spins;
@@ -93,7 +93,7 @@ fn time_is_neither_lost_nor_made_and_everybody_who_may_runs() {
             let (reservation, limit) = (entitlement.reservation(), entitlement.limit());
             system.set(Entitlement::new(100, reservation, limit, 1).unwrap());
         }
-        let span = 60 * SECOND;
+        let span = 10 * SECOND;
         cpu.run_until(cpu.now + span);
         for (after, before) in cpu.ran().iter().zip(before) {
             assert!(*after > before, "seed {seed}");

@@ -119,6 +119,7 @@ impl Cpu {
     }
 
     fn wake(&mut self) {
+        self.scheduler.refresh(Instant(self.now));
         for (index, guest) in self.guests.iter_mut().enumerate() {
             let Some(guest) = guest else { continue };
             if guest.wakes.is_some_and(|at| at <= self.now) {
