@@ -1,5 +1,8 @@
 //! Recorded machines: what the hypervisor prints at `loglevel=debug`.
 
+pub mod bochs;
+pub mod intel;
+
 use super::{CpuidSource, MsrSource};
 
 /// A leaf and its EAX, EBX, ECX, EDX.
@@ -41,6 +44,23 @@ impl Machine {
     pub fn answer(&self, leaf: u32) -> [u32; 4] {
         let found = self.leaves.iter().find(|(number, _)| *number == leaf);
         found.map_or([0; 4], |(_, answer)| *answer)
+    }
+}
+
+/// The capability registers of a CPU with VMX.
+pub struct VmxRecord {
+    pub name: &'static str,
+    pub msrs: &'static [(u32, u64)],
+}
+
+impl VmxRecord {
+    /// A machine with this CPU, of which nothing else is recorded.
+    pub fn machine(&self) -> Machine {
+        let leaves = [
+            (0, [1, 0x756e_6547, 0x6c65_746e, 0x4965_6e69]),
+            (1, [0, 0, 1 << 5, 0]),
+        ];
+        Machine::new(&leaves).with_msrs(self.msrs)
     }
 }
 
@@ -163,23 +183,7 @@ pub const BOCHS_SKYLAKE_X: [Leaf; 10] = [
     (0x8000_0008, [0x0000_3028, 0x0000_0200, 0x0000_0000, 0x0000_0000]),
 ];
 
-/// Its virtualization.
-pub const BOCHS_SKYLAKE_X_MSRS: [(u32, u64); 12] = [
-    (0x3a, 0x0000_0000_0000_0005),
-    (0x480, 0x00d8_1000_0000_002b),
-    (0x485, 0x0000_0000_6004_01e0),
-    (0x486, 0x0000_0000_8000_0021),
-    (0x488, 0x0000_0000_0000_2000),
-    (0x489, 0x0000_0000_0037_27ff),
-    (0x48b, 0x0256_77ff_0000_0000),
-    (0x48c, 0x0000_0f01_0673_4141),
-    (0x48d, 0x0000_00ff_0000_0016),
-    (0x48e, 0xfff9_fffe_0400_6172),
-    (0x48f, 0x407f_ffff_0003_6dfb),
-    (0x490, 0x0000_ffff_0000_11fb),
-];
-
-/// Both in one.
+/// The same with its VMX.
 pub fn skylake_x() -> Machine {
-    Machine::new(&BOCHS_SKYLAKE_X).with_msrs(&BOCHS_SKYLAKE_X_MSRS)
+    Machine::new(&BOCHS_SKYLAKE_X).with_msrs(bochs::COREI7_SKYLAKE_X.msrs)
 }

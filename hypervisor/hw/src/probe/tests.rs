@@ -105,15 +105,147 @@ fn what_vmx_lacks_is_refused_by_name() {
     for (msr, bits) in [
         (0x48d, &[32, 35, 37][..]),
         (0x48e, &[34, 35, 39, 42, 43, 51, 53, 54, 57, 60, 61, 63]),
-        (0x48b, &[33, 37, 38, 39]),
+        (0x48b, &[33, 38, 39]),
         (0x48f, &[34, 41, 50, 51, 52, 53]),
         (0x490, &[34, 41, 46, 47]),
-        (0x48c, &[6, 14, 16, 20, 25, 26, 32, 41, 42]),
+        (0x48c, &[6, 14, 16, 20, 25, 26]),
     ] {
         for bit in bits {
             let text = without(msr, *bit);
             assert!(text.ends_with(&format!("bit {bit})")), "{msr:#x}: {text}");
         }
+    }
+}
+
+/// Optional features of a CPU, or what it lacks.
+fn offered(record: &VmxRecord) -> Result<Vec<&'static str>, String> {
+    let probe = intel(&record.machine()).map_err(|refusal| refusal.to_string())?;
+    let found = probe.table().into_iter().filter(|(_, found)| *found);
+    Ok(found.map(|(name, _)| name).collect())
+}
+
+#[test]
+fn bochs_intel_models_run_or_are_refused_by_name() {
+    use bochs::*;
+    const OLD: [&str; 4] = ["execute-only", "VPID", "preemption-timer", "RDTSCP"];
+    const EPT: [&str; 6] = [
+        "1G-EPT",
+        "EPT-A/D",
+        "execute-only",
+        "VPID",
+        "preemption-timer",
+        "RDTSCP",
+    ];
+    const APICV: [&str; 3] = [
+        "x2APIC-virtualization",
+        "APIC-registers",
+        "virtual-interrupts",
+    ];
+    let with = |base: &[&'static str], more: &[&'static str]| [base, more].concat();
+    let haswell = with(
+        &with(&EPT, &["INVPCID"]),
+        &with(&APICV, &["VMCS-shadowing"]),
+    );
+    let all = with(
+        &with(&EPT, &["INVPCID", "XSAVES"]),
+        &with(&APICV, &["VMCS-shadowing", "PML", "TSC-scaling"]),
+    );
+    for (record, expected) in [
+        (
+            &COREI5_ARRANDALE_M520,
+            with(&OLD, &["x2APIC-virtualization"]),
+        ),
+        (&COREI7_SANDY_BRIDGE_2600K, with(&OLD, &[])),
+        (
+            &COREI7_IVY_BRIDGE_3770K,
+            with(&OLD, &["x2APIC-virtualization"]),
+        ),
+        (&COREI7_HASWELL_4770, haswell.clone()),
+        (&BROADWELL_ULT, haswell),
+        (&COREI7_SKYLAKE_X, all.clone()),
+        (
+            &COREI3_CNL,
+            with(
+                &with(&EPT, &["INVPCID", "XSAVES", "x2APIC-virtualization"]),
+                &["VMCS-shadowing", "TSC-scaling"],
+            ),
+        ),
+        (&COREI7_ICELAKE_U, all.clone()),
+        (&TIGERLAKE, all.clone()),
+        (&SAPPHIRE_RAPIDS, all.clone()),
+        (&ARROW_LAKE, all),
+    ] {
+        assert_eq!(offered(record), Ok(expected), "{}", record.name);
+    }
+    for (record, missing) in [
+        (&CORE2_PENRYN_T9600, "EPT nested paging"),
+        (&COREI5_LYNNFIELD_750, "unrestricted guests"),
+    ] {
+        let refusal = offered(record).unwrap_err();
+        assert!(refusal.contains(missing), "{}: {refusal}", record.name);
+    }
+}
+
+#[test]
+fn real_intel_parts_run_with_what_they_have() {
+    let ivy_bridge = [
+        "execute-only",
+        "VPID",
+        "preemption-timer",
+        "RDTSCP",
+        "x2APIC-virtualization",
+    ];
+    assert_eq!(offered(&intel::IVY_BRIDGE), Ok(ivy_bridge.to_vec()));
+    let coffee_lake = [
+        "1G-EPT",
+        "EPT-A/D",
+        "execute-only",
+        "VPID",
+        "preemption-timer",
+        "RDTSCP",
+        "INVPCID",
+        "XSAVES",
+        "x2APIC-virtualization",
+        "PML",
+    ];
+    assert_eq!(offered(&intel::COFFEE_LAKE), Ok(coffee_lake.to_vec()));
+    let machine = intel::COFFEE_LAKE.machine();
+    let probe = intel(&machine).unwrap();
+    assert_eq!((probe.revision, probe.timer_shift), (4, 7));
+    assert_eq!(probe.cr4_may, 0x37_27ff);
+}
+
+/// Of these parts only this register is known; the others here are those of a later part.
+#[test]
+fn published_secondary_controls_decide_between_run_and_refusal() {
+    for (name, value) in intel::SECONDARY_CONTROLS {
+        let machine = intel::COFFEE_LAKE.machine().with_msrs(&[(0x48b, value)]);
+        match intel(&machine) {
+            Ok(probe) => {
+                assert_ne!(name, "Nehalem");
+                assert_eq!(
+                    probe.controls.secondary & !((value >> 32) as u32),
+                    0,
+                    "{name}"
+                );
+            }
+            Err(refusal) => {
+                assert_eq!(name, "Nehalem");
+                assert!(refusal.to_string().contains("unrestricted guests"));
+            }
+        }
+    }
+}
+
+#[test]
+fn tlb_tags_are_used_only_where_they_can_be_flushed() {
+    let secondary = |msr: u32, bit: u32| {
+        let value = skylake_x().read(msr);
+        let machine = skylake_x().with_msrs(&[(msr, value & !(1 << bit))]);
+        intel(&machine).unwrap().controls.secondary
+    };
+    for (msr, bit) in [(0x48b, 37), (0x48c, 32), (0x48c, 41), (0x48c, 42)] {
+        assert_eq!(secondary(msr, bit), 0x0010_10ca, "{msr:#x} bit {bit}");
     }
 }
 

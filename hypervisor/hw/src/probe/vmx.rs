@@ -21,6 +21,8 @@ pub mod bit {
     pub const NMI_WINDOW: u32 = 1 << 22;
     /// Secondary: RDTSCP and RDPID.
     pub const RDTSCP: u32 = 1 << 3;
+    /// Secondary: TLB tags.
+    pub const VPID: u32 = 1 << 5;
     /// Secondary: INVPCID.
     pub const INVPCID: u32 = 1 << 12;
     /// Secondary: XSAVES and XRSTORS.
@@ -91,7 +93,6 @@ const CR3_EXITS: u32 = 1 << 15 | 1 << 16;
 
 const SECONDARY: &[Required] = &[
     required(1, "EPT nested paging", "IA32_VMX_PROCBASED_CTLS2 bit 33"),
-    required(5, "VPID", "IA32_VMX_PROCBASED_CTLS2 bit 37"),
     required(6, "WBINVD exiting", "IA32_VMX_PROCBASED_CTLS2 bit 38"),
     required(7, "unrestricted guests", "IA32_VMX_PROCBASED_CTLS2 bit 39"),
 ];
@@ -120,10 +121,9 @@ const CACHES: &[Required] = &[
     required(20, "INVEPT", "IA32_VMX_EPT_VPID_CAP bit 20"),
     required(25, "INVEPT of one context", "IA32_VMX_EPT_VPID_CAP bit 25"),
     required(26, "INVEPT of all contexts", "IA32_VMX_EPT_VPID_CAP bit 26"),
-    required(32, "INVVPID", "IA32_VMX_EPT_VPID_CAP bit 32"),
-    required(41, "INVVPID of one tag", "IA32_VMX_EPT_VPID_CAP bit 41"),
-    required(42, "INVVPID of all tags", "IA32_VMX_EPT_VPID_CAP bit 42"),
 ];
+/// Of the same, what TLB tags are of no use without: INVVPID, of one tag and of all.
+const TAG_FLUSHES: u64 = 1 << 32 | 1 << 41 | 1 << 42;
 
 /// What the control fields start with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -193,8 +193,8 @@ impl VmxProbe {
             });
         }
         let secondary_capability = msrs.read(Msr::VMX_SECONDARY.0);
-        let optional = bit::RDTSCP | bit::INVPCID | bit::XSAVES;
-        let secondary = choose(secondary_capability, SECONDARY, optional)?;
+        let optional = bit::RDTSCP | bit::INVPCID | bit::XSAVES | bit::VPID;
+        let mut secondary = choose(secondary_capability, SECONDARY, optional)?;
         let mut exit = choose(capability(2), EXIT, bit::SAVE_PREEMPTION_TIMER)?;
         if pin & bit::PREEMPTION_TIMER == 0 || exit & bit::SAVE_PREEMPTION_TIMER == 0 {
             // Only together: restarted by every entry, the timer would bound nothing.
@@ -207,6 +207,9 @@ impl VmxProbe {
             if caches >> required.bit & 1 == 0 {
                 return Err(required.missing());
             }
+        }
+        if caches & TAG_FLUSHES != TAG_FLUSHES {
+            secondary &= !bit::VPID;
         }
         Ok(Self {
             revision: basic as u32 & 0x7fff_ffff,
@@ -228,12 +231,17 @@ impl VmxProbe {
     }
 
     /// The optional features with their names, and whether they are there.
-    pub fn table(&self) -> [(&'static str, bool); 12] {
+    pub fn table(&self) -> [(&'static str, bool); 14] {
         let secondary = |bit: u32| self.secondary_allowed >> bit & 1 != 0;
         [
             ("1G-EPT", self.gigabyte_pages),
             ("EPT-A/D", self.caches >> 21 & 1 != 0),
             ("execute-only", self.caches & 1 != 0),
+            ("VPID", self.controls.secondary & bit::VPID != 0),
+            (
+                "preemption-timer",
+                self.controls.pin & bit::PREEMPTION_TIMER != 0,
+            ),
             ("RDTSCP", secondary(3)),
             ("INVPCID", secondary(12)),
             ("XSAVES", secondary(20)),

@@ -181,12 +181,18 @@ impl<A: VmcsAccess> VmxVcpu<A> {
         let pointer = self.vmcs.get(Field::EptPointer);
         let (tag, flush) = cpu.tags.tag_for(&mut self.tags, epoch);
         let tag = u64::from(tag.get());
-        self.vmcs.set(Field::Vpid, tag);
+        // Without tags, every entry and exit drops all but what comes of nested tables alone (SDM 3C 28.3.3.1).
+        let tagged = self.probe.controls.secondary & bit::VPID != 0;
+        if tagged {
+            self.vmcs.set(Field::Vpid, tag);
+        }
         match flush {
-            FlushKind::None => {}
-            FlushKind::ThisTag => instructions::invvpid(Extent::One, tag),
+            FlushKind::ThisTag if tagged => instructions::invvpid(Extent::One, tag),
+            FlushKind::None | FlushKind::ThisTag => {}
             FlushKind::AllTags => {
-                instructions::invvpid(Extent::All, 0);
+                if tagged {
+                    instructions::invvpid(Extent::All, 0);
+                }
                 instructions::invept(Extent::All, 0);
             }
         }
