@@ -20,6 +20,7 @@ import target  # noqa: E402
 MODULES = [
     "test_guest_kinds",
     "test_guest_states",
+    "test_guest_pools",
     "test_guest_isolation",
     "test_guest_linux",
     "test_guest_metrics",

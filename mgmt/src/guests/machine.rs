@@ -124,6 +124,22 @@ impl GuestMachine {
             })
     }
 
+    /// Says how the hypervisor runs a system, in its own numbers.
+    fn report_how_it_runs(&self, system: SystemId, id: PartitionId) {
+        let Ok(info) = self.host.info(id) else {
+            return;
+        };
+        let cpus: Vec<String> = numbers(&info.cpus).map(|cpu| cpu.to_string()).collect();
+        report!(
+            "system {} runs on processors {} with weight {}, reservation {} %, limit {} %",
+            system.0,
+            cpus.join(", "),
+            info.weight,
+            info.reservation_percent,
+            info.limit_percent,
+        );
+    }
+
     /// Says what is free and in use without the system, so that whoever makes many of them sees that nothing is lost.
     fn report_what_is_left(&self, system: SystemId) {
         let Ok(info) = self.host.host_info() else {
@@ -197,6 +213,15 @@ fn mask(cpus: &[u32]) -> Result<[u64; 4], MachineError> {
     Ok(mask)
 }
 
+/// The physical CPUs of a mask.
+fn numbers(mask: &[u64; 4]) -> impl Iterator<Item = u32> {
+    let words = (0u32..).step_by(64).zip(mask);
+    words.flat_map(|(first, word)| {
+        let bits = (0..64).filter(move |bit| word >> bit & 1 != 0);
+        bits.map(move |bit| first + bit)
+    })
+}
+
 /// What a system gets of physical CPUs, as the hypervisor has it.
 fn shares(processors: &ProcessorOrder) -> Shares {
     let narrow = |percent: u64| u32::try_from(percent).unwrap_or(u32::MAX);
@@ -224,13 +249,11 @@ fn held(host: &Host) -> Result<BTreeMap<u32, String>, Refusal> {
             continue;
         }
         let name = field_text(&info.name);
-        for (number, word) in (0u32..).step_by(64).zip(info.cpus) {
-            for bit in (0..64).filter(|bit| word >> bit & 1 != 0) {
-                let names = held.entry(number + bit).or_default();
-                let gap = if names.is_empty() { "" } else { ", " };
-                names.push_str(gap);
-                names.push_str(&name);
-            }
+        for number in numbers(&info.cpus) {
+            let names = held.entry(number).or_default();
+            let gap = if names.is_empty() { "" } else { ", " };
+            names.push_str(gap);
+            names.push_str(&name);
         }
     }
     Ok(held)
@@ -298,6 +321,7 @@ impl Machine for GuestMachine {
         };
         match Guest::new(&self.root, &self.host, &self.shelf, making, None) {
             Ok(guest) => {
+                self.report_how_it_runs(system, id);
                 let guests = &self.shelf.guests;
                 guests.borrow_mut().insert(system, guest.clone());
                 self.root.spawner().spawn(life::live(guest));
@@ -364,7 +388,9 @@ impl Machine for GuestMachine {
             )),
             Some(Status::Busy) => MachineError::Busy(refusal.to_string()),
             _ => failed(refusal),
-        })
+        })?;
+        self.report_how_it_runs(system, id);
+        Ok(())
     }
 
     fn destroy(&mut self, system: SystemId) {

@@ -1,0 +1,159 @@
+"""Pools, shares and physical CPUs of systems on the machine: what the model says is what the hypervisor does."""
+
+import re
+import time
+
+from pywbem import CIMError, CIMInstanceName, Uint32, Uint64
+
+import guest_target
+from guest_target import GuestTest, PATIENCE
+from lab import DISABLED, ENABLED, EXCEPTION, MEMORY, OK, PROCESSOR, memory, rasd
+
+IN_USE, SHORT = 6, 8
+# MappingBehavior.
+DEDICATED = 3
+
+
+class PoolTest(GuestTest):
+    def setUp(self):
+        super().setUp()
+        self.service = self.conn.EnumerateInstanceNames("CIM_ResourcePoolConfigurationService")[0]
+        found = self.conn.EnumerateInstances("CIM_ResourcePool")
+        self.primordial = {pool["ResourceType"]: pool.path for pool in found if pool["Primordial"]}
+        self.cpus = sorted(self.conn.AssociatorNames(
+            self.primordial[PROCESSOR], AssocClass="CIM_ConcreteComponent", ResultClass="CIM_Processor"),
+            key=lambda path: path.keybindings["DeviceID"])
+        if len(self.cpus) < 2:
+            self.skipTest("the machine has one processor")
+
+    def call(self, method, **arguments):
+        return self.conn.InvokeMethod(method, self.service, **arguments)
+
+    def create(self, parent, setting):
+        code, outputs = self.call("CreateChildResourcePool", Settings=[setting], ParentPool=[parent])
+        self.assertEqual(code, OK, outputs)
+        path = outputs["Pool"]
+        self.addCleanup(lambda: self.assertEqual(self.call("DeleteResourcePool", Pool=path)[0], OK))
+        return path, self.conn.GetInstance(path)["PoolID"]
+
+    def figures(self, path):
+        pool = self.conn.GetInstance(path)
+        return pool["Capacity"], pool["Reserved"], pool["CurrentlyConsumedResource"]
+
+    def refused(self, wanted, method, **arguments):
+        before = self.left()
+        code, outputs = self.call(method, **arguments)
+        self.assertEqual((code, self.left()), (wanted, before))
+        return self.lab.why(outputs)["Message"]
+
+    def affected(self, device):
+        found = self.conn.AssociatorNames(device, AssocClass="CIM_Dependency", Role="Antecedent",
+                                          ResultClass="CIM_ComputerSystem")
+        return [path.keybindings["Name"] for path in found]
+
+    def spinner(self, *resources, name):
+        """A guest that runs; `how` in it finds what the hypervisor said of it since."""
+        mark = len(self.said())
+        guest = self.guest(*resources, name=name, Kernel="monitor.bin", BootFormat="flat",
+                           LoadAddress=Uint64(guest_target.kernels.BASE), EntryAddress=Uint64(guest_target.kernels.BASE))
+        guest.start()
+        return guest, self.said_after(mark)
+
+    def said(self):
+        with open(guest_target.OPTIONS.log, encoding="utf-8", errors="replace") as log:
+            return re.findall(r"system (\d+) runs on processors ([\d, ]+) with weight (\d+), reservation (\d+) %, "
+                              r"limit (\d+) %", log.read())
+
+    def said_after(self, mark):
+        """The hypervisor's own numbers: processors, weight, reservation, limit."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            new = self.said()[mark:]
+            if new:
+                return new[-1][1], tuple(int(number) for number in new[-1][2:])
+            time.sleep(0.1)
+        raise AssertionError("the partition does not say how the system runs")
+
+    def state_processors(self, guest):
+        return self.lab.allocations(self.lab.state_settings(guest.path))[PROCESSOR, None]
+
+    def modify(self, *settings):
+        return self.lab.call("ModifyResourceSettings", ResourceSettings=list(settings))
+
+    def test_what_runs_management_stays(self):
+        why = self.refused(IN_USE, "CreateChildResourcePool", ParentPool=[self.primordial[PROCESSOR]],
+                           Settings=[rasd(PROCESSOR, HostResource=[str(self.cpus[0])])])
+        self.assertIn("management", why)
+        with self.assertRaises(CIMError) as refused:
+            self.guest(memory(16), rasd(PROCESSOR, MappingBehavior=DEDICATED, HostResource=[str(self.cpus[0])]))
+        self.assertIn("management", refused.exception.status_description)
+
+    def test_a_child_pool_runs_its_systems_on_its_processor(self):
+        parent = self.primordial[PROCESSOR]
+        whole = self.figures(parent)[0]
+        child, pool = self.create(parent, rasd(PROCESSOR, HostResource=[str(self.cpus[1])]))
+        self.assertEqual(self.figures(parent), (whole, 100, 100))
+        inside, how = self.spinner(memory(16), rasd(PROCESSOR, VirtualQuantity=2, Weight=300, PoolID=pool), name="inside")
+        self.assertEqual(how, ("1", (300, 0, 0)))
+        outside, how = self.spinner(memory(16), rasd(PROCESSOR, VirtualQuantity=2, Limit=150), name="outside")
+        self.assertNotIn("1", how[0].split(", "))
+        self.assertEqual(how[1][2], 150)
+        self.assertEqual(self.figures(child), (100, 0, 200))
+        self.assertEqual(self.affected(self.cpus[1]), [inside.path.keybindings["Name"]])
+        self.assertEqual(self.affected(self.cpus[0]), [outside.path.keybindings["Name"]])
+        self.refused(IN_USE, "DeleteResourcePool", Pool=child)
+        inside.destroy()
+        outside.destroy()
+        self.assertEqual(self.figures(child), (100, 0, 0))
+
+    def test_a_child_pool_of_memory_gives_what_it_has(self):
+        parent = self.primordial[MEMORY]
+        whole = self.figures(parent)[0]
+        child, pool = self.create(parent, memory(64))
+        self.spinner(memory(48, PoolID=pool), name="inside")
+        self.assertEqual(self.figures(child), (64, 48, 48))
+        self.assertEqual(self.figures(parent), (whole, 64, 64))
+        second = self.guest(memory(32, PoolID=pool), name="second", Kernel="pvh.elf")
+        before = self.figures(child)
+        code, outputs = self.lab.ask(second.path, ENABLED)
+        job = second.finish(outputs["Job"]) if outputs.get("Job") else None
+        self.assertEqual(job["JobState"], EXCEPTION, code)
+        self.assertIn("16 MiB", job["ErrorDescription"])
+        self.assertEqual((self.figures(child), second.state()), (before, DISABLED))
+        self.refused(SHORT, "CreateChildResourcePool", ParentPool=[child], Settings=[memory(32)])
+
+    def test_a_dedicated_processor_is_nobody_elses(self):
+        parent = self.primordial[PROCESSOR]
+        own, how = self.spinner(memory(16), rasd(PROCESSOR, MappingBehavior=DEDICATED), name="own")
+        number = how[0]
+        self.assertEqual(self.figures(parent)[1:], (100, 100))
+        host = CIMInstanceName.from_wbem_uri(self.state_processors(own)["HostResource"][0])
+        self.assertEqual(host.keybindings["DeviceID"], f"BH:processor/{number}")
+        shared, how = self.spinner(memory(16), rasd(PROCESSOR, VirtualQuantity=2), name="shared")
+        self.assertNotIn(number, how[0].split(", "))
+        name = own.path.keybindings["Name"]
+        self.assertEqual(self.affected(self.cpus[int(number)]), [name])
+        self.refused(IN_USE, "CreateChildResourcePool", ParentPool=[parent],
+                     Settings=[rasd(PROCESSOR, HostResource=[str(self.cpus[int(number)])])])
+        own.change(DISABLED)
+        self.assertEqual(self.figures(parent)[1:], (0, 200))
+        shared.destroy()
+
+    def test_shares_of_a_running_system_change_all_or_none(self):
+        first, how = self.spinner(memory(16), rasd(PROCESSOR, Weight=50, Reservation=10, Limit=80), name="first")
+        self.assertEqual(how[1], (50, 10, 80))
+        second, _ = self.spinner(memory(16), name="second")
+        mark = len(self.said())
+        found = self.state_processors(first)
+        found["Weight"], found["Reservation"], found["Limit"] = Uint32(700), Uint64(30), Uint64(60)
+        self.assertEqual(self.modify(found)[0], OK)
+        self.assertEqual(self.said_after(mark)[1], (700, 30, 60))
+        found = [self.state_processors(guest) for guest in (first, second)]
+        before = self.left(), found
+        changed = [item.copy() for item in found]
+        changed[0]["Weight"] = Uint32(1)
+        changed[1]["Reservation"] = Uint64(91)
+        with self.assertRaises(CIMError):
+            self.modify(*changed)
+        self.assertEqual((self.left(), [self.state_processors(guest) for guest in (first, second)]), before)
+        self.assertEqual(self.said()[-1][2:], ("700", "30", "60"))
