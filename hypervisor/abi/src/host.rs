@@ -2,6 +2,11 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+/// NUMA nodes that the records tell apart: the first ones. What belongs to others is in the sums only.
+pub const NODES: usize = 8;
+/// Physical CPUs whose node the records tell.
+pub const NODE_CPUS: usize = 256;
+
 /// The machine, as [`crate::hypercall::Number::HostInfo`] gives it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
@@ -32,6 +37,10 @@ pub struct HostInfo {
     pub hypervisor_version: [u8; 32],
     /// Bytes that the hypervisor keeps for itself and does not use now: heap and frames for tables.
     pub hypervisor_free_bytes: u64,
+    /// Bytes of `guest_memory_free` by NUMA node.
+    pub node_free: [u64; NODES],
+    /// The NUMA node of each physical CPU.
+    pub cpu_nodes: [u8; NODE_CPUS],
 }
 
 /// A partition, as [`crate::hypercall::Number::PartitionInfo`] gives it.
@@ -70,6 +79,8 @@ pub struct PartitionInfo {
     pub zero: u32,
     /// The physical CPUs that its vCPUs are on, a bit each.
     pub cpus: [u64; 4],
+    /// Bytes of `memory_bytes` by NUMA node.
+    pub node_memory: [u64; NODES],
 }
 
 /// Who made a partition.

@@ -1,5 +1,6 @@
 //! Partitions that management makes: what it asks for, and the state their first vCPU starts in.
 
+use crate::host::NODES;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Where the guest-physical hole of PCs begins in every partition that management makes: RAM lies below it, and goes on at
@@ -39,8 +40,8 @@ pub struct PartitionRequest {
     pub limit_percent: u32,
     /// Zero.
     pub zero: u32,
-    /// Zero.
-    pub reserved: [u64; 4],
+    /// Blocks of 2 MiB of its RAM from each of the first NUMA nodes, `memory_bytes` together; all zero: from any node.
+    pub node_blocks: [u32; NODES],
 }
 
 /// A segment register (APM 2 4.5.3: attributes as the descriptor has them, bits 47:40 and 55:52 packed to 12 bits).

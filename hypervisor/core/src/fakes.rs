@@ -14,4 +14,4 @@ pub use bench::{Bench, fuzz_rounds};
 pub use host::{Ended, FakeHost, SLICE};
 pub use memory::Walked;
 pub use script::{FakeCpu, Lengths, Queued, Scripted};
-pub use world::{GUEST_BYTES, MANAGER_BASE, POOL_BASE, POOL_BYTES, World};
+pub use world::{FAR_BYTES, GUEST_BYTES, MANAGER_BASE, POOL_BASE, POOL_BYTES, World};

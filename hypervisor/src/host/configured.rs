@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use bulkhead_abi::host::PartitionOrigin;
+use bulkhead_abi::host::{NODES, PartitionOrigin};
 use bulkhead_boot::Module;
 use bulkhead_core::addr::{Gpa, Hpa, HpaRange, PAGE_SIZE, PageSize};
 use bulkhead_core::boot_image::BootImage;
@@ -222,7 +222,7 @@ fn memory(
     config: &PartitionConfig,
 ) -> Result<GuestMemory, ResourceError> {
     if config.role == Role::Guest {
-        return creation::take_ram(frames, id, config.memory);
+        return creation::take_ram(frames, id, config.memory, &[0; NODES]);
     }
     let machine = frames.allocate_contiguous(
         Owner::Partition(id),

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use bulkhead_abi::host::HostInfo;
+use bulkhead_abi::host::{HostInfo, NODE_CPUS, NODES};
 use bulkhead_boot::BootInfo;
 use bulkhead_core::boot_image::StartFacts;
 use bulkhead_core::cpu_shape::CpuShape;
@@ -102,6 +102,12 @@ impl Shared {
         for (slot, byte) in version.iter_mut().zip(env!("CARGO_PKG_VERSION").bytes()) {
             *slot = byte;
         }
+        let mut cpu_nodes = [0; NODE_CPUS];
+        for cpu in &platform.cpus {
+            if let Some(node) = cpu_nodes.get_mut(usize::from(cpu.block.cpu.0)) {
+                *node = cpu.node.0.min(u8::MAX.into()) as u8;
+            }
+        }
         let guest_memory_bytes = platform.frames.total_bytes();
         let shared = Shared {
             // CPU numbers of CPUs that failed to start stay unused.
@@ -164,6 +170,8 @@ impl Shared {
                 iommu: 0,
                 hypervisor_version: version,
                 hypervisor_free_bytes: 0,
+                node_free: [0; NODES],
+                cpu_nodes,
             },
             cpus,
             boot: platform.boot,

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use bulkhead_abi::host::HostInfo;
 use bulkhead_core::addr::{Hpa, HpaRange, PAGE_SIZE, PageSize};
 use bulkhead_core::boot_image::Iommu;
-use bulkhead_core::frames::Owner;
+use bulkhead_core::frames::{NodeId, Owner};
 use bulkhead_core::host::{
     Host, HostVectors, KICK_VECTOR, LOG_LINE, MachineEnd, SharedPage, TIMER_VECTOR,
 };
@@ -179,16 +179,19 @@ impl Host for ThisCpu {
     }
 
     fn info(&self) -> HostInfo {
-        let (guest_memory_free, grown) = {
+        let (guest_memory_free, node_free, grown) = {
             let works = self.shared.machine.works();
             let grown = works.frames.owned_bytes(Owner::Hypervisor);
-            (works.frames.free_bytes(), grown)
+            let free = |node| works.frames.node(NodeId(node)).free_bytes;
+            let by_node = core::array::from_fn(|node| free(node as u16));
+            (works.frames.free_bytes(), by_node, grown)
         };
         let (_, heap_free) = crate::HEAP.usage();
         HostInfo {
             tsc: self.now().0,
             iommu: u32::from(dma::state() == Iommu::Confines),
             guest_memory_free,
+            node_free,
             hypervisor_bytes: self.shared.info.hypervisor_bytes + grown,
             hypervisor_free_bytes: heap_free as u64 + pool::free_frames() * PAGE_SIZE,
             ..self.shared.info

@@ -14,7 +14,7 @@ use crate::addr::Hpa;
 use crate::cpu_shape::CpuShape;
 use crate::cpuid::CpuidTable;
 use crate::fault::ResourceError;
-use crate::frames::FrameAllocator;
+use crate::frames::{FrameAllocator, NodeId};
 use crate::host::{Host, HostVectors, LOG_LINE, MachineEnd, SharedPage};
 use crate::id::{CpuId, VcpuId, Vector};
 use crate::lifecycle::maker::Maker;
@@ -250,6 +250,10 @@ impl Host for FakeHost {
         HostInfo {
             version: bulkhead_abi::VERSION,
             cpus: u32::from(self.machine.cpus()),
+            node_free: std::array::from_fn(|node| {
+                let works = self.machine.works();
+                works.frames.node(NodeId(node as u16)).free_bytes
+            }),
             guest_memory_free: self.machine.works().frames.free_bytes(),
             ..HostInfo::new_zeroed()
         }

@@ -61,13 +61,20 @@ pub const POOL_BASE: u64 = 0x2_0000_0000;
 /// Its bytes.
 pub const POOL_BYTES: u64 = 64 << 20;
 
+/// The last bytes of it, which belong to NUMA node 1.
+pub const FAR_BYTES: u64 = 16 << 20;
+
 /// An allocator of the pool, and of records for this many partitions.
 fn pool() -> FrameAllocator<'static> {
-    let range = HpaRange::new(Hpa::new(POOL_BASE), POOL_BYTES).unwrap();
-    let usable = [NodeRange {
-        node: NodeId(0),
-        range,
-    }];
+    let node = |node, start, bytes| NodeRange {
+        node: NodeId(node),
+        range: HpaRange::new(Hpa::new(start), bytes).unwrap(),
+    };
+    let far = POOL_BASE + POOL_BYTES - FAR_BYTES;
+    let usable = [
+        node(0, POOL_BASE, POOL_BYTES - FAR_BYTES),
+        node(1, far, FAR_BYTES),
+    ];
     let zones = Box::leak(Box::new([Zone::default(); 4]));
     let layout = Layout::plan(zones, &usable, &[]).unwrap();
     let storage = Storage {

@@ -265,6 +265,12 @@ impl<'s> FrameAllocator<'s> {
         self.record_at(zone, block).map(Owner::from_record)
     }
 
+    /// The node of the block of `at`; `None` where it is not under management.
+    pub fn node_at(&self, at: Hpa) -> Option<NodeId> {
+        let (zone, _) = self.locate(at)?;
+        self.zones.get(zone).map(|zone| zone.node)
+    }
+
     /// All bytes under management.
     pub fn total_bytes(&self) -> u64 {
         self.zones.iter().map(|zone| zone.end - zone.start).sum()

@@ -1,11 +1,12 @@
 //! Calls that fill in records: the machine, partitions, crashes, the log.
 
-use bulkhead_abi::host::PartitionInfo;
+use bulkhead_abi::host::{NODES, PartitionInfo};
 use bulkhead_abi::hypercall::Status;
 use zerocopy::IntoBytes;
 
 use super::{Answer, Arguments, partition, write_record};
 use crate::addr::Gpa;
+use crate::frames::NodeId;
 use crate::host::{Host, LOG_LINE};
 use crate::id::CpuId;
 use crate::vcpu::Vcpu;
@@ -45,7 +46,18 @@ pub fn partition_info<V: Vcpu, H: Host>(
         limit_percent: entitlement.limit(),
         zero: 0,
         cpus: [0; 4],
+        node_memory: [0; NODES],
     };
+    let works = host.machine().works();
+    for range in subject.memory.ranges() {
+        // A range comes from one node.
+        let node = works.frames.node_at(range.machine.start);
+        let node = node.and_then(|NodeId(node)| record.node_memory.get_mut(usize::from(node)));
+        if let Some(bytes) = node {
+            *bytes += range.machine.bytes();
+        }
+    }
+    drop(works);
     for vcpu in &subject.vcpus {
         let CpuId(number) = vcpu.owner();
         if let Some(word) = record.cpus.get_mut(usize::from(number / 64)) {

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use bulkhead_abi::host::PartitionOrigin;
+use bulkhead_abi::host::{NODES, PartitionOrigin};
 use bulkhead_abi::partition::{MAX_VCPUS, PartitionRequest};
 
 use super::removal;
@@ -18,7 +18,7 @@ use crate::config::Role;
 use crate::cpu_shape::CpuShape;
 use crate::device_windows::DeviceWindows;
 use crate::fault::ResourceError;
-use crate::frames::{BLOCK_BYTES, FrameAllocator, Owner, Placement};
+use crate::frames::{BLOCK_BYTES, FrameAllocator, NodeId, Owner, Placement};
 use crate::guest_memory::GuestMemory;
 use crate::host::Host;
 use crate::id::{CpuId, PartitionId, VcpuId};
@@ -186,7 +186,12 @@ pub fn create<H: Host>(
     let id = machine.free_id()?;
     let vcpus = request.vcpus as u16;
     host.check_heap(heap_for(usize::from(vcpus), 0))?;
-    let memory = take_ram(&mut works.frames, id, request.memory_bytes)?;
+    let memory = take_ram(
+        &mut works.frames,
+        id,
+        request.memory_bytes,
+        &request.node_blocks,
+    )?;
     let mut owners = Vec::with_capacity(usize::from(vcpus));
     let load = Load::of_vcpu(entitlement, request.vcpus);
     let runs = |cpu| allowed(cpu) && host.has_cpu(cpu);
@@ -248,7 +253,12 @@ fn check(request: &PartitionRequest) -> Result<(&str, Entitlement), &'static str
     if socket == 0 || !request.vcpus.is_multiple_of(socket) {
         return Err("its vCPUs do not fill sockets of so many cores and threads");
     }
-    if (request.zero, request.reserved) != (0, [0; 4]) {
+    let blocks = request.node_blocks.iter().copied().map(u64::from);
+    let from_nodes = blocks.sum::<u64>().saturating_mul(BLOCK_BYTES);
+    if from_nodes != 0 && from_nodes != request.memory_bytes {
+        return Err("what it takes of the NUMA nodes is not its memory");
+    }
+    if request.zero != 0 {
         return Err("it asks for what this version does not know");
     }
     let entitlement = Entitlement::new(
@@ -260,7 +270,7 @@ fn check(request: &PartitionRequest) -> Result<(&str, Entitlement), &'static str
     Ok((name, entitlement))
 }
 
-/// Takes RAM for a partition, laid out as a PC has it.
+/// Takes RAM for a partition, laid out as a PC has it: so many blocks of each node, or any where none is named.
 ///
 /// # Errors
 /// There is not so much; nothing is taken.
@@ -268,16 +278,34 @@ pub fn take_ram(
     frames: &mut FrameAllocator<'static>,
     id: PartitionId,
     bytes: u64,
+    node_blocks: &[u32; NODES],
 ) -> Result<GuestMemory, ResourceError> {
     let owner = Owner::Partition(id);
     let mut pieces = Vec::new();
     let mut listed = true;
-    frames.allocate(owner, bytes, Placement::Anywhere, |piece| {
-        listed &= pieces.try_reserve(1).is_ok();
-        if listed {
-            pieces.push(piece);
+    let mut take = |bytes, placement| {
+        frames.allocate(owner, bytes, placement, |piece| {
+            listed &= pieces.try_reserve(1).is_ok();
+            if listed {
+                pieces.push(piece);
+            }
+        })
+    };
+    let mut taken = Ok(());
+    let mut anywhere = true;
+    for (node, blocks) in (0..).map(NodeId).zip(node_blocks) {
+        if *blocks != 0 && taken.is_ok() {
+            anywhere = false;
+            taken = take(u64::from(*blocks) * BLOCK_BYTES, Placement::Strict(node));
         }
-    })?;
+    }
+    if anywhere {
+        taken = take(bytes, Placement::Anywhere);
+    }
+    if let Err(error) = taken {
+        frames.free_all(owner);
+        return Err(error);
+    }
     let memory = match listed {
         true => GuestMemory::with_pc_hole(&pieces),
         false => Err(ResourceError::HypervisorMemory),

@@ -304,7 +304,7 @@ fn make(weight: u32) -> Made {
         reservation_percent: 0,
         limit_percent: 0,
         zero: 0,
-        reserved: [0; 4],
+        node_blocks: [0; 8],
     };
     request.name[..8].copy_from_slice(b"counting");
     RECORD.put(&request);

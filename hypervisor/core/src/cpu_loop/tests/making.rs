@@ -2,6 +2,7 @@
 
 mod lives;
 mod memory;
+mod nodes;
 mod shares;
 
 use bulkhead_abi::host::{PartitionInfo, PartitionOrigin, PartitionState};
@@ -298,7 +299,7 @@ fn requests_that_make_no_sense_are_refused() {
     let mut rig = Rig::new();
     let before = rig.ledger();
     type Change = fn(&mut PartitionRequest);
-    let changes: [Change; 16] = [
+    let changes: [Change; 17] = [
         |r| r.name = [0; 64],
         |r| r.name[1] = 0xff,
         |r| r.name[1] = b'\n',
@@ -310,7 +311,8 @@ fn requests_that_make_no_sense_are_refused() {
         |r| r.cores_per_socket = 3,
         |r| r.cpus[0] = 4,
         |r| r.zero = 1,
-        |r| r.reserved[3] = 1,
+        |r| r.zero = 1,
+        |r| r.node_blocks[1] = 1,
         |r| r.weight = 10_001,
         |r| r.reservation_percent = 181,
         |r| (r.reservation_percent, r.limit_percent) = (20, 19),

@@ -221,7 +221,7 @@ pub fn create(megabytes: u64, vcpus: u32, page: usize) -> Made {
         reservation_percent: 0,
         limit_percent: 0,
         zero: 0,
-        reserved: [0; 4],
+        node_blocks: [0; 8],
     };
     request.name[..4].copy_from_slice(b"made");
     RECORD.put(&request);
