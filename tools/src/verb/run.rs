@@ -18,7 +18,7 @@ use clap::{Args, ValueEnum};
 use qemu_tests::emulator::{Emulator, find_program};
 use qemu_tests::machine::{
     Accelerator, CONSOLES, Clock, Firmware, Forwards, Iommu, Machine, ManagementDevices, Media,
-    Network, NetworkCard, SVM_CPU,
+    Network, NetworkCard, SVM_CPU, Threads,
 };
 use qemu_tests::socket_folder::SocketFolder;
 use qemu_tests::view::{free_port, free_ports};
@@ -238,7 +238,7 @@ impl Run {
         let arguments = self.management_arguments(forwards);
         let boot = BootFiles::make(workspace, private.path(), &modules, &arguments)?;
         let iso = boot.iso(&self.command_line)?;
-        let machine = self.machine(Accelerator::Tcg);
+        let machine = self.machine(Accelerator::Tcg(Threads::One));
         let (program, arguments) =
             bochs.command_line(&machine, Some(forwards), &iso, private.path())?;
         println!("in Bochs: there is no disk, and nothing is kept when it ends");

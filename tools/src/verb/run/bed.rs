@@ -4,7 +4,7 @@
 
 use super::{AcceleratorChoice, BackendChoice};
 use anyhow::{Result, bail};
-use qemu_tests::machine::Accelerator;
+use qemu_tests::machine::{Accelerator, Threads};
 use std::fs::{self, File};
 
 /// What runs the machine.
@@ -68,7 +68,7 @@ pub fn choose(
             )
         }
         (_, Some(AcceleratorChoice::Kvm)) => Ok(Bed::Qemu(Accelerator::Kvm)),
-        (BackendChoice::Svm, _) => Ok(Bed::Qemu(Accelerator::Tcg)),
+        (BackendChoice::Svm, _) => Ok(Bed::Qemu(Accelerator::Tcg(Threads::One))),
         (BackendChoice::Vmx, None) if can => Ok(Bed::Qemu(Accelerator::Kvm)),
         (BackendChoice::Vmx, _) => Ok(Bed::Bochs),
     }
@@ -116,7 +116,10 @@ mod tests {
     #[test]
     fn svm_runs_in_qemus_emulation_unless_asked_otherwise() {
         for kvm in [NOTHING, INTEL, AMD] {
-            assert_eq!(chosen(Svm, None, kvm), Bed::Qemu(Accelerator::Tcg));
+            assert_eq!(
+                chosen(Svm, None, kvm),
+                Bed::Qemu(Accelerator::Tcg(Threads::One))
+            );
         }
         assert_eq!(chosen(Svm, Some(ByKvm), AMD), Bed::Qemu(Accelerator::Kvm));
     }
