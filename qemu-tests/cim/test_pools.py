@@ -283,3 +283,32 @@ class PoolTest(SystemTest):
         self.lab.change(system, DISABLED)
         self.lab.change(system, ENABLED)
         self.assertEqual(self.state_processors(system)["MappingBehavior"], DEDICATED)
+
+    def test_memory_of_a_numa_node(self):
+        parent = self.primordial(MEMORY).path
+        nodes = self.conn.AssociatorNames(parent, AssocClass="CIM_ConcreteComponent", ResultClass="CIM_Memory")
+        near, far = sorted(nodes, key=lambda path: path.keybindings["DeviceID"])
+        blocks = [self.conn.GetInstance(node)["NumberOfBlocks"] for node in (near, far)]
+        self.assertEqual(sum(blocks) * 4096 >> 20, self.figures(parent)[0])
+        child = self.create(parent, memory(512, HostResource=[str(far)]))
+        parts = self.conn.AssociatorNames(child, AssocClass="CIM_ConcreteComponent", ResultClass="CIM_Memory")
+        self.assertEqual([path.keybindings["DeviceID"] for path in parts], [far.keybindings["DeviceID"]])
+        share = self.lab.one(child, "CIM_SettingsDefineState", "CIM_ResourceAllocationSettingData")
+        self.assertEqual(len(share["HostResource"]), 1)
+        inside = self.lab.define(memory(64, PoolID=self.conn.GetInstance(child)["PoolID"]))
+        bound = self.lab.define(memory(64, HostResource=[str(far)]))
+        free = self.lab.define(memory(64))
+        for system in (inside, bound, free):
+            self.lab.change(system, ENABLED)
+        names = [path.keybindings["Name"] for path in (inside, bound, free)]
+        self.assertEqual(self.affected(far), sorted(names))
+        ram = self.conn.AssociatorNames(far, AssocClass="CIM_HostedDependency", ResultClass="CIM_Memory")
+        self.assertEqual(sorted(path.keybindings["SystemName"] for path in ram), sorted(names))
+        self.refused(SHORT, "CreateChildResourcePool", ParentPool=[parent],
+                     Settings=[memory(512, HostResource=[str(far)])])
+        state = self.lab.allocations(self.lab.state_settings(bound))[MEMORY, None]
+        self.assertEqual(len(state["HostResource"]), 1)
+        state["HostResource"] = [str(near)]
+        self.assertEqual(self.modify(state)[0], INVALID_STATE)
+        self.lab.change(inside, DISABLED)
+        self.assertEqual(self.affected(far), sorted(names[1:]))

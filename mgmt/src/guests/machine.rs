@@ -6,12 +6,12 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use bulkhead_abi::host::{HostInfo, PartitionInfo, PartitionOrigin, PartitionState};
+use bulkhead_abi::host::{HostInfo, NODES, PartitionInfo, PartitionOrigin, PartitionState};
 use bulkhead_abi::hypercall::Status;
 use bulkhead_abi::partition::{MAX_VCPUS, PartitionRequest};
 use cim_domain::{
-    Adopted, AdoptedState, HostFacts, HostProcessor, Machine, MachineError, ProcessorOrder,
-    StartOrder, SystemId, Usage,
+    Adopted, AdoptedState, HostFacts, HostProcessor, Machine, MachineError, NodeMemory,
+    ProcessorOrder, StartOrder, SystemId, Usage,
 };
 use mgmt_hypercall::{PartitionId, Refusal, Shares, field_text, state_name};
 use zerocopy::FromZeros;
@@ -61,10 +61,12 @@ impl GuestMachine {
         let mut info = host.host_info()?;
         shelf.tsc_hz.set(info.tsc_hz);
         // What systems from before a restart of ours hold is theirs for a while, and comes back.
-        let held = made(host)?
-            .into_iter()
-            .map(|(_, info, _)| info.memory_bytes);
-        info.guest_memory_free = held.fold(info.guest_memory_free, u64::saturating_add);
+        for (_, made, _) in made(host)? {
+            info.guest_memory_free = info.guest_memory_free.saturating_add(made.memory_bytes);
+            for (free, held) in info.node_free.iter_mut().zip(made.node_memory) {
+                *free = free.saturating_add(held);
+            }
+        }
         Ok(GuestMachine {
             name: name.to_string(),
             root: root.clone(),
@@ -105,6 +107,11 @@ impl GuestMachine {
         request.threads_per_core = narrow(topology.threads);
         request.cores_per_socket = narrow(topology.cores);
         request.cpus = mask(&order.cpus)?;
+        if self.tells_nodes() {
+            for (node, blocks) in request.node_blocks.iter_mut().enumerate() {
+                *blocks = u32::try_from(order.nodes.on(node) / GRANULE).unwrap_or(u32::MAX);
+            }
+        }
         request.cookie = cookie(system);
         let shares = shares(&order.processors);
         request.weight = shares.weight;
@@ -122,6 +129,12 @@ impl GuestMachine {
                 Some(Status::Busy) => MachineError::Busy(refusal.to_string()),
                 _ => MachineError::Failed(refusal.to_string()),
             })
+    }
+
+    /// Whether memory is divided among NUMA nodes that the hypervisor tells apart.
+    fn tells_nodes(&self) -> bool {
+        let nodes = usize::try_from(self.info.nodes).unwrap_or(usize::MAX);
+        (2..=NODES).contains(&nodes)
     }
 
     /// Says how the hypervisor runs a system, in its own numbers.
@@ -291,6 +304,10 @@ impl Machine for GuestMachine {
         HostFacts {
             name: self.name.clone(),
             memory_bytes: info.guest_memory_free / GRANULE * GRANULE,
+            nodes: match self.tells_nodes() {
+                true => NodeMemory::new(info.node_free.to_vec()),
+                false => NodeMemory::of_node(0, info.guest_memory_free / GRANULE * GRANULE),
+            },
             processors: (0..info.cpus)
                 .map(|number| HostProcessor {
                     number,
@@ -408,6 +425,15 @@ impl Machine for GuestMachine {
 
     fn spent(&self) -> Usage {
         self.shelf.spent.get()
+    }
+
+    fn memory_of(&self, system: SystemId) -> Option<NodeMemory> {
+        let guest = self.guest(system).ok()?;
+        let info = self.host.info(guest.id()).ok()?;
+        Some(match self.tells_nodes() {
+            true => NodeMemory::new(info.node_memory.to_vec()),
+            false => NodeMemory::of_node(0, info.memory_bytes),
+        })
     }
 
     fn was_up(&self) -> bool {

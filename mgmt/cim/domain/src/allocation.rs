@@ -99,6 +99,8 @@ impl Topology {
 pub struct MemorySettings {
     /// Bytes, a multiple of [`crate::MEMORY_INCREMENT`]. All of it is reserved while the system runs.
     pub bytes: Option<u64>,
+    /// The NUMA node that all of it is to be on; `None`: any, and several where none has so much.
+    pub node: Option<u32>,
 }
 
 /// A console.

@@ -133,11 +133,20 @@ pub(crate) fn alter(
     match &mut to.resource {
         Resource::Processor(settings) => processor(&change, settings, host)?,
         Resource::Memory(settings) => {
-            refuse_mapping(&change, &[HostDevice::Memory])?;
+            refuse_mapping(&change)?;
             memory(&change, settings)?;
+            match change.host {
+                Patch::Keep => {}
+                Patch::Clear | Patch::Set(_) => settings.node = node(&change, host)?,
+            }
         }
         Resource::Console(_) | Resource::Entropy => {
-            refuse_mapping(&change, &[])?;
+            refuse_mapping(&change)?;
+            if change.host.given().is_some() {
+                let what = "This kind of resource is nowhere in particular";
+                let fix = "Leave the property out";
+                return Err(invalid("BH-HOST-RESOURCE", what, fix).at("HostResource"));
+            }
             single(&change)?;
         }
     }
@@ -147,18 +156,34 @@ pub(crate) fn alter(
     check::check_resource(&to.resource, host)
 }
 
-/// Only processors can be mapped; of other kinds there is nothing to choose from.
-fn refuse_mapping(change: &AllocationChange, all: &[HostDevice]) -> Result<(), Problem> {
-    let fix = "Leave the property out";
+/// Only processors can be mapped.
+fn refuse_mapping(change: &AllocationChange) -> Result<(), Problem> {
     if change.mapping.given().is_some() {
         let what = "Only processors are mapped to what the host has";
+        let fix = "Leave the property out";
         return Err(invalid("BH-MAPPING", what, fix).at("MappingBehavior"));
     }
-    if change.host.given().is_some_and(|devices| devices != all) {
-        let what = "This is not where the host has this kind of resource";
-        return Err(invalid("BH-HOST-RESOURCE", what, fix).at("HostResource"));
-    }
     Ok(())
+}
+
+/// The NUMA node whose memory HostResource names; `None` where it names nothing.
+fn node(change: &AllocationChange, host: &HostFacts) -> Result<Option<u32>, Problem> {
+    let wrong = |what: &str| {
+        let fix = "Name the one CIM_Memory of the host that all of it is to come from, or none";
+        Err(invalid("BH-HOST-RESOURCE", what, fix).at("HostResource"))
+    };
+    match change.host.given().map(Vec::as_slice) {
+        None | Some([]) => Ok(None),
+        Some([HostDevice::Memory(node)]) => {
+            let index = usize::try_from(*node).unwrap_or(usize::MAX);
+            match host.nodes.on(index) {
+                0 => wrong("The host has no memory there"),
+                _ => Ok(Some(*node)),
+            }
+        }
+        Some([HostDevice::Processor(_)]) => wrong("A processor has no memory"),
+        Some(_) => wrong("It names several devices of the host"),
+    }
 }
 
 fn check_pool(pool: &str, kind: ResourceKind, pools: &Ledger) -> Result<(), Problem> {
@@ -202,7 +227,9 @@ pub(crate) fn pool_share(
                 change.quantity = core::mem::take(&mut change.reservation);
             }
             memory(&change, &mut settings)?;
-            settings.bytes.map(PoolShare::Memory).ok_or_else(missing)
+            let bytes = settings.bytes.ok_or_else(missing)?;
+            let node = node(&change, host)?;
+            Ok(PoolShare::Memory { bytes, node })
         }
         PoolKind::Processor => {
             let scale = change.allocation_units.given();
@@ -411,7 +438,7 @@ fn cpus(devices: &[HostDevice], host: &HostFacts) -> Result<Vec<u32>, Problem> {
             HostDevice::Processor(number) => {
                 return wrong(format!("The host has no processor {number}"));
             }
-            HostDevice::Memory => return wrong("Memory runs no processor".into()),
+            HostDevice::Memory(_) => return wrong("Memory runs no processor".into()),
         }
     }
     numbers.sort_unstable();

@@ -91,8 +91,8 @@ pub struct AllocationChange {
 pub enum HostDevice {
     /// The physical CPU of this number.
     Processor(u32),
-    /// The memory.
-    Memory,
+    /// The memory of the NUMA node of this number.
+    Memory(u32),
 }
 
 /// A new allocation and where it stands in the request, for sentences: `ResourceSettings[2]`.

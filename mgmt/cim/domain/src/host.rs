@@ -1,5 +1,6 @@
 //! [`HostFacts`]: what the machine has for virtual systems.
 
+use crate::node_memory::NodeMemory;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -10,6 +11,8 @@ pub struct HostFacts {
     pub name: String,
     /// Bytes of RAM that virtual systems may have together, a multiple of [`crate::MEMORY_INCREMENT`].
     pub memory_bytes: u64,
+    /// The same by NUMA node.
+    pub nodes: NodeMemory,
     /// The physical CPUs that run virtual systems.
     pub processors: Vec<HostProcessor>,
     /// Most virtual CPUs of one system.

@@ -8,6 +8,7 @@ use crate::allocation::ResourceKind;
 use crate::definition::Definition;
 use crate::host::HostFacts;
 use crate::id::SystemId;
+use crate::node_memory::NodeMemory;
 use crate::pool::{Child, Pool, PoolId, PoolKind, Share};
 use crate::problem::{Problem, ProblemKind};
 use crate::resolve;
@@ -27,8 +28,8 @@ pub struct Ledger {
     held: BTreeMap<u32, String>,
     /// How much of a CPU can be promised to those that share it, in percent.
     reservable: u64,
-    /// Bytes of RAM.
-    memory: u64,
+    /// The RAM.
+    memory: NodeMemory,
     children: BTreeMap<PoolId, Child>,
     holders: BTreeMap<SystemId, Need>,
 }
@@ -41,7 +42,7 @@ impl Ledger {
             held: held.collect(),
             reservable: host.reservable_percent.into(),
             processors: host.processors.iter().map(|known| known.number).collect(),
-            memory: host.memory_bytes,
+            memory: host.nodes.clone(),
             children: BTreeMap::new(),
             holders: BTreeMap::new(),
         }
@@ -65,7 +66,7 @@ impl Ledger {
         let processors = self.processors_in(id);
         let capacity = match (child, id.kind()) {
             (Some(child), _) => child.share.amount(),
-            (None, PoolKind::Memory) => self.memory,
+            (None, PoolKind::Memory) => self.memory.total(),
             (None, PoolKind::Processor) => Share::Processors(processors.clone()).amount(),
         };
         let given = self.children_of(id).map(|(_, child)| child.share.amount());
@@ -79,6 +80,7 @@ impl Ledger {
             name: child.map(|child| child.name.clone()),
             parent: child.map(|child| child.parent),
             processors: processors.into_iter().collect(),
+            memory: self.memory_in(id),
             capacity,
             reserved,
             consumed,
@@ -124,6 +126,44 @@ impl Ledger {
             },
             _ => BTreeSet::new(),
         }
+    }
+
+    /// The RAM of a pool, with that of its child pools.
+    fn memory_in(&self, id: PoolId) -> NodeMemory {
+        match (id, self.children.get(&id)) {
+            (PoolId::Primordial(PoolKind::Memory), _) => self.memory.clone(),
+            (_, Some(child)) => match &child.share {
+                Share::Memory(memory) => memory.clone(),
+                Share::Processors(_) => NodeMemory::default(),
+            },
+            _ => NodeMemory::default(),
+        }
+    }
+
+    /// The RAM of a pool that child pools and systems have.
+    pub(crate) fn memory_taken(&self, id: PoolId) -> NodeMemory {
+        let mut taken = NodeMemory::default();
+        for (_, child) in self.children_of(id) {
+            if let Share::Memory(memory) = &child.share {
+                taken.add_all(memory);
+            }
+        }
+        for need in self.holders.values().filter(|need| need.memory_pool == id) {
+            taken.add_all(&need.memory);
+        }
+        taken
+    }
+
+    /// The RAM of a pool that nobody has.
+    pub(crate) fn memory_free(&self, id: PoolId) -> NodeMemory {
+        self.memory_in(id).without(&self.memory_taken(id))
+    }
+
+    /// The RAM of a system that is on.
+    #[must_use]
+    pub fn memory_of(&self, system: SystemId) -> NodeMemory {
+        let need = self.holders.get(&system);
+        need.map(|need| need.memory.clone()).unwrap_or_default()
     }
 
     /// The physical CPUs of a pool that no child pool holds.
@@ -218,23 +258,43 @@ impl Ledger {
         self.holders.keys().copied()
     }
 
-    /// Takes what a system needs, all or nothing. Chooses the processors that it is to own, where it does not say which.
-    pub(crate) fn take(&mut self, id: SystemId, active: &mut Definition) -> Result<(), Problem> {
+    /// Takes what a system needs, all or nothing. Chooses the processors that it is to own, where it does not say which, and
+    /// the nodes of its memory, which is `memory` where it has that already.
+    pub(crate) fn take(
+        &mut self,
+        id: SystemId,
+        active: &mut Definition,
+        memory: &NodeMemory,
+    ) -> Result<(), Problem> {
         self.choose(active)?;
-        let need = self.need(active)?;
+        let mut need = self.need(active)?;
         let left = |pool| self.pool(pool).map_or(0, |pool| pool.left());
+        let bytes = active.memory_bytes().unwrap_or(0);
         let in_memory = left(need.memory_pool);
-        if need.memory > in_memory {
+        if bytes > in_memory {
             return Err(short(
                 "BH-MEMORY-SHORT",
                 format!(
                     "It needs {} MiB of memory, and {} MiB are left in {}",
-                    need.memory >> 20,
+                    bytes >> 20,
                     in_memory >> 20,
                     need.memory_pool
                 ),
             ));
         }
+        let free = self.memory_free(need.memory_pool);
+        let node = resolve::memory_node(active);
+        let chosen = free.choose(bytes, node, &[memory]);
+        need.memory = chosen.ok_or_else(|| {
+            let node = node.unwrap_or(0);
+            let what = format!(
+                "It needs {} MiB of memory of NUMA node {node}, and {} MiB of that node are left in {}",
+                bytes >> 20,
+                free.on(node) >> 20,
+                need.memory_pool
+            );
+            short("BH-MEMORY-SHORT", what)
+        })?;
         let percent = left(need.processor_pool);
         if need.percent > percent {
             return Err(short(
@@ -328,7 +388,7 @@ impl Ledger {
     }
 
     /// Takes what an adopted system has, whether it fits or not: it is there.
-    pub(crate) fn adopt(&mut self, id: SystemId, active: &Definition) {
+    pub(crate) fn adopt(&mut self, id: SystemId, active: &Definition, memory: Option<NodeMemory>) {
         let mut anywhere = active.clone();
         let need = self.need(active).or_else(|_| {
             // Its pool could not be read.
@@ -337,7 +397,15 @@ impl Ledger {
             }
             self.need(&anywhere)
         });
-        if let Ok(need) = need {
+        if let Ok(mut need) = need {
+            let bytes = active.memory_bytes().unwrap_or(0);
+            let known = memory.filter(|memory| memory.total() == bytes);
+            need.memory = known.unwrap_or_else(|| {
+                let free = self.memory_free(need.memory_pool);
+                let node = resolve::memory_node(active);
+                let chosen = free.choose(bytes, node, &[]);
+                chosen.unwrap_or_else(|| NodeMemory::of_node(node.unwrap_or(0), bytes))
+            });
             self.holders.insert(id, need);
         }
     }
@@ -366,6 +434,15 @@ impl Ledger {
                     self.processors.contains(number) && !self.held.contains_key(number)
                 });
             }
+            if let Share::Memory(memory) = &mut child.share {
+                // Memory of nodes that are not there any more counts for the first one.
+                let mut there = NodeMemory::default();
+                for node in memory.used_nodes() {
+                    let known = node < self.memory.nodes();
+                    there.add(if known { node } else { 0 }, memory.on(node));
+                }
+                *memory = there;
+            }
             if matches!(child.parent, PoolId::Child(..)) && !known.contains(&child.parent) {
                 child.parent = PoolId::Primordial(id.kind());
             }
@@ -391,7 +468,7 @@ impl Ledger {
             processors: processors.saturating_mul(100),
             claim: Claim::of(active),
             memory_pool: pool(ResourceKind::Memory, PoolKind::Memory)?,
-            memory: active.memory_bytes().unwrap_or(0),
+            memory: NodeMemory::default(),
         })
     }
 }

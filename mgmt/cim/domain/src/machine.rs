@@ -3,6 +3,7 @@
 use crate::event::Crash;
 use crate::host::HostFacts;
 use crate::id::SystemId;
+use crate::node_memory::NodeMemory;
 use crate::order::{ProcessorOrder, StartOrder};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -83,6 +84,12 @@ pub trait Machine {
 
     /// The TCP port where the console of a system is, while it has one.
     fn console_port(&self, system: SystemId) -> Option<u16> {
+        let _ = system;
+        None
+    }
+
+    /// The RAM that an adopted system has, by NUMA node; `None` where the machine cannot tell.
+    fn memory_of(&self, system: SystemId) -> Option<NodeMemory> {
         let _ = system;
         None
     }

@@ -4,6 +4,7 @@ use crate::allocation::{ConsoleKind, Topology};
 use crate::boot::{BootFormat, BootModule};
 use crate::id::AllocationId;
 use crate::image::ImageName;
+use crate::node_memory::NodeMemory;
 use crate::uuid::Uuid;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -21,6 +22,8 @@ pub struct StartOrder {
     pub cpus: Vec<u32>,
     /// Bytes of RAM, a multiple of [`crate::MEMORY_INCREMENT`].
     pub memory_bytes: u64,
+    /// The same by NUMA node.
+    pub nodes: NodeMemory,
     /// What to boot.
     pub boot: BootOrder,
     /// The consoles besides COM1, which every system has.

@@ -1,6 +1,7 @@
 //! [`PoolId`], [`Pool`]: resource pools, those that the machine has and those that clients make of them.
 
 use crate::allocation::ResourceKind;
+use crate::node_memory::NodeMemory;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -101,6 +102,8 @@ pub struct Pool {
     pub parent: Option<PoolId>,
     /// The physical CPUs in it, in ascending order, with those that its child pools hold; none in a pool of memory.
     pub processors: Vec<u32>,
+    /// The RAM in it by NUMA node, with that of its child pools; nothing in a pool of processors.
+    pub memory: NodeMemory,
     /// What it has in all.
     pub capacity: u64,
     /// What is promised to systems that are on, and what child pools hold.
@@ -124,8 +127,13 @@ pub enum PoolShare {
     Processors(Vec<u32>),
     /// So many physical CPUs, whichever they are.
     ProcessorCount(u32),
-    /// Bytes of RAM, whole MiB.
-    Memory(u64),
+    /// RAM.
+    Memory {
+        /// Bytes, a multiple of [`crate::MEMORY_INCREMENT`].
+        bytes: u64,
+        /// The NUMA node that it is to be on; `None`: any.
+        node: Option<u32>,
+    },
 }
 
 impl PoolShare {
@@ -134,7 +142,7 @@ impl PoolShare {
     pub const fn kind(&self) -> PoolKind {
         match self {
             PoolShare::Processors(_) | PoolShare::ProcessorCount(_) => PoolKind::Processor,
-            PoolShare::Memory(_) => PoolKind::Memory,
+            PoolShare::Memory { .. } => PoolKind::Memory,
         }
     }
 }
@@ -145,7 +153,7 @@ pub(crate) enum Share {
     /// Physical CPUs of its own.
     Processors(BTreeSet<u32>),
     /// Bytes of RAM.
-    Memory(u64),
+    Memory(NodeMemory),
 }
 
 /// A pool that a client has made.
@@ -167,7 +175,7 @@ impl Share {
                 let count = u64::try_from(numbers.len()).unwrap_or(u64::MAX);
                 count.saturating_mul(100)
             }
-            Share::Memory(bytes) => *bytes,
+            Share::Memory(memory) => memory.total(),
         }
     }
 }

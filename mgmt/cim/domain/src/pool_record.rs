@@ -1,5 +1,6 @@
 //! Child pools as text, for the store, in the manner of definitions.
 
+use crate::node_memory::NodeMemory;
 use crate::pool::{Child, PoolId, PoolKind, Share};
 use crate::record::{Lines, unescaped};
 use alloc::format;
@@ -33,7 +34,11 @@ pub(crate) fn encode(id: PoolId, child: &Child) -> Vec<u8> {
                 lines.add("processor", number);
             }
         }
-        Share::Memory(bytes) => lines.add("bytes", bytes),
+        Share::Memory(memory) => {
+            for node in memory.used_nodes() {
+                lines.add("bytes", format_args!("{node} {}", memory.on(node)));
+            }
+        }
     }
     lines.into_bytes()
 }
@@ -46,7 +51,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<(PoolId, Child)> {
         return None;
     }
     let (mut id, mut name, mut parent) = (None, None, None);
-    let (mut numbers, mut amount) = (Vec::new(), None);
+    let (mut numbers, mut memory) = (Vec::new(), NodeMemory::default());
     for line in lines {
         let (key, value) = line.split_once(' ')?;
         let value = unescaped(value)?;
@@ -55,14 +60,20 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<(PoolId, Child)> {
             "name" => name = Some(value),
             "parent" => parent = Some(PoolId::parse(&value)?),
             "processor" => numbers.push(value.parse().ok()?),
-            "bytes" => amount = Some(value.parse().ok()?),
+            "bytes" => {
+                let (node, bytes) = value.split_once(' ')?;
+                let node: u8 = node.parse().ok()?;
+                memory.add(node.into(), bytes.parse().ok()?);
+            }
             _ => return None,
         }
     }
     let (id, parent): (PoolId, PoolId) = (id?, parent?);
     let share = match id.kind() {
-        PoolKind::Processor if amount.is_none() => Share::Processors(numbers.into_iter().collect()),
-        PoolKind::Memory if numbers.is_empty() => Share::Memory(amount?),
+        PoolKind::Processor if memory.total() == 0 => {
+            Share::Processors(numbers.into_iter().collect())
+        }
+        PoolKind::Memory if numbers.is_empty() => Share::Memory(memory),
         _ => return None,
     };
     let name = name?;

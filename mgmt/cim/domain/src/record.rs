@@ -169,7 +169,10 @@ fn encode_allocation(allocation: &Allocation, lines: &mut Lines) {
                 lines.add("cpu", number);
             }
         }
-        Resource::Memory(settings) => lines.add_some("bytes", settings.bytes),
+        Resource::Memory(settings) => {
+            lines.add_some("bytes", settings.bytes);
+            lines.add_some("node", settings.node);
+        }
         Resource::Console(_) | Resource::Entropy => {}
     }
 }
@@ -314,6 +317,7 @@ fn decode_in_allocation(to: &mut Allocation, key: &str, value: String) -> Option
             });
         }
         ("cpu", Resource::Processor(to)) => to.cpus.push(value.parse().ok()?),
+        ("node", Resource::Memory(to)) => to.node = Some(value.parse().ok()?),
         ("bytes", Resource::Memory(to)) => to.bytes = Some(value.parse().ok()?),
         _ => return None,
     }

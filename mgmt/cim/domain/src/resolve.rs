@@ -5,6 +5,7 @@ use crate::definition::{
     Definition, RecoveryAction, ShutdownAction, StartupAction, VIRTUAL_SYSTEM_TYPE,
 };
 use crate::host::HostFacts;
+use crate::node_memory::NodeMemory;
 use crate::order::{BootOrder, ConsoleOrder, ProcessorOrder, StartOrder};
 use crate::problem::{Problem, ProblemKind};
 use alloc::string::{String, ToString};
@@ -80,6 +81,16 @@ pub(crate) fn processor_settings(definition: &Definition) -> Option<&ProcessorSe
     })
 }
 
+/// The NUMA node that a definition names for its memory.
+pub(crate) fn memory_node(definition: &Definition) -> Option<usize> {
+    let mut known = definition.allocations.iter();
+    let node = known.find_map(|allocation| match &allocation.resource {
+        Resource::Memory(settings) => Some(settings.node),
+        _ => None,
+    });
+    usize::try_from(node??).ok()
+}
+
 /// What the virtual CPUs of a definition are promised, in percent of one physical CPU.
 pub(crate) fn reservation(definition: &Definition) -> u64 {
     let settings = processor_settings(definition);
@@ -111,7 +122,7 @@ pub(crate) fn processors(active: &Definition) -> ProcessorOrder {
     }
 }
 
-/// The order to start a definition whose choices are all made, on any physical CPU.
+/// The order to start a definition whose choices are all made, on any physical CPU and NUMA node.
 ///
 /// # Errors
 /// [`ProblemKind::Invalid`] for a definition without a kernel.
@@ -143,6 +154,7 @@ pub(crate) fn order(active: &Definition) -> Result<StartOrder, Problem> {
         processors: processors(active),
         cpus: Vec::new(),
         memory_bytes: active.memory_bytes().unwrap_or(DEFAULT_MEMORY),
+        nodes: NodeMemory::default(),
         boot: BootOrder {
             kernel,
             initrd: active.boot.initrd.clone(),

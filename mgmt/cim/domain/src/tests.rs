@@ -4,6 +4,7 @@ mod definitions;
 mod fixture;
 mod jobs;
 mod mapping;
+mod nodes;
 mod pools;
 mod recovery;
 mod restart;

@@ -95,8 +95,8 @@ pub enum Element {
     AllocationLimit(PoolId, Limit),
     /// A physical CPU.
     HostProcessor(u32),
-    /// The memory for virtual systems.
-    HostMemory,
+    /// The memory for virtual systems of a NUMA node.
+    HostMemory(u32),
     /// A virtual CPU of a system that is on.
     Processor(SystemId, u32),
     /// The memory of a system that is on.
@@ -224,7 +224,7 @@ impl Element {
                 }
             }
             Element::HostProcessor(_) | Element::Processor(..) => PROCESSOR,
-            Element::HostMemory | Element::Memory(_) => MEMORY,
+            Element::HostMemory(_) | Element::Memory(_) => MEMORY,
             Element::Device(system, id) => {
                 match resource(domain, *system, Configuration::State, *id)? {
                     Resource::Console(_) => SERIAL_PORT,
@@ -342,7 +342,8 @@ impl Element {
     pub(crate) fn device(&self) -> Option<(Option<SystemId>, String)> {
         Some(match self {
             Element::HostProcessor(number) => (None, format!("processor/{number}")),
-            Element::HostMemory => (None, "memory".into()),
+            Element::HostMemory(0) => (None, "memory".into()),
+            Element::HostMemory(node) => (None, format!("memory/{node}")),
             Element::Processor(system, number) => (Some(*system), format!("processor/{number}")),
             Element::Memory(system) => (Some(*system), "memory".into()),
             Element::Device(system, id) => (Some(*system), format!("device/{id}")),
@@ -519,7 +520,7 @@ impl Element {
         };
         match Self::of(&path, domain)? {
             Element::HostProcessor(number) => Some(HostDevice::Processor(number)),
-            Element::HostMemory => Some(HostDevice::Memory),
+            Element::HostMemory(node) => Some(HostDevice::Memory(node)),
             _ => None,
         }
     }
@@ -538,7 +539,8 @@ impl Element {
             name => Some(domain.system_of(Uuid::parse(name)?)?.id),
         };
         Some(match (owner, local.split_once('/')) {
-            (None, None) => Element::HostMemory,
+            (None, None) => Element::HostMemory(0),
+            (None, Some(("memory", node))) => Element::HostMemory(node.parse().ok()?),
             (Some(system), None) => Element::Memory(system),
             (None, Some((_, number))) => Element::HostProcessor(number.parse().ok()?),
             (Some(system), Some(("processor", number))) => {

@@ -3,7 +3,7 @@
 use crate::element::{self, Configuration, Element, Limit};
 use crate::metric::Metric;
 use alloc::vec::Vec;
-use cim_domain::{Definition, Domain, PoolId, PoolKind, Resource, System, SystemId};
+use cim_domain::{Definition, Domain, NodeMemory, PoolId, PoolKind, Resource, System, SystemId};
 use cim_model::ClassName;
 
 /// The pools that the machine has by itself.
@@ -197,9 +197,14 @@ pub(crate) fn allocations_in(system: &System, configuration: Configuration) -> V
 pub(crate) fn host_devices(domain: &Domain) -> Vec<Element> {
     let processors = domain.host().processors.iter();
     let processors = processors.map(|processor| Element::HostProcessor(processor.number));
-    processors
-        .chain(core::iter::once(Element::HostMemory))
-        .collect()
+    let nodes = memory_of(&domain.host().nodes);
+    processors.chain(nodes).collect()
+}
+
+/// The memory of the host by the NUMA nodes that some of this is on.
+pub(crate) fn memory_of(memory: &NodeMemory) -> impl Iterator<Item = Element> {
+    let nodes = memory.used_nodes();
+    nodes.filter_map(|node| Some(Element::HostMemory(u32::try_from(node).ok()?)))
 }
 
 /// The devices of a system; none while it is off.
@@ -281,6 +286,6 @@ pub(crate) fn pool_components(domain: &Domain, id: PoolId) -> Vec<Element> {
             .into_iter()
             .map(Element::HostProcessor)
             .collect(),
-        PoolKind::Memory => Vec::from([Element::HostMemory]),
+        PoolKind::Memory => memory_of(&pool.memory).collect(),
     }
 }

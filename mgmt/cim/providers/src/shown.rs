@@ -71,7 +71,7 @@ pub(crate) fn instance(domain: &Domain, element: &Element) -> Option<Instance> {
             capabilities::limit(domain, &domain.ledger().pool(*id)?, *limit)
         }
         Element::HostProcessor(number) => device::host_processor(domain, *number)?,
-        Element::HostMemory => device::host_memory(domain),
+        Element::HostMemory(node) => device::host_memory(domain, *node)?,
         Element::Processor(id, number) => device::processor(domain, *id, *number)?,
         Element::Memory(id) => device::memory(domain, *id)?,
         Element::Device(id, allocation) => device::other(domain, *id, *allocation)?,

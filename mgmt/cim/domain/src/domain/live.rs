@@ -45,7 +45,7 @@ impl Domain {
         for (id, draft) in &mut drafts {
             *draft = self.resolved(draft);
             self.check(draft)?;
-            ledger.take(*id, draft)?;
+            ledger.take(*id, draft, &self.ledger.memory_of(*id))?;
         }
         let done = self.carry_out(&ledger, &drafts)?;
         if let Err(fault) = self.keep_active(&drafts) {

@@ -109,7 +109,8 @@ impl Domain {
                 Some(active) => active.clone(),
                 None => crate::resolve::resolved(&system.defined, &self.host),
             };
-            self.ledger.adopt(id, &active);
+            let memory = self.machine.memory_of(id);
+            self.ledger.adopt(id, &active, memory);
             system.active = Some(active);
             system.state = match adopted.state {
                 AdoptedState::Running | AdoptedState::Crashed(_) => State::Running,

@@ -7,6 +7,7 @@ use super::{Domain, not_kept};
 use crate::apply;
 use crate::change::AllocationChange;
 use crate::ledger::{Ledger, no_pool};
+use crate::node_memory::NodeMemory;
 use crate::notice::Notice;
 use crate::pool::{Child, Pool, PoolId, PoolKind, PoolShare, Share};
 use crate::problem::{Problem, ProblemKind};
@@ -182,11 +183,20 @@ impl Domain {
             Share::Processors(numbers) => {
                 PoolShare::ProcessorCount(u32::try_from(numbers.len()).unwrap_or(u32::MAX))
             }
-            Share::Memory(bytes) => PoolShare::Memory(*bytes),
+            Share::Memory(memory) => PoolShare::Memory {
+                bytes: memory.total(),
+                node: None,
+            },
         });
         let granted = known.and_then(|known| match (&child.share, &wanted) {
             (Share::Processors(held), PoolShare::ProcessorCount(count)) => {
                 self.keeping(&known, held, *count)
+            }
+            (Share::Memory(held), PoolShare::Memory { bytes, node }) => {
+                // What is in use in it stays where it is.
+                let used = free.memory_taken(id);
+                let like = [&used, &held.without(&used)];
+                self.granted_memory(&known, *bytes, *node, &like)
             }
             _ => self.granted(&known, wanted),
         });
@@ -227,23 +237,37 @@ impl Domain {
             return Err(wrong_kind(parent.id));
         }
         match share {
-            PoolShare::Memory(bytes) => {
-                if bytes > parent.left() {
-                    let what = format!(
-                        "{} MiB are more than the {} MiB that {} has left",
-                        bytes >> 20,
-                        parent.left() >> 20,
-                        parent.id
-                    );
-                    return Err(short(what));
-                }
-                Ok(Share::Memory(bytes))
-            }
+            PoolShare::Memory { bytes, node } => self.granted_memory(parent, bytes, node, &[]),
             PoolShare::ProcessorCount(count) => self.keeping(parent, &BTreeSet::new(), count),
             PoolShare::Processors(numbers) => self
                 .free_processors(parent, &numbers)
                 .map(Share::Processors),
         }
+    }
+
+    /// So much memory of a pool, of one node where it is given, else with preference for what is `like` this.
+    fn granted_memory(
+        &self,
+        parent: &Pool,
+        bytes: u64,
+        node: Option<u32>,
+        like: &[&NodeMemory],
+    ) -> Result<Share, Problem> {
+        let free = self.ledger.memory_free(parent.id);
+        let node = node.map(|node| usize::try_from(node).unwrap_or(usize::MAX));
+        let (left, place) = match node {
+            Some(node) => (free.on(node), format!(" of NUMA node {node}")),
+            None => (parent.left(), String::new()),
+        };
+        let chosen = free.choose(bytes, node, like).filter(|_| bytes <= left);
+        chosen.map(Share::Memory).ok_or_else(|| {
+            short(format!(
+                "{} MiB{place} are more than the {} MiB that {} has left",
+                bytes >> 20,
+                left >> 20,
+                parent.id
+            ))
+        })
     }
 
     /// These processors of a pool, none of which may belong to a child pool.
@@ -349,6 +373,18 @@ fn judge(before: &Ledger, ledger: &Ledger) -> Result<(), Problem> {
             Share::Processors(held) => held.iter().any(|held| !pool.processors.contains(held)),
             Share::Memory(_) => false,
         };
+        let taken = ledger.memory_taken(pool.id);
+        if !pool.memory.covers(&taken)
+            && before
+                .pool(pool.id)
+                .is_none_or(|known| known.memory.covers(&before.memory_taken(pool.id)))
+        {
+            let what = format!(
+                "Memory of {} is in use on a NUMA node where it would have less",
+                pool.id
+            );
+            return Err(short(what));
+        }
         if let Some((child, _)) = ledger.children_of(pool.id).find(outside) {
             return Err(in_use(
                 format!(
@@ -396,7 +432,7 @@ fn only_processors() -> Problem {
     Problem::new(
         ProblemKind::Unsupported,
         "BH-POOL-WHOLE",
-        "The memory of the host is one device, and no pool but the primordial one can have all of it",
+        "Memory does not change pools by whole devices",
         "Use ChangeParentResourcePool with settings to make a pool of memory larger or smaller",
     )
 }

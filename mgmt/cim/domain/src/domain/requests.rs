@@ -4,6 +4,7 @@ use super::{Domain, not_kept};
 use crate::id::SystemId;
 use crate::job::{JobKind, JobState};
 use crate::machine::MachineError;
+use crate::node_memory::NodeMemory;
 use crate::now::Now;
 use crate::problem::{Problem, ProblemKind};
 use crate::state::{Request, State};
@@ -96,8 +97,9 @@ impl Domain {
             ));
         }
         let mut ledger = self.ledger.clone();
-        ledger.take(id, &mut active)?;
+        ledger.take(id, &mut active, &NodeMemory::default())?;
         order.cpus = ledger.processors_for(id);
+        order.nodes = ledger.memory_of(id);
         // Others leave the processors that it is to own.
         let moved = self.carry_out(&ledger, &BTreeMap::new())?;
         let name = record::active_name(id);

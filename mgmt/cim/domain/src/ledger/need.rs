@@ -2,6 +2,7 @@
 
 use crate::allocation::Mapping;
 use crate::definition::Definition;
+use crate::node_memory::NodeMemory;
 use crate::pool::PoolId;
 use crate::resolve;
 use alloc::collections::BTreeSet;
@@ -19,8 +20,8 @@ pub(super) struct Need {
     pub(super) claim: Claim,
     /// Where its RAM comes from.
     pub(super) memory_pool: PoolId,
-    /// Bytes.
-    pub(super) memory: u64,
+    /// Its RAM.
+    pub(super) memory: NodeMemory,
 }
 
 /// Which physical CPUs of its pool a system has.
@@ -59,7 +60,7 @@ impl Need {
         if pool == self.processor_pool {
             (self.percent, self.processors)
         } else if pool == self.memory_pool {
-            (self.memory, self.memory)
+            (self.memory.total(), self.memory.total())
         } else {
             (0, 0)
         }

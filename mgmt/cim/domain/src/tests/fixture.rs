@@ -3,8 +3,8 @@
 use crate::{
     Adopted, AllocationChange, ConsoleKind, DefinitionChange, Domain, Event, HostFacts,
     HostProcessor, Image, ImageFormat, ImageName, Images, Keep, KeepError, Machine, MachineError,
-    MemoryKeep, NewAllocation, Notice, Now, Patch, Problem, ProcessorOrder, Request, Requested,
-    ResourceKind, StartOrder, State, SystemId, TimeLimit, Usage, Uuid,
+    MemoryKeep, NewAllocation, NodeMemory, Notice, Now, Patch, Problem, ProcessorOrder, Request,
+    Requested, ResourceKind, StartOrder, State, SystemId, TimeLimit, Usage, Uuid,
 };
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ pub(super) struct Script {
     pub(super) known: Vec<SystemId>,
     /// Only the management partition starts again.
     pub(super) was_up: bool,
+    /// Where its memory is, unless it is all in one place.
+    pub(super) nodes: Option<NodeMemory>,
     /// Refuses to be tuned.
     pub(super) untunable: Option<SystemId>,
 }
@@ -62,6 +64,10 @@ impl Machine for FakeMachine {
         HostFacts {
             name: "host".into(),
             memory_bytes: 1024 << 20,
+            nodes: {
+                let given = self.0.borrow().nodes.clone();
+                given.unwrap_or(NodeMemory::new(vec![1024 << 20]))
+            },
             processors: (0..4).map(processor).collect(),
             max_processors: 8,
             min_memory_bytes: 16 << 20,

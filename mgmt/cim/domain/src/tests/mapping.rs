@@ -191,7 +191,7 @@ fn wrong_mappings_are_refused() {
         ..dedicated(1)
     };
     let memory = AllocationChange {
-        host: Patch::Set(vec![HostDevice::Memory]),
+        host: Patch::Set(vec![HostDevice::Memory(0)]),
         ..processors(1)
     };
     for change in [

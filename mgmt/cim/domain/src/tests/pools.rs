@@ -90,11 +90,25 @@ fn pools_in_pools_are_exact_at_every_level() {
     let mut world = World::new();
     let outer = world
         .domain
-        .create_pool(None, RAM, PoolShare::Memory(512 << 20))
+        .create_pool(
+            None,
+            RAM,
+            PoolShare::Memory {
+                bytes: 512 << 20,
+                node: None,
+            },
+        )
         .unwrap();
     let inner = world
         .domain
-        .create_pool(None, outer, PoolShare::Memory(200 << 20))
+        .create_pool(
+            None,
+            outer,
+            PoolShare::Memory {
+                bytes: 200 << 20,
+                node: None,
+            },
+        )
         .unwrap();
     let system = start(&mut world, vec![from(inner, memory(128, "byte*2^20"))]);
     let mib = |world: &World, id| {
@@ -112,8 +126,22 @@ fn pools_in_pools_are_exact_at_every_level() {
     );
     let (ledger, names) = (world.domain.ledger().clone(), world.keep.names());
     for (id, parent, share) in [
-        (inner, outer, Some(PoolShare::Memory(100 << 20))),
-        (inner, outer, Some(PoolShare::Memory(600 << 20))),
+        (
+            inner,
+            outer,
+            Some(PoolShare::Memory {
+                bytes: 100 << 20,
+                node: None,
+            }),
+        ),
+        (
+            inner,
+            outer,
+            Some(PoolShare::Memory {
+                bytes: 600 << 20,
+                node: None,
+            }),
+        ),
         (inner, CPUS, None),
         (outer, inner, None),
     ] {
@@ -128,7 +156,14 @@ fn pools_in_pools_are_exact_at_every_level() {
     );
     world
         .domain
-        .change_pool(inner, RAM, Some(PoolShare::Memory(300 << 20)))
+        .change_pool(
+            inner,
+            RAM,
+            Some(PoolShare::Memory {
+                bytes: 300 << 20,
+                node: None,
+            }),
+        )
         .unwrap();
     assert_eq!(mib(&world, outer), (512, 0, 0));
     assert_eq!(mib(&world, RAM), (1024, 812, 812));
@@ -195,7 +230,14 @@ fn pools_and_what_draws_from_them_survive_a_restart() {
         .unwrap();
     world
         .domain
-        .create_pool(None, RAM, PoolShare::Memory(64 << 20))
+        .create_pool(
+            None,
+            RAM,
+            PoolShare::Memory {
+                bytes: 64 << 20,
+                node: None,
+            },
+        )
         .unwrap();
     let id = start(&mut world, vec![from(outer, processors(2))]);
     let before = world.domain.ledger().clone();

@@ -69,7 +69,7 @@ fn behind(domain: &Domain, system: SystemId) -> Vec<Element> {
     let processors = domain.ledger().runs_on(system).into_iter();
     processors
         .map(Element::HostProcessor)
-        .chain([Element::HostMemory])
+        .chain(elements::memory_of(&domain.ledger().memory_of(system)))
         .collect()
 }
 
@@ -78,14 +78,19 @@ fn is_run_by(device: &Element, host: &Element) -> bool {
     matches!(
         (device, host),
         (Element::Processor(..), Element::HostProcessor(_))
-            | (Element::Memory(_), Element::HostMemory)
+            | (Element::Memory(_), Element::HostMemory(_))
     )
 }
 
 /// The one device of the host behind a virtual one, which does not change while the system is on.
 fn host_of(domain: &Domain, device: &Element) -> Option<Element> {
     match device {
-        Element::Memory(_) => Some(Element::HostMemory),
+        Element::Memory(system) => {
+            let memory = domain.ledger().memory_of(*system);
+            let mut nodes = elements::memory_of(&memory);
+            let first = nodes.next();
+            first.filter(|_| nodes.next().is_none())
+        }
         Element::Processor(system, number) => {
             let ledger = domain.ledger();
             let runs_on = ledger.runs_on(*system);

@@ -324,7 +324,7 @@ pub(super) static SHAPES: [Shape; 13] = [
             _ => Vec::new(),
         },
         backward: |domain, from| match from {
-            Element::HostProcessor(_) | Element::HostMemory => {
+            Element::HostProcessor(_) | Element::HostMemory(_) => {
                 let holds = |id: &PoolId| elements::pool_components(domain, *id).contains(from);
                 let pools = elements::pools(domain).filter(holds);
                 pools.map(|id| Element::Pool(id).into()).collect()

@@ -161,10 +161,11 @@ impl Call<'_> {
         const NAMED: &str = "HostResource";
         let named = setting.get(NAMED).cloned();
         // The share of another pool as a client has read it; pools are dedicated by nature.
-        setting
-            .properties
-            .retain(|property| property.name != *NAMED && property.name != "MappingBehavior");
-        let change = given::allocation(setting, |_| None)?;
+        setting.properties.retain(|property| {
+            property.name != "MappingBehavior"
+                && (kind == PoolKind::Memory || property.name != *NAMED)
+        });
+        let change = given::allocation(setting, |uri| self.host_device(uri))?;
         let fits = |given| PoolKind::of(given) == Some(kind);
         if let Some(given) = change.kind
             && !fits(given)
@@ -206,7 +207,7 @@ fn numbers(kind: PoolKind, devices: &[Element]) -> Result<Vec<u32>, Problem> {
     let number = |device: &Element| match (kind, device) {
         (PoolKind::Processor, Element::HostProcessor(number)) => Ok(*number),
         // The domain says why not.
-        (PoolKind::Memory, Element::HostMemory) => Ok(0),
+        (PoolKind::Memory, Element::HostMemory(_)) => Ok(0),
         (PoolKind::Processor, _) => Err("The pool takes processors of the host and nothing else"),
         (PoolKind::Memory, _) => Err("The pool takes memory of the host and nothing else"),
     };

@@ -86,6 +86,11 @@ pub(crate) fn instance(
         }
         Resource::Memory(settings) => {
             let instance = memory(instance, settings);
+            let node = settings.node.map(Element::HostMemory);
+            let instance = match node.and_then(|node| node.uri(domain)) {
+                Some(uri) => instance.with("HostResource", Vec::from([uri])),
+                None => instance,
+            };
             match configuration {
                 Configuration::State => instance,
                 // Nobody chose them: they are what the quantity is, also after a client has changed only that.

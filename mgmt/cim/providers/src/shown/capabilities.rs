@@ -113,7 +113,13 @@ pub(super) fn limit(domain: &Domain, pool: &Pool, limit: Limit) -> Instance {
                 Limit::Maximum => pool.capacity,
                 Limit::Increment => MEMORY_INCREMENT,
             };
-            allocation::memory(instance, &MemorySettings { bytes: Some(bytes) })
+            allocation::memory(
+                instance,
+                &MemorySettings {
+                    bytes: Some(bytes),
+                    node: None,
+                },
+            )
         }
     }
 }

@@ -55,16 +55,14 @@ pub(super) fn host_processor(domain: &Domain, number: u32) -> Option<Instance> {
     })
 }
 
-pub(super) fn host_memory(domain: &Domain) -> Instance {
-    let bytes = domain.host().memory_bytes;
-    memory_of(
-        device(
-            MEMORY,
-            "Memory for virtual systems".into(),
-            enabled_state::ENABLED,
-        ),
-        bytes,
-    )
+pub(super) fn host_memory(domain: &Domain, node: u32) -> Option<Instance> {
+    let nodes = &domain.host().nodes;
+    let bytes = nodes.on(usize::try_from(node).ok()?);
+    let name = match nodes.nodes() {
+        0 | 1 => String::from("Memory for virtual systems"),
+        _ => format!("Memory of NUMA node {node} for virtual systems"),
+    };
+    (bytes > 0).then(|| memory_of(device(MEMORY, name, enabled_state::ENABLED), bytes))
 }
 
 fn memory_of(instance: Instance, bytes: u64) -> Instance {

@@ -2,6 +2,7 @@
 
 use super::allocation::{self, MEBIBYTE, PERCENT};
 use crate::element::{ALLOCATION, Element, POOL, POOL_SERVICE_CAPABILITIES, PROCESSOR_ALLOCATION};
+use crate::elements;
 use crate::values::{health_state, mapping_behavior, operational_status, resource_type};
 use alloc::format;
 use alloc::string::ToString;
@@ -63,8 +64,17 @@ pub(super) fn allocation(domain: &Domain, id: PoolId) -> Option<Instance> {
         .with("MappingBehavior", mapping_behavior::DEDICATED);
     Some(match id.kind() {
         PoolKind::Memory => {
-            let bytes = Some(pool.capacity);
-            allocation::memory(instance, &MemorySettings { bytes })
+            let settings = MemorySettings {
+                bytes: Some(pool.capacity),
+                node: None,
+            };
+            let instance = allocation::memory(instance, &settings);
+            let nodes = elements::memory_of(&pool.memory);
+            let uris: Vec<_> = nodes.filter_map(|node| node.uri(domain)).collect();
+            match uris.len() {
+                1 => instance.with("HostResource", uris),
+                _ => instance,
+            }
         }
         PoolKind::Processor => {
             let count = u32::try_from(pool.processors.len()).ok();

@@ -5,9 +5,9 @@ use crate::elements;
 use cim_domain::{
     AllocationChange, ConsoleKind, Crash, DefinitionChange, Domain, Event, HostFacts,
     HostProcessor, Image, ImageFormat, ImageName, Images, Machine, MachineError, MemoryKeep,
-    NewAllocation, Now, Patch, PoolId, PoolKind, PoolShare, Problem, ProblemKind, ProcessorOrder,
-    RecoveryAction, Request, ResourceKind, StartFailure, StartOrder, SystemId, TimeLimit, Usage,
-    Uuid,
+    NewAllocation, NodeMemory, Now, Patch, PoolId, PoolKind, PoolShare, Problem, ProblemKind,
+    ProcessorOrder, RecoveryAction, Request, ResourceKind, StartFailure, StartOrder, SystemId,
+    TimeLimit, Usage, Uuid,
 };
 use cim_model::ClassName;
 use std::time::Duration;
@@ -25,6 +25,7 @@ impl Machine for Quiet {
         HostFacts {
             name: "host".into(),
             memory_bytes: 4096 << 20,
+            nodes: NodeMemory::new(vec![4096 << 20]),
             processors: (0..2).map(processor).collect(),
             max_processors: 8,
             min_memory_bytes: 16 << 20,
@@ -180,10 +181,13 @@ pub(super) fn world() -> Domain {
         ),
     ];
     let parents = PoolKind::ALL.map(PoolId::Primordial);
-    for (parent, share) in parents
-        .into_iter()
-        .zip([PoolShare::ProcessorCount(1), PoolShare::Memory(64 << 20)])
-    {
+    for (parent, share) in parents.into_iter().zip([
+        PoolShare::ProcessorCount(1),
+        PoolShare::Memory {
+            bytes: 64 << 20,
+            node: None,
+        },
+    ]) {
         domain.create_pool(None, parent, share).unwrap();
     }
     for (start, request, events) in stories {

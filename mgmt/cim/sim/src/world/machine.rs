@@ -11,7 +11,7 @@
 //! | `fake.untunable` | how the guest's processors run cannot be changed while it is on |
 
 use cim_domain::{
-    Adopted, AdoptedState, Crash, Event, HostFacts, HostProcessor, Keep, MachineError,
+    Adopted, AdoptedState, Crash, Event, HostFacts, HostProcessor, Keep, MachineError, NodeMemory,
     ProcessorOrder, StartFailure, StartOrder, SystemId, Usage,
 };
 use std::cell::RefCell;
@@ -219,6 +219,7 @@ impl cim_domain::Machine for Machine {
         HostFacts {
             name: self.name.clone(),
             memory_bytes: 2048 << 20,
+            nodes: NodeMemory::new(vec![1024 << 20; 2]),
             processors: (0..4).map(processor).collect(),
             max_processors: 8,
             min_memory_bytes: 16 << 20,
