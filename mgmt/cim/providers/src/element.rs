@@ -1,15 +1,16 @@
 //! [`Element`]: everything that shows as an instance, and the way from it to its path and back.
 
+mod uri;
+
 use crate::metric::Metric;
-use crate::setup::namespace;
 use crate::values::resource_sub_type;
 use alloc::format;
 use alloc::string::{String, ToString};
 use cim_domain::{
-    AllocationId, Boot, ConsoleKind, Domain, HostDevice, ImageName, JobId, PoolId, PoolKind,
-    Resource, SystemId, Uuid,
+    AllocationId, Boot, ConsoleKind, Domain, ImageName, JobId, PoolId, PoolKind, Resource,
+    SystemId, Uuid,
 };
-use cim_model::{ClassName, InstancePath, ObjectPath, UriFormat};
+use cim_model::{ClassName, InstancePath};
 
 /// The two configurations of a system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -510,26 +511,6 @@ impl Element {
         };
         // Numbers can be spelled in several ways, and only one of them is ours.
         (element.instance_id().as_deref() == Some(id)).then_some(element)
-    }
-
-    /// The device of the host that a URI names, as HostResource has it.
-    #[must_use]
-    pub fn host_device(uri: &str, domain: &Domain) -> Option<HostDevice> {
-        let Ok(ObjectPath::Instance(path)) = uri.parse() else {
-            return None;
-        };
-        match Self::of(&path, domain)? {
-            Element::HostProcessor(number) => Some(HostDevice::Processor(number)),
-            Element::HostMemory(node) => Some(HostDevice::Memory(node)),
-            _ => None,
-        }
-    }
-
-    /// The URI of an element, as HostResource has it; `None` for what is not there.
-    #[must_use]
-    pub fn uri(&self, domain: &Domain) -> Option<String> {
-        let path = self.path(domain)?.with_namespace(namespace());
-        Some(ObjectPath::Instance(path).to_uri(UriFormat::Historical))
     }
 
     fn of_device(system: &str, device: &str, domain: &Domain) -> Option<Element> {
