@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use mgmt_executor::Instant;
 use mgmt_link::{Connection, Limits, Link, Service};
@@ -25,6 +26,9 @@ use crate::{AddressPlan, FrameDevice};
 
 /// Passes over all sockets in one poll; what is left then waits for the next poll, which comes at once.
 const PASSES: usize = 8;
+/// When to poll again where smoltcp names a moment that a poll has just not got it beyond. Where no router answers, it does so
+/// for ever from its last solicitation on; and a card may have no room.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Connections that we open, at once.
 const CALLS: usize = 4;
@@ -278,7 +282,8 @@ impl Stack {
         }
     }
 
-    /// When to poll again at the latest, whatever the card does; `None` if only a frame can change something.
+    /// When to poll again at the latest, whatever the card does; `None` if only a frame can change something. `now` is the
+    /// moment of the last poll.
     pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
         if self.busy {
             return Some(now);
@@ -287,7 +292,8 @@ impl Stack {
             .interface
             .poll_at(moment(now), &self.sockets)
             .and_then(|at| u64::try_from(at.total_micros()).ok())
-            .map(|at| Instant::from_nanoseconds(at.saturating_mul(1_000)));
+            .map(|at| Instant::from_nanoseconds(at.saturating_mul(1_000)))
+            .map(|at| if at <= now { now.after(AGAIN) } else { at });
         let callers = self.callers.iter().filter_map(Caller::deadline);
         let pool = self.pool.deadline();
         let others = self.others.deadline();

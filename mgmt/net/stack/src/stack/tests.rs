@@ -438,6 +438,16 @@ fn a_silent_client_is_dropped_and_its_place_is_free() {
 }
 
 #[test]
+fn a_network_without_a_router_does_not_keep_the_stack_busy() {
+    let mut lab = Lab::fixed(1);
+    lab.connect();
+    // Three solicitations, four seconds apart, and no answer.
+    lab.run(14_000);
+    lab.stack.poll(&mut lab.wire, lab.now);
+    assert!(lab.stack.deadline(lab.now).unwrap() > lab.now);
+}
+
+#[test]
 fn a_client_that_vanishes_is_noticed() {
     let mut lab = Lab::fixed(1);
     lab.connect();
