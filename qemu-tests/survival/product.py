@@ -67,8 +67,8 @@ class Product:
         credentials = (user or USER, password or PASSWORD)
         return pywbem.WBEMConnection(self.url, credentials, default_namespace=namespace, timeout=60)
 
-    def lab(self):
-        return lab.Lab(self)
+    def lab(self, **options):
+        return lab.Lab(self, **options)
 
     def emulator(self):
         """The process id of QEMU."""

@@ -1,4 +1,5 @@
-//! The part `survival`: restarts of the management partition under running guests, and power cuts under running clients.
+//! The part `survival`: restarts of the management partition under running guests, power cuts under running clients, and
+//! what starts by itself after one.
 //!
 //! Python programs of qemu-tests/survival start machines of their own with this very program; here are the limits on their time.
 
@@ -19,11 +20,17 @@ struct Step {
     long: bool,
 }
 
-const STEPS: [Step; 3] = [
+const STEPS: [Step; 4] = [
     Step {
         name: "survival-restart",
         program: &["restart.py"],
         time: Duration::from_secs(900),
+        long: false,
+    },
+    Step {
+        name: "survival-autostart",
+        program: &["autostart.py"],
+        time: Duration::from_secs(600),
         long: false,
     },
     Step {
