@@ -26,6 +26,7 @@ MODULES = [
     "test_guest_metrics",
     "test_use_cases",
     "test_capabilities",
+    "test_profiles",
 ]
 
 

@@ -37,6 +37,7 @@ MODULES = [
     "test_limits",
     "test_systems",
     "test_pools",
+    "test_profiles",
     "test_capabilities",
     "test_boot",
     "test_metrics",

@@ -7,6 +7,7 @@ use crate::allocation::{
 use crate::change::{AllocationChange, DefinitionChange, HostDevice};
 use crate::check;
 use crate::definition::{Definition, VIRTUAL_SYSTEM_TYPE};
+use crate::device_kind::DeviceKind;
 use crate::host::HostFacts;
 use crate::id::AllocationId;
 use crate::ledger::Ledger;
@@ -128,7 +129,7 @@ pub(crate) fn alter(
         return Err(invalid("BH-KIND-FIXED", what, fix).at("ResourceType"));
     }
     if let Some(pool) = change.pool.given() {
-        check_pool(pool, kind, pools)?;
+        check_pool(pool, &to.resource, pools)?;
     }
     match &mut to.resource {
         Resource::Processor(settings) => processor(&change, settings, host)?,
@@ -186,14 +187,17 @@ fn node(change: &AllocationChange, host: &HostFacts) -> Result<Option<u32>, Prob
     }
 }
 
-fn check_pool(pool: &str, kind: ResourceKind, pools: &Ledger) -> Result<(), Problem> {
-    let Some(kind) = PoolKind::of(kind) else {
-        return Err(invalid(
-            "BH-POOL",
-            "This kind of resource comes from no pool",
-            "Leave the property out",
-        )
-        .at("PoolID"));
+fn check_pool(pool: &str, resource: &Resource, pools: &Ledger) -> Result<(), Problem> {
+    if let Some(device) = DeviceKind::of(resource) {
+        if device.pool() == pool {
+            return Ok(());
+        }
+        let what = format!("There is no pool \"{pool}\" of this kind of resource");
+        let fix = format!("Give \"{}\", or NULL", device.pool());
+        return Err(invalid("BH-POOL", what, fix).at("PoolID"));
+    }
+    let Some(kind) = PoolKind::of(resource.kind()) else {
+        return Ok(());
     };
     if pools.find(pool).is_some_and(|found| found.kind() == kind) {
         return Ok(());

@@ -17,7 +17,7 @@ pub(crate) const MAX_NAME: usize = 256;
 /// Bytes of all notes and of the description together.
 const MAX_NOTES: usize = 16 * 1024;
 /// Devices of one kind.
-const MAX_DEVICES: usize = 8;
+pub(crate) const MAX_DEVICES: u64 = 8;
 /// Modules.
 const MAX_MODULES: usize = 16;
 
@@ -134,10 +134,9 @@ fn boot(boot: &Boot, images: &dyn Images) -> Result<(), Problem> {
 
 fn counts(definition: &Definition) -> Result<(), Problem> {
     let count = |kind| {
-        let of_kind = definition.allocations.iter();
-        of_kind
-            .filter(|known| known.resource.kind() == kind)
-            .count()
+        let all = definition.allocations.iter();
+        let of_kind = all.filter(|known| known.resource.kind() == kind);
+        u64::try_from(of_kind.count()).unwrap_or(u64::MAX)
     };
     for (kind, name) in [
         (ResourceKind::Processor, "processors"),

@@ -12,6 +12,7 @@ mod timers;
 
 use crate::allocation::{Mapping, Resource};
 use crate::definition::Definition;
+use crate::device_kind::DeviceKind;
 use crate::host::HostFacts;
 use crate::id::{JobId, SystemId};
 use crate::image::{Image, ImageName, Images};
@@ -151,6 +152,14 @@ impl Domain {
         let on = self.systems.keys();
         on.filter_map(|id| self.machine.usage(*id))
             .fold(self.machine.spent(), Usage::plus)
+    }
+
+    /// How many devices of a kind the systems that are on have, together.
+    #[must_use]
+    pub fn devices_in_use(&self, kind: DeviceKind) -> u64 {
+        let on = self.systems().filter_map(|system| system.active.as_ref());
+        on.map(|active| kind.count(active))
+            .fold(0, u64::saturating_add)
     }
 
     /// The TCP port of a system's console, while it has one.

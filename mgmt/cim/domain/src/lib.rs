@@ -22,6 +22,7 @@ mod boot;
 mod change;
 mod check;
 mod definition;
+mod device_kind;
 mod domain;
 mod event;
 mod host;
@@ -57,6 +58,7 @@ pub use change::{AllocationChange, DefinitionChange, HostDevice, NewAllocation};
 pub use definition::{
     Definition, RecoveryAction, ShutdownAction, Startup, StartupAction, VIRTUAL_SYSTEM_TYPE,
 };
+pub use device_kind::DeviceKind;
 pub use domain::Domain;
 pub use event::{Crash, Event, StartFailure};
 pub use host::{HostFacts, HostProcessor};

@@ -6,6 +6,7 @@ mod hosting;
 mod manager;
 mod namespaces;
 mod profiles;
+mod wbem_server;
 
 pub(crate) use hosting::hosted;
 pub use profiles::{Central, Elements, Profile};
@@ -80,6 +81,13 @@ pub fn install(builder: Builder, identity: &Identity, profiles: Vec<Profile>) ->
         "CIM_CIMXMLCommunicationMechanism",
         mechanism_path.clone(),
     );
+    let server_host = hosted(
+        identity,
+        &interop,
+        "CIM_HostedService",
+        wbem_server::CLASS,
+        wbem_server::path(identity),
+    );
     let in_manager = {
         let namespaces = Rc::clone(&namespaces);
         Box::new(move |_: &crate::Context<'_>, _: &InstancePath| namespaces.paths())
@@ -105,7 +113,13 @@ pub fn install(builder: Builder, identity: &Identity, profiles: Vec<Profile>) ->
             hosting::CLASS,
             Rc::new(hosting::HostingSystem(identity.clone())),
         )
+        .provider(
+            interop.clone(),
+            wbem_server::CLASS,
+            Rc::new(wbem_server::WbemServer(identity.clone())),
+        )
         .association(manager_host)
+        .association(server_host)
         .association(mechanism_host)
         .association(of_manager(
             &interop,
@@ -122,7 +136,7 @@ pub fn install(builder: Builder, identity: &Identity, profiles: Vec<Profile>) ->
             by_mechanism,
         ));
     let builder = audit_log::install(builder, &interop, identity);
-    profiles::install(builder, &interop, profiles)
+    profiles::install(builder, &interop, identity, profiles)
 }
 
 /// An association from the one object manager to everything of a class.

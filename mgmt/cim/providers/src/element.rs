@@ -7,8 +7,8 @@ use crate::values::resource_sub_type;
 use alloc::format;
 use alloc::string::{String, ToString};
 use cim_domain::{
-    AllocationId, Boot, ConsoleKind, Domain, ImageName, JobId, PoolId, PoolKind, Resource,
-    SystemId, Uuid,
+    AllocationId, Boot, ConsoleKind, DeviceKind, Domain, ImageName, JobId, PoolId, PoolKind,
+    Resource, SystemId, Uuid,
 };
 use cim_model::{ClassName, InstancePath};
 
@@ -124,6 +124,12 @@ pub enum Element {
     BootConfig(SystemId, Configuration),
     /// The source that it boots from: a kernel with what belongs to it.
     BootSource(SystemId, Configuration),
+    /// The pool of a kind of devices.
+    DevicePool(DeviceKind),
+    /// What can be allocated from it.
+    DeviceCapabilities(DeviceKind),
+    /// A bound of that.
+    DeviceLimit(DeviceKind, Limit),
     /// The metric service.
     MetricService,
     /// What it can do.
@@ -172,6 +178,8 @@ pub(crate) const BOOT_SERVICE: &str = "CIM_BootService";
 pub(crate) const BOOT_CAPABILITIES: &str = "CIM_BootServiceCapabilities";
 pub(crate) const BOOT_CONFIG: &str = "CIM_BootConfigSetting";
 pub(crate) const BOOT_SOURCE: &str = "CIM_BootSourceSetting";
+pub(crate) const DISK_ALLOCATION: &str = "CIM_StorageAllocationSettingData";
+pub(crate) const NETWORK_CARD_ALLOCATION: &str = "CIM_EthernetPortAllocationSettingData";
 pub(crate) const METRIC_SERVICE: &str = "CIM_MetricService";
 pub(crate) const METRIC_CAPABILITIES: &str = "CIM_MetricServiceCapabilities";
 pub(crate) const METRIC_DEFINITION: &str = "CIM_BaseMetricDefinition";
@@ -248,6 +256,11 @@ impl Element {
                 boot(domain, *system, *configuration)?.kernel.as_ref()?;
                 BOOT_SOURCE
             }
+            Element::DevicePool(_) => POOL,
+            Element::DeviceCapabilities(_) => ALLOCATION_CAPABILITIES,
+            Element::DeviceLimit(DeviceKind::Disk, _) => DISK_ALLOCATION,
+            Element::DeviceLimit(DeviceKind::NetworkCard, _) => NETWORK_CARD_ALLOCATION,
+            Element::DeviceLimit(..) => ALLOCATION,
             Element::MetricService => METRIC_SERVICE,
             Element::MetricCapabilities => METRIC_CAPABILITIES,
             Element::MetricDefinition(_) => METRIC_DEFINITION,
@@ -376,6 +389,11 @@ impl Element {
             Element::BootSource(id, configuration) => {
                 format!("boot-source/{id}/{}", configuration.name())
             }
+            Element::DevicePool(kind) => format!("device-pool/{}", kind.pool()),
+            Element::DeviceCapabilities(kind) => format!("capabilities/devices/{}", kind.pool()),
+            Element::DeviceLimit(kind, limit) => {
+                format!("device-limit/{}/{}", limit.name(), kind.pool())
+            }
             Element::MetricCapabilities => "capabilities/metrics".into(),
             Element::MetricValue(None, metric) => format!("metric-value/host/{}", metric.id()),
             Element::MetricValue(Some(id), metric) => {
@@ -474,6 +492,7 @@ impl Element {
                 None if rest == "boot" => Element::BootCapabilities,
                 None if rest == "metrics" => Element::MetricCapabilities,
                 None if rest == "snapshots" => Element::SnapshotServiceCapabilities,
+                Some(("devices", id)) => Element::DeviceCapabilities(DeviceKind::of_pool(id)?),
                 Some(("snapshots-of", id)) => {
                     Element::SnapshotCapabilities(SystemId(id.parse().ok()?))
                 }
@@ -497,6 +516,13 @@ impl Element {
                     "boot" => Element::BootConfig(system, configuration),
                     _ => Element::BootSource(system, configuration),
                 }
+            }
+            "device-pool" => Element::DevicePool(DeviceKind::of_pool(rest)?),
+            "device-limit" => {
+                let (limit, id) = rest.split_once('/')?;
+                let mut limits = Limit::ALL.into_iter();
+                let limit = limits.find(|known| known.name() == limit)?;
+                Element::DeviceLimit(DeviceKind::of_pool(id)?, limit)
             }
             "metric-value" => {
                 let (owner, metric) = rest.split_once('/')?;

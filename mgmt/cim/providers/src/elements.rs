@@ -3,7 +3,9 @@
 use crate::element::{self, Configuration, Element, Limit};
 use crate::metric::Metric;
 use alloc::vec::Vec;
-use cim_domain::{Definition, Domain, NodeMemory, PoolId, PoolKind, Resource, System, SystemId};
+use cim_domain::{
+    Definition, DeviceKind, Domain, NodeMemory, PoolId, PoolKind, Resource, System, SystemId,
+};
 use cim_model::ClassName;
 
 /// The pools that the machine has by itself.
@@ -28,7 +30,7 @@ pub(crate) fn parent(domain: &Domain, id: PoolId) -> Option<PoolId> {
 }
 
 /// The classes that the one provider serves.
-pub(crate) const CLASSES: [&str; 34] = [
+pub(crate) const CLASSES: [&str; 36] = [
     element::SYSTEM,
     element::SERVICE,
     element::SERVICE_CAPABILITIES,
@@ -52,6 +54,8 @@ pub(crate) const CLASSES: [&str; 34] = [
     element::BOOT_CAPABILITIES,
     element::BOOT_CONFIG,
     element::BOOT_SOURCE,
+    element::DISK_ALLOCATION,
+    element::NETWORK_CARD_ALLOCATION,
     element::METRIC_SERVICE,
     element::METRIC_CAPABILITIES,
     element::METRIC_DEFINITION,
@@ -87,15 +91,21 @@ pub(crate) fn of_class(domain: &Domain, class: &ClassName) -> Vec<Element> {
             each(of).collect()
         }
         element::ALLOCATION | element::PROCESSOR_ALLOCATION => {
-            let limits = pools(domain).flat_map(limits);
+            let limits = pools(domain).flat_map(limits).chain(device_limits());
             let of_pools = child_pools(domain).map(Element::PoolAllocation);
             each(allocations).chain(limits).chain(of_pools).collect()
         }
+        element::DISK_ALLOCATION | element::NETWORK_CARD_ALLOCATION => device_limits().collect(),
         element::ALLOCATION_CAPABILITIES => {
             let pools = pools(domain);
-            pools.map(Element::AllocationCapabilities).collect()
+            let devices = DeviceKind::ALL.map(Element::DeviceCapabilities);
+            let pools = pools.map(Element::AllocationCapabilities);
+            pools.chain(devices).collect()
         }
-        element::POOL => pools(domain).map(Element::Pool).collect(),
+        element::POOL => {
+            let devices = DeviceKind::ALL.map(Element::DevicePool);
+            pools(domain).map(Element::Pool).chain(devices).collect()
+        }
         element::PROCESSOR | element::MEMORY | element::SERIAL_PORT | element::PCI_DEVICE => {
             let devices = each(devices);
             host_devices(domain).into_iter().chain(devices).collect()
@@ -166,6 +176,12 @@ pub(crate) fn console_ports(domain: &Domain) -> Vec<Element> {
 pub(crate) fn images(domain: &Domain) -> Vec<Element> {
     let images = domain.images().into_iter();
     images.map(|image| Element::Image(image.name)).collect()
+}
+
+/// The bounds of the pools of devices.
+fn device_limits() -> impl Iterator<Item = Element> {
+    let limits = |kind| Limit::ALL.map(|limit| Element::DeviceLimit(kind, limit));
+    DeviceKind::ALL.into_iter().flat_map(limits)
 }
 
 /// The bounds of a pool.

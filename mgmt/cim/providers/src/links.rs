@@ -2,6 +2,7 @@
 
 mod access;
 mod boot;
+mod devices;
 mod hosting;
 mod metrics;
 mod walks;
@@ -60,6 +61,7 @@ pub(crate) fn all(model: &Model) -> Vec<Association> {
 pub(crate) fn shapes() -> impl Iterator<Item = &'static Shape> {
     let shapes = walks::SHAPES.iter().chain(&access::SHAPES);
     let shapes = shapes.chain(&boot::SHAPES).chain(&metrics::SHAPES);
+    let shapes = shapes.chain(&devices::SHAPES);
     shapes.chain(&hosting::SHAPES)
 }
 

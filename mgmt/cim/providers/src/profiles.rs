@@ -10,7 +10,7 @@ use crate::setup::namespace;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use cim_domain::{Domain, PoolId, PoolKind};
+use cim_domain::{DeviceKind, Domain, PoolId, PoolKind};
 use cim_model::{ClassName, InstancePath, Text};
 use cim_ops::Stream;
 use cim_ops::interop::{Central, Profile};
@@ -39,10 +39,13 @@ const SYSTEM_MEMORY: &str = "BH:DSP1026-SystemMemory-1.0.0";
 const CONSOLES: &str = "BH:DSP1024-TextConsoleRedirection-1.0.0";
 const POWER: &str = "BH:DSP1027-PowerStateManagement-1.0.0";
 const BOOT: &str = "BH:DSP1012-BootControl-1.0.0";
+const STORAGE: &str = "BH:DSP1047-StorageResourceVirtualization-1.0.0";
+const ETHERNET: &str = "BH:DSP1050-EthernetPortResourceVirtualization-1.0.0";
+const DEVICES: &str = "BH:DSP1059-GenericDeviceResourceVirtualization-1.0.0";
 const METRICS: &str = "BH:DSP1053-BaseMetrics-1.0.0";
 const JOBS: &str = "BH:DSP1103-JobControl-1.0.0";
 
-const ROWS: [Row; 14] = [
+const ROWS: [Row; 17] = [
     Row {
         id: VIRTUALIZATION,
         name: "System Virtualization",
@@ -53,6 +56,9 @@ const ROWS: [Row; 14] = [
             ALLOCATIONS,
             PROCESSORS,
             MEMORIES,
+            STORAGE,
+            ETHERNET,
+            DEVICES,
             CPU,
             SYSTEM_MEMORY,
             CONSOLES,
@@ -90,7 +96,7 @@ const ROWS: [Row; 14] = [
         version: "1.1.0",
         references: &[],
         class: POOL,
-        central: |domain| pools(domain).map(Element::Pool).collect(),
+        central: |domain| of_class(domain, POOL),
     },
     Row {
         id: ALLOCATIONS,
@@ -98,7 +104,7 @@ const ROWS: [Row; 14] = [
         version: "1.0.0",
         references: &[],
         class: ALLOCATION_CAPABILITIES,
-        central: |domain| pools(domain).map(Element::AllocationCapabilities).collect(),
+        central: |domain| of_class(domain, ALLOCATION_CAPABILITIES),
     },
     Row {
         id: PROCESSORS,
@@ -156,6 +162,37 @@ const ROWS: [Row; 14] = [
         class: BOOT_CONFIG,
         central: |domain| of_class(domain, BOOT_CONFIG),
     },
+    // Disks and networks come; their pools are there and have nothing.
+    Row {
+        id: STORAGE,
+        name: "Storage Resource Virtualization",
+        version: "1.0.0",
+        references: &[RESOURCE_ALLOCATION, ALLOCATIONS],
+        class: POOL,
+        central: |_| device_pools(&[DeviceKind::Disk]),
+    },
+    Row {
+        id: ETHERNET,
+        name: "Ethernet Port Resource Virtualization",
+        version: "1.0.0",
+        references: &[RESOURCE_ALLOCATION, ALLOCATIONS],
+        class: POOL,
+        central: |_| device_pools(&[DeviceKind::NetworkCard]),
+    },
+    Row {
+        id: DEVICES,
+        name: "Generic Device Resource Virtualization",
+        version: "1.0.0",
+        references: &[RESOURCE_ALLOCATION, ALLOCATIONS],
+        class: POOL,
+        central: |_| {
+            device_pools(&[
+                DeviceKind::SerialPort,
+                DeviceKind::VirtioConsole,
+                DeviceKind::Entropy,
+            ])
+        },
+    },
     Row {
         id: METRICS,
         name: "Base Metrics",
@@ -181,6 +218,10 @@ fn systems(domain: &Domain) -> impl Iterator<Item = Element> {
 fn pools_of(domain: &Domain, kind: PoolKind) -> Vec<Element> {
     let of_kind = pools(domain).filter(|id: &PoolId| id.kind() == kind);
     of_kind.map(Element::Pool).collect()
+}
+
+fn device_pools(kinds: &[DeviceKind]) -> Vec<Element> {
+    kinds.iter().copied().map(Element::DevicePool).collect()
 }
 
 fn of_class(domain: &Domain, class: &'static str) -> Vec<Element> {

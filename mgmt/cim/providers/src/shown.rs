@@ -5,6 +5,7 @@ mod boot;
 mod capabilities;
 mod console;
 mod device;
+mod device_pool;
 mod image;
 mod job;
 mod metric;
@@ -85,6 +86,9 @@ pub(crate) fn instance(domain: &Domain, element: &Element) -> Option<Instance> {
         Element::BootCapabilities => boot::capabilities(),
         Element::BootConfig(id, configuration) => boot::config(domain.system(*id)?, *configuration),
         Element::BootSource(id, configuration) => boot::source(domain, *id, *configuration)?,
+        Element::DevicePool(kind) => device_pool::pool(domain, *kind),
+        Element::DeviceCapabilities(kind) => device_pool::capabilities(*kind),
+        Element::DeviceLimit(kind, limit) => device_pool::limit(*kind, *limit),
         Element::MetricService => metric::service(),
         Element::MetricCapabilities => metric::capabilities(),
         Element::MetricDefinition(metric) => metric::definition(*metric),

@@ -6,6 +6,8 @@ pub(crate) mod resource_type {
     pub(crate) const MEMORY: u16 = 4;
     pub(crate) const IO_DEVICE: u16 = 13;
     pub(crate) const SERIAL_PORT: u16 = 21;
+    pub(crate) const ETHERNET_ADAPTER: u16 = 10;
+    pub(crate) const LOGICAL_DISK: u16 = 31;
 }
 
 /// MappingBehavior.

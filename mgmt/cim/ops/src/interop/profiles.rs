@@ -1,6 +1,7 @@
 //! Registered profiles (DSP1033): CIM_RegisteredProfile, CIM_ReferencedProfile, and
 //! CIM_ElementConformsToProfile, which reaches from the Interop namespace into the others.
 
+use super::{Identity, wbem_server};
 use crate::association::{Association, End, Link};
 use crate::builder::Builder;
 use crate::provider::{Context, Provider};
@@ -122,9 +123,10 @@ fn not_available(method: &MethodName) -> CimError {
 pub(super) fn install(
     builder: Builder,
     interop: &NamespaceName,
+    identity: &Identity,
     profiles: Vec<Profile>,
 ) -> Builder {
-    let list = Rc::new(with_registration(interop, profiles));
+    let list = Rc::new(with_registration(interop, identity, profiles));
     let namespaces = builder.settings().namespaces.clone();
     let builder = builder
         .provider(
@@ -140,11 +142,17 @@ pub(super) fn install(
     })
 }
 
-/// Adds the profile of registration itself, whose central instances are all registered profiles.
-fn with_registration(interop: &NamespaceName, mut profiles: Vec<Profile>) -> Vec<Profile> {
+/// Adds the profile of registration itself, whose central instances are all registered profiles, and the server's, which
+/// references it.
+fn with_registration(
+    interop: &NamespaceName,
+    identity: &Identity,
+    mut profiles: Vec<Profile>,
+) -> Vec<Profile> {
     let id = Text::from_static("BH:DSP1033-ProfileRegistration-1.0.0");
     let mut ids: Vec<Text> = profiles.iter().map(|profile| profile.id.clone()).collect();
     ids.push(id.clone());
+    ids.push(wbem_server::profile(identity, interop, &[]).id);
     profiles.push(Profile {
         id,
         name: Text::from_static("Profile Registration"),
@@ -159,6 +167,7 @@ fn with_registration(interop: &NamespaceName, mut profiles: Vec<Profile>) -> Vec
             }),
         }]),
     });
+    profiles.push(wbem_server::profile(identity, interop, &profiles));
     profiles
 }
 

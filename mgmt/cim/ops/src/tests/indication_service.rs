@@ -91,6 +91,7 @@ fn the_service_has_a_host_capabilities_and_settings() {
         texts(&hosted, "CreationClassName"),
         [
             "CIM_ObjectManager",
+            "CIM_WBEMServer",
             "CIM_CIMXMLCommunicationMechanism",
             "CIM_IndicationService"
         ]

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use cim_domain::{Domain, PoolId, System};
 
 /// Characteristics of capabilities: current.
-const CURRENT: u16 = 3;
+pub(super) const CURRENT: u16 = 3;
 /// ElementEffects of a service on a system: manages.
 const MANAGES: u16 = 5;
 /// IsDefault, IsCurrent, IsNext.
@@ -430,7 +430,7 @@ fn pool_of(domain: &Domain, element: &Element) -> Vec<Near> {
 }
 
 /// A bound of allocation capabilities with what it bounds.
-fn bound(element: Element, limit: Limit) -> Near {
+pub(super) fn bound(element: Element, limit: Limit) -> Near {
     /// ValueRole: default and supported.
     const DEFAULT: u16 = 0;
     const SUPPORTED: u16 = 3;

@@ -5,8 +5,8 @@ use crate::values::{mapping_behavior, resource_type};
 use alloc::string::String;
 use alloc::vec::Vec;
 use cim_domain::{
-    Allocation, ConsoleKind, Domain, Mapping, MemorySettings, PoolKind, ProcessorSettings,
-    Resource, SystemId,
+    Allocation, ConsoleKind, DeviceKind, Domain, Mapping, MemorySettings, PoolKind,
+    ProcessorSettings, Resource, SystemId,
 };
 use cim_model::{CimType, Instance, Value};
 
@@ -14,7 +14,7 @@ use cim_model::{CimType, Instance, Value};
 pub(crate) const MEBIBYTE: &str = "byte * 2^20";
 /// Units of reservations and limits of processors.
 pub(crate) const PERCENT: &str = "percent";
-const COUNT: &str = "count";
+pub(crate) const COUNT: &str = "count";
 /// ConsumerVisibility: virtualized.
 const VIRTUALIZED: u16 = 3;
 
@@ -61,7 +61,10 @@ pub(crate) fn instance(
     let name = name.unwrap_or_else(|| String::from(customary_name(resource)));
     let pool = allocation.pool.clone().or_else(|| match configuration {
         Configuration::Defined => None,
-        Configuration::State => PoolKind::of(resource.kind()).map(|kind| kind.primordial().into()),
+        Configuration::State => match DeviceKind::of(resource) {
+            Some(device) => Some(device.pool().into()),
+            None => PoolKind::of(resource.kind()).map(|kind| kind.primordial().into()),
+        },
     });
     let instance = Instance::new(class)
         .with("ElementName", name)
