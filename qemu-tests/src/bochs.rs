@@ -4,6 +4,7 @@
 //! boot is by BIOS, GRUB and an ISO image, and the end is known from the console. Two boots of the same image without a network
 //! take the same instructions.
 
+use crate::backend::Backend;
 use crate::machine::{
     CANNOT_RUN, CIM_HTTP, CLEAN_END, CRASHED, Clock, Forwards, Machine, NetworkCard,
 };
@@ -13,8 +14,32 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The model whose VMX has all that the backend knows to use.
-const MODEL: &str = "corei7_skylake_x";
+/// The CPU of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cpu {
+    /// Intel's with VMX that has all that the backend knows to use.
+    SkylakeX,
+    /// AMD's with SVM: next RIPs, flushes by ASID and a pause filter, which QEMU's has not.
+    Ryzen,
+}
+
+impl Cpu {
+    fn model(self) -> &'static str {
+        match self {
+            Self::SkylakeX => "corei7_skylake_x",
+            Self::Ryzen => "ryzen",
+        }
+    }
+
+    /// Whose virtualization it has.
+    pub fn backend(self) -> Backend {
+        match self {
+            Self::SkylakeX => Backend::Vmx,
+            Self::Ryzen => Backend::Svm,
+        }
+    }
+}
+
 /// Where Debian puts libraries.
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 /// Instructions that make a second of the machine's time, few so that waits for time to pass are short.
@@ -35,12 +60,27 @@ const GUEST: &str = "10.0.2.15";
 #[derive(Debug, Clone)]
 pub struct Bochs {
     prefix: PathBuf,
+    cpu: Cpu,
 }
 
 impl Bochs {
-    /// The one below `prefix`.
+    /// The one below `prefix`, with an Intel CPU.
     pub fn new(prefix: PathBuf) -> Self {
-        Self { prefix }
+        Self {
+            prefix,
+            cpu: Cpu::SkylakeX,
+        }
+    }
+
+    /// The same with another CPU.
+    #[must_use]
+    pub fn with_cpu(self, cpu: Cpu) -> Self {
+        Self { cpu, ..self }
+    }
+
+    /// Its CPU.
+    pub fn cpu(&self) -> Cpu {
+        self.cpu
     }
 
     /// The program to start, and its arguments before those of the emulator.
@@ -84,7 +124,7 @@ impl Bochs {
             !iso.contains(['"', ',', '#']) && !log.contains(['"', ',', '#']),
             "Bochs cannot read files in a folder with one of \",# in its name: {iso}"
         );
-        let mut text = configuration(machine, Clients::of(network), iso, log);
+        let mut text = configuration(machine, self.cpu, Clients::of(network), iso, log);
         if let Some(forwards) = network {
             let slirp = folder.join("slirp.conf");
             text.push_str(&card(
@@ -138,8 +178,9 @@ pub fn complaints(folder: &Path) -> Vec<String> {
 }
 
 /// The configuration of a machine without display, whose time counts instructions.
-fn configuration(machine: &Machine, clients: Clients, iso: &str, log: &str) -> String {
+fn configuration(machine: &Machine, cpu: Cpu, clients: Clients, iso: &str, log: &str) -> String {
     let (cpus, memory) = (machine.cpus, machine.memory_mib);
+    let model = machine.bochs_model.unwrap_or(cpu.model());
     let unheard = match machine.clock {
         Clock::Instructions => WHEN_COUNTED,
         Clock::RealTime => INSTRUCTIONS_PER_SECOND,
@@ -165,7 +206,7 @@ fn configuration(machine: &Machine, clients: Clients, iso: &str, log: &str) -> S
         "plugin_ctrl: unmapped=1, biosdev=1, speaker=0, parallel=0, gameport=0, iodebug=0{plugin}\n\
          config_interface: textconfig\n\
          display_library: rfb, options=\"timeout=0, hideIPS\"\n\
-         cpu: model={MODEL}, count={cpus}, ips={speed}, reset_on_triple_fault=0, \
+         cpu: model={model}, count={cpus}, ips={speed}, reset_on_triple_fault=0, \
          ignore_bad_msrs=1{features}\n\
          memory: guest={memory}, host={memory}\n\
          romimage: file=$BXSHARE/BIOS-bochs-latest, options=fastboot\n\
@@ -258,7 +299,13 @@ mod tests {
             memory_mib: 512,
             ..Machine::default()
         };
-        let text = configuration(&machine, Clients::None, "/a b/boot.iso", "/a b/bochs.log");
+        let text = configuration(
+            &machine,
+            Cpu::SkylakeX,
+            Clients::None,
+            "/a b/boot.iso",
+            "/a b/bochs.log",
+        );
         assert!(text.contains("model=corei7_skylake_x, count=4, ips=50000000, reset"));
         assert!(text.contains("memory: guest=512, host=512\n"));
         assert!(text.contains("path=\"/a b/boot.iso\", status=inserted\n"));
@@ -270,7 +317,13 @@ mod tests {
 
     #[test]
     fn with_clients_there_are_random_numbers_a_card_and_a_clock_like_theirs() {
-        let text = configuration(&Machine::default(), Clients::Network, "x.iso", "x.log");
+        let text = configuration(
+            &Machine::default(),
+            Cpu::SkylakeX,
+            Clients::Network,
+            "x.iso",
+            "x.log",
+        );
         assert!(text.contains("ignore_bad_msrs=1\n"));
         assert!(text.contains("sync=slowdown"));
         assert!(text.contains("iodebug=0, e1000=1\n") && text.contains("slot1=e1000\n"));

@@ -29,6 +29,8 @@ pub struct Machine {
     pub memory_mib: u32,
     /// QEMU's `-cpu` value; not used with KVM, which passes the host's CPU.
     pub cpu_model: String,
+    /// In Bochs, this CPU model instead of the bed's own.
+    pub bochs_model: Option<&'static str>,
     /// Who executes the instructions.
     pub accelerator: Accelerator,
     /// What time follows.
@@ -86,6 +88,7 @@ impl Default for Machine {
             cpus: 1,
             memory_mib: 256,
             cpu_model: SVM_CPU.to_owned(),
+            bochs_model: None,
             accelerator: Accelerator::Tcg(Threads::PerCpu),
             clock: Clock::RealTime,
             iommu: Iommu::Absent,

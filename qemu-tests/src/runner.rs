@@ -49,7 +49,7 @@ pub struct Artefacts {
 pub enum Bed {
     /// QEMU's program, for the backend `svm`.
     Qemu(PathBuf),
-    /// Bochs, for the backend `vmx`.
+    /// Bochs, for the backend of its CPU.
     Bochs(Bochs),
 }
 
@@ -58,7 +58,7 @@ impl Bed {
     pub fn backend(&self) -> Backend {
         match self {
             Self::Qemu(_) => Backend::Svm,
-            Self::Bochs(_) => Backend::Vmx,
+            Self::Bochs(bochs) => bochs.cpu().backend(),
         }
     }
 }

@@ -8,6 +8,8 @@ mod hostile;
 mod partitions;
 
 use crate::backend::{Backend, Backends};
+#[cfg(test)]
+use crate::bochs;
 use crate::machine::{CANNOT_RUN, CRASHED, Iommu, Machine, NetworkCard};
 use crate::machine_test::{BootMethod, MachineTest};
 use crate::mappings;
@@ -29,6 +31,31 @@ pub fn machine_tests() -> Vec<MachineTest> {
     all.extend(devices::rows());
     all
 }
+
+/// The short list for the second emulator of the SVM backend, whose CPU tells next RIPs and flushes by ASID: what depends on
+/// either, and one of each kind.
+pub fn second_bed() -> Vec<MachineTest> {
+    let all = machine_tests().into_iter();
+    all.filter(|test| SECOND_BED.contains(&test.name)).collect()
+}
+
+/// Names of its tests.
+const SECOND_BED: [&str; 14] = [
+    "hello",
+    "prefixed-instructions-without-next-rip",
+    "policy-of-cpuid-msrs-and-control-registers",
+    "two-partitions-share-a-cpu",
+    "timer-x2apic-is-exact",
+    "smp-4-vcpus-on-2-cpus",
+    "memory-is-cleared-for-the-next-guest",
+    "no-memory-of-others-is-readable",
+    "restart-by-reset-port",
+    "hostile-states",
+    "hostile-descriptors",
+    "hostile-virtualization",
+    "hostile-control-registers-and-tlbs",
+    "storm-of-timer-ticks",
+];
 
 /// From the boot loader to the moment before the first partition.
 fn bring_up() -> Vec<MachineTest> {
@@ -93,6 +120,10 @@ fn refusals() -> Vec<MachineTest> {
         cpu_model: model.to_owned(),
         ..Machine::default()
     };
+    let with_model = |model| Machine {
+        bochs_model: Some(model),
+        ..Machine::default()
+    };
     vec![
         MachineTest::new("refuses-a-cpu-without-svm")
             .on(Backends::Only(
@@ -110,6 +141,30 @@ fn refusals() -> Vec<MachineTest> {
             .machine(with_cpu("EPYC,+svm,-npt"))
             .shows("^bulkhead: cannot run: this CPU lacks .*nested paging")
             .ends_with_status(CANNOT_RUN),
+        MachineTest::new("refuses-a-cpu-without-ept")
+            .on(Backends::Only(
+                Backend::Vmx,
+                "the missing feature is VMX's nested paging",
+            ))
+            .machine(with_model("core2_penryn_t9600"))
+            .shows("^bulkhead: cannot run: this CPU lacks EPT nested paging")
+            .ends_with_status(CANNOT_RUN),
+        MachineTest::new("refuses-a-cpu-without-unrestricted-guests")
+            .on(Backends::Only(
+                Backend::Vmx,
+                "the missing feature is one of VMX",
+            ))
+            .machine(with_model("corei5_lynnfield_750"))
+            .shows("^bulkhead: cannot run: this CPU lacks unrestricted guests")
+            .ends_with_status(CANNOT_RUN),
+        MachineTest::new("hello-on-a-cpu-of-2010")
+            .on(Backends::Only(
+                Backend::Vmx,
+                "the features that this CPU lacks are those of VMX",
+            ))
+            .machine(with_model("corei5_arrandale_m520"))
+            .shows("^bulkhead: VMX features missing: 1G-EPT EPT-A/D .*XSAVES")
+            .passing(Partition::new("hello", "hello")),
     ]
 }
 
@@ -314,6 +369,16 @@ mod tests {
                 name.chars()
                     .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
             );
+        }
+    }
+
+    #[test]
+    fn the_second_bed_runs_what_its_list_names() {
+        let tests = second_bed();
+        assert_eq!(tests.len(), SECOND_BED.len());
+        for test in tests {
+            assert!(test.backends.include(Backend::Svm), "{}", test.name);
+            assert_eq!(bochs::cannot_run(&test), None, "{}", test.name);
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! vCPU 0 starts at the image's entry point in 64-bit mode, interrupts off, with RDI = GPA of the
 //! [`StartInfo`] page, RSP at the top of a small stack, flat segments (CS 0x8, data 0x10), and page tables that map
-//! guest-virtual = guest-physical for the first 512 GiB (writable, executable). All of these lie in the partition's
-//! own RAM, in the last 64 KiB of its first RAM range, and are its own to replace. The other vCPUs wait for INIT-SIPI.
+//! guest-virtual = guest-physical for the first 512 GiB (writable, executable); on a CPU without pages of 1 GiB, for the first
+//! 4 GiB and up to four gigabytes of the first RAM range, its last one included. All of these lie in the partition's own RAM, in the last 64 KiB of its first RAM range, and are its own to replace. The other vCPUs wait for INIT-SIPI.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

@@ -3,16 +3,19 @@
 //! The image goes to the start of the first RAM range (fixed images to their own addresses); the start page, a stack, a GDT and
 //! page tables take the last 64 KiB of that range.
 
+mod identity_map;
+
 use alloc::string::String;
 
 use bulkhead_abi::start::{FLAG_IOMMU, FLAG_MANAGEMENT, MAGIC, StartInfo};
 use zerocopy::{FromZeros, IntoBytes};
 
-use crate::addr::{Gpa, HpaRange, PAGE_SIZE};
+use crate::addr::{Gpa, HpaRange};
 use crate::config::Role;
 use crate::elf_image::{ElfImage, GuestWriter, LoadError, Room};
 use crate::guest_memory::{GuestMemory, NotRam};
 use crate::host::Host;
+use crate::paging::GigabytePages;
 use crate::partition::Partition;
 use crate::vcpu::StartState;
 
@@ -22,12 +25,11 @@ const RESERVED: u64 = 64 << 10;
 const STACK_TOP: u64 = 16 << 10;
 const START_PAGE: u64 = 16 << 10;
 const GDT: u64 = 20 << 10;
-const LEVEL_4: u64 = 24 << 10;
-const LEVEL_3: u64 = 28 << 10;
-/// Present, writable, accessed.
-const TABLE: u64 = 0x23;
-/// Present, writable, accessed, dirty, large.
-const GIGABYTE: u64 = 0xe3;
+const TABLES: u64 = 24 << 10;
+
+const _: () = assert!(TABLES + identity_map::BYTES <= RESERVED);
+/// CPUID 8000_0001 EDX: pages of 1 GiB.
+const HAS_GIGABYTE_PAGES: u32 = 1 << 26;
 
 /// What a partition is started from.
 pub struct BootImage {
@@ -140,16 +142,18 @@ pub fn load<H: Host>(
             &descriptor.to_le_bytes(),
         )?;
     }
-    write(at(LEVEL_4), &(at(LEVEL_3).as_u64() | TABLE).to_le_bytes())?;
-    for gigabyte in 0..PAGE_SIZE / 8 {
-        let entry = gigabyte << 30 | GIGABYTE;
-        write(at(LEVEL_3).wrapping_add(gigabyte * 8), &entry.to_le_bytes())?;
-    }
+    let features = partition.cpuid.feature_words();
+    let pages = if features.extended1_edx & HAS_GIGABYTE_PAGES != 0 {
+        GigabytePages::Supported
+    } else {
+        GigabytePages::Absent
+    };
+    identity_map::write(at(TABLES), pages, (base, at(RESERVED - 1)), write)?;
     Ok(StartState::Direct {
         entry: placed.entry.as_u64(),
         stack: at(STACK_TOP).as_u64(),
         argument: at(START_PAGE).as_u64(),
-        page_tables: at(LEVEL_4),
+        page_tables: at(TABLES),
         gdt: at(GDT),
     })
 }

@@ -318,6 +318,7 @@ impl Run {
                 Iommu::Absent
             },
             extra: Vec::new(),
+            bochs_model: None,
         }
     }
 

@@ -11,14 +11,14 @@ use crate::tally::Tally;
 use crate::workspace::Workspace;
 use anyhow::{Result, bail};
 use clap::Args;
-use qemu_tests::backend::Backend;
+use machine::Place;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Runs the tests: all, or the parts named; ends with the line "N passed, M failed".
 ///
 /// Parts: lint (format, clippy, house rules), unit (host tests of all libraries), cim (real CIM clients against the
-/// server), svm and vmx (the system in emulated machines), guests (virtual systems in the booted product), survival
+/// server), svm, vmx and svm-bochs (the system in emulated machines), guests (virtual systems in the booted product), survival
 /// (restarts of the management partition, power cuts). Other words are filters: `test svm boot` runs the machine tests with "boot" in their names.
 #[derive(Args)]
 pub struct Test {
@@ -41,6 +41,7 @@ enum Part {
     Cim,
     Svm,
     Vmx,
+    SvmInBochs,
     Guests,
     Survival,
 }
@@ -55,12 +56,13 @@ impl Part {
 }
 
 /// Parts by name, in the order they run: the quickest to fail first.
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("lint", Part::Lint),
     ("unit", Part::Unit),
     ("cim", Part::Cim),
     ("svm", Part::Svm),
     ("vmx", Part::Vmx),
+    ("svm-bochs", Part::SvmInBochs),
     ("guests", Part::Guests),
     ("survival", Part::Survival),
 ];
@@ -92,7 +94,7 @@ impl Selection {
             .collect();
         if named.is_empty() && !filters.is_empty() {
             bail!(
-                "{:?} is no part of the tests (lint, unit, cim, svm, vmx, guests, survival); name the part before a filter: test svm {0}",
+                "{:?} is no part of the tests (lint, unit, cim, svm, vmx, svm-bochs, guests, survival); name the part before a filter: test svm {0}",
                 filters.join(" ")
             );
         }
@@ -113,8 +115,9 @@ impl Test {
                 Part::Lint => lint::run(workspace, &selection.filters),
                 Part::Unit => unit::run(workspace, &selection.filters),
                 Part::Cim => cim::run(workspace, &selection.filters),
-                Part::Svm => machine::run_svm(workspace, &selection.filters, self.qemu.as_deref()),
-                Part::Vmx => machine::run_vmx(workspace, &selection.filters),
+                Part::Svm => self.machines(Place::Svm, workspace, &selection),
+                Part::Vmx => self.machines(Place::Vmx, workspace, &selection),
+                Part::SvmInBochs => self.machines(Place::SvmInBochs, workspace, &selection),
                 Part::Guests => guests::run(workspace, &selection.filters, self.qemu.as_deref()),
                 Part::Survival => survival::run(workspace, &selection.filters),
             };
@@ -136,14 +139,26 @@ impl Test {
     }
 }
 
+impl Test {
+    fn machines(
+        &self,
+        place: Place,
+        workspace: &Workspace,
+        selection: &Selection,
+    ) -> Result<Tally> {
+        machine::run(place, workspace, &selection.filters, self.qemu.as_deref())
+    }
+}
+
 fn list(workspace: &Workspace, selection: &Selection) -> Result<ExitCode> {
     for part in &selection.parts {
         match part {
             Part::Lint => lint::list(),
             Part::Unit => unit::list(workspace, &selection.filters)?,
             Part::Cim => cim::list(&selection.filters),
-            Part::Svm => machine::list(Backend::Svm, &selection.filters),
-            Part::Vmx => machine::list(Backend::Vmx, &selection.filters),
+            Part::Svm => machine::list(Place::Svm, &selection.filters),
+            Part::Vmx => machine::list(Place::Vmx, &selection.filters),
+            Part::SvmInBochs => machine::list(Place::SvmInBochs, &selection.filters),
             Part::Guests => guests::list(),
             Part::Survival => survival::list(&selection.filters),
         }

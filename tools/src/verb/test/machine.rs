@@ -1,4 +1,4 @@
-//! The parts `svm` and `vmx`: the system in emulated machines.
+//! The parts `svm`, `vmx` and `svm-bochs`: the system in emulated machines.
 
 use super::selected;
 use crate::setup::{self, Purpose};
@@ -6,54 +6,88 @@ use crate::tally::Tally;
 use crate::workspace::{IMAGES, Workspace};
 use anyhow::{Context, Result, ensure};
 use qemu_tests::backend::{Backend, Backends};
-use qemu_tests::bochs;
+use qemu_tests::bochs::{self, Cpu};
 use qemu_tests::emulator::find_program;
 use qemu_tests::machine_test::MachineTest;
 use qemu_tests::runner::{self, Artefacts, Bed, Outcome};
-use qemu_tests::table::machine_tests;
+use qemu_tests::table::{machine_tests, second_bed};
+use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
-/// Runs the machine tests whose names have one of `filters` in QEMU.
-pub fn run_svm(workspace: &Workspace, filters: &[String], qemu: Option<&Path>) -> Result<Tally> {
-    run(Backend::Svm, filters, || artefacts(workspace, qemu))
+/// An emulator with a backend's CPU, and what runs there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// SVM in QEMU.
+    Svm,
+    /// VMX in Bochs.
+    Vmx,
+    /// SVM in Bochs, whose AMD CPU has what QEMU's has not: a short list.
+    SvmInBochs,
 }
 
-/// The same in Bochs.
-pub fn run_vmx(workspace: &Workspace, filters: &[String]) -> Result<Tally> {
-    run(Backend::Vmx, filters, || vmx_artefacts(workspace))
+impl Place {
+    fn backend(self) -> Backend {
+        match self {
+            Self::Svm | Self::SvmInBochs => Backend::Svm,
+            Self::Vmx => Backend::Vmx,
+        }
+    }
 }
 
-fn run(
-    backend: Backend,
+impl Display for Place {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Svm => "svm",
+            Self::Vmx => "vmx",
+            Self::SvmInBochs => "svm-bochs",
+        })
+    }
+}
+
+/// Runs the machine tests of a place whose names have one of `filters`; QEMU is at `qemu` or the installed one.
+pub fn run(
+    place: Place,
+    workspace: &Workspace,
     filters: &[String],
-    artefacts: impl FnOnce() -> Result<Artefacts>,
+    qemu: Option<&Path>,
 ) -> Result<Tally> {
-    let tests = chosen(backend, filters);
+    let tests = chosen(place, filters);
+    if tests.is_empty() && place == Place::SvmInBochs {
+        println!("svm-bochs runs only some tests, none with such a name");
+        return Ok(Tally::default());
+    }
     ensure!(
         !tests.is_empty(),
-        "no machine test for {backend} has {} in its name",
+        "no machine test for {place} has {} in its name",
         filters.join(" or ")
     );
-    let artefacts = artefacts()?;
+    let artefacts = match place {
+        Place::Svm => artefacts(workspace, qemu)?,
+        Place::Vmx => vmx_artefacts(workspace)?,
+        Place::SvmInBochs => {
+            let bochs = setup::bochs::ensure(workspace)?;
+            with_bed(workspace, Bed::Bochs(bochs.with_cpu(Cpu::Ryzen)))?
+        }
+    };
     let mut sum = Tally::default();
-    for outcome in runner::run(&tests, &artefacts, |outcome| report(backend, outcome)) {
+    for outcome in runner::run(&tests, &artefacts, |outcome| report(place, outcome)) {
         sum += Tally::of(&outcome.verdict);
     }
     Ok(sum)
 }
 
 /// Prints the tests' names, and why some are for one backend only.
-pub fn list(backend: Backend, filters: &[String]) {
-    for test in chosen(backend, filters) {
+pub fn list(place: Place, filters: &[String]) {
+    for test in chosen(place, filters) {
         match test.backends {
-            Backends::Both => println!("{backend} {}", test.name),
-            Backends::Only(_, reason) => println!("{backend} {} (only here: {reason})", test.name),
+            Backends::Both => println!("{place} {}", test.name),
+            Backends::Only(_, reason) => println!("{place} {} (only here: {reason})", test.name),
         }
     }
     let others = machine_tests().into_iter();
-    for test in others.filter(|test| backend == Backend::Vmx && selected(test.name, filters)) {
+    for test in others.filter(|test| place == Place::Vmx && selected(test.name, filters)) {
         if let Some(reason) = bochs::cannot_run(&test) {
-            println!("{backend} {} (not here: {reason})", test.name);
+            println!("{place} {} (not here: {reason})", test.name);
         }
     }
 }
@@ -78,7 +112,10 @@ pub fn vmx_artefacts(workspace: &Workspace) -> Result<Artefacts> {
 fn with_bed(workspace: &Workspace, bed: Bed) -> Result<Artefacts> {
     let folder = match bed {
         Bed::Qemu(_) => "machine-tests",
-        Bed::Bochs(_) => "machine-tests-vmx",
+        Bed::Bochs(ref bochs) => match bochs.cpu() {
+            Cpu::SkylakeX => "machine-tests-vmx",
+            Cpu::Ryzen => "machine-tests-svm-bochs",
+        },
     };
     setup::ensure(workspace, Purpose::MachineTests)?;
     let [hypervisor, ..] = IMAGES;
@@ -91,21 +128,25 @@ fn with_bed(workspace: &Workspace, bed: Bed) -> Result<Artefacts> {
     })
 }
 
-fn chosen(backend: Backend, filters: &[String]) -> Vec<MachineTest> {
-    let all = machine_tests().into_iter();
-    all.filter(|test| test.backends.include(backend) && selected(test.name, filters))
-        .filter(|test| backend != Backend::Vmx || bochs::cannot_run(test).is_none())
+fn chosen(place: Place, filters: &[String]) -> Vec<MachineTest> {
+    let all = match place {
+        Place::Svm | Place::Vmx => machine_tests(),
+        Place::SvmInBochs => second_bed(),
+    };
+    all.into_iter()
+        .filter(|test| test.backends.include(place.backend()) && selected(test.name, filters))
+        .filter(|test| place == Place::Svm || bochs::cannot_run(test).is_none())
         .collect()
 }
 
 /// Says how a test went; of a failure, all that is known.
-pub fn report(backend: Backend, outcome: &Outcome) {
+pub fn report(place: impl Display, outcome: &Outcome) {
     let (name, seconds) = (outcome.name, outcome.took.as_secs_f32());
     match &outcome.verdict {
-        Ok(_) => println!("ok    {backend} {name} ({seconds:.1} s)"),
+        Ok(_) => println!("ok    {place} {name} ({seconds:.1} s)"),
         Err(reason) => {
             // In one piece: another test may report at the same time.
-            let mut text = format!("FAIL  {backend} {name} ({seconds:.1} s): {reason}\n");
+            let mut text = format!("FAIL  {place} {name} ({seconds:.1} s): {reason}\n");
             for line in &outcome.console {
                 text.push_str(&format!("      | {line}\n"));
             }
