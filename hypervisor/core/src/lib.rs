@@ -49,6 +49,7 @@ pub mod pit;
 pub mod platform_devices;
 pub mod pm_timer;
 pub mod rtc;
+pub mod saved_state;
 pub mod sched;
 pub mod shared_vcpu;
 pub mod time;

@@ -277,7 +277,7 @@ impl PcBoard {
             ioapic: self.ioapic.save(),
             pit: self.pit.save(now),
             rtc: self.rtc.save(now),
-            serial: self.serial.save(),
+            serial: self.serial.save(now),
             pm_timer: self.pm_timer.read(now),
         }
     }

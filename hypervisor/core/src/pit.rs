@@ -62,6 +62,8 @@ pub struct PitState {
     pub channels: [ChannelState; 3],
     /// Bit 1 of port 0x61: the speaker is connected.
     pub speaker: Level,
+    /// Counts since power-up, modulo 32: where the refresh bit of port 0x61 is.
+    pub refresh: u8,
 }
 
 /// The timer.
@@ -72,6 +74,8 @@ pub struct Pit {
     clock: Clock,
     /// Power-up, for the refresh bit of port 0x61.
     origin: Instant,
+    /// Counts at the origin.
+    refresh: u8,
 }
 
 impl Pit {
@@ -89,6 +93,7 @@ impl Pit {
                 from_ticks: Ratio::new(tsc, RATE),
             },
             origin: now,
+            refresh: 0,
         }
     }
 
@@ -113,10 +118,10 @@ impl Pit {
                 let [_, _, two] = &self.channels;
                 let bit = |level: Level, position: u8| u8::from(level.is_high()) << position;
                 // Refresh toggles about every 15 us: 16 counts are 13.4.
-                let refresh = self.clock.counts(self.origin, now) >> 4 & 1;
+                let refresh = self.refresh_counts(now) >> 4;
                 bit(two.gate(), 0)
                     | bit(self.speaker, 1)
-                    | (refresh as u8) << 4
+                    | refresh << 4
                     | bit(two.output(&self.clock, now), 5)
             }
             // The control word cannot be read.
@@ -166,6 +171,7 @@ impl Pit {
         PitState {
             channels: self.channels.map(|channel| channel.save(&self.clock, now)),
             speaker: self.speaker,
+            refresh: self.refresh_counts(now),
         }
     }
 
@@ -177,11 +183,22 @@ impl Pit {
         for channel in &state.channels {
             Channel::check(channel)?;
         }
+        if state.refresh > 31 {
+            return Err(StateError::Impossible("the 8254's refresh bit"));
+        }
         self.channels = state
             .channels
             .map(|channel| Channel::restore(channel, &self.clock, now));
         self.speaker = state.speaker;
+        self.origin = now;
+        self.refresh = state.refresh;
         Ok(())
+    }
+
+    /// Counts since power-up, modulo 32.
+    fn refresh_counts(&self, now: Instant) -> u8 {
+        let passed = self.clock.counts(self.origin, now) as u8;
+        passed.wrapping_add(self.refresh) & 31
     }
 
     fn channel(&mut self, number: u8) -> Option<&mut Channel> {

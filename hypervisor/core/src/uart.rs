@@ -99,6 +99,8 @@ pub struct UartState {
     pub empty_due: bool,
     /// Whether the receiver's timeout is due.
     pub timeout_due: bool,
+    /// Ticks of the TSC until it is, where it is on its way.
+    pub timeout_left: Option<u64>,
     /// Bytes received, and how many.
     pub received: ([u8; DEPTH], u8),
     /// Bytes to send, and how many.
@@ -219,7 +221,7 @@ impl Uart {
     }
 
     /// The state for a later [`Uart::restore`].
-    pub fn save(&self) -> UartState {
+    pub fn save(&self, now: Instant) -> UartState {
         let bytes = |queue: &ByteQueue| {
             let mut bytes = [0; DEPTH];
             for (slot, byte) in bytes.iter_mut().zip(queue.iter()) {
@@ -238,6 +240,7 @@ impl Uart {
             scratch: self.scratch,
             empty_due: self.empty_due,
             timeout_due: self.timeout_due,
+            timeout_left: (self.timeout != Instant::NEVER).then(|| self.timeout.since(now).0),
             received: bytes(&self.received),
             sending: bytes(&self.sending),
         }
@@ -286,8 +289,8 @@ impl Uart {
         if !restored.sending.is_empty() {
             restored.retry = now;
         }
-        if !restored.received.is_empty() && !restored.timeout_due {
-            restored.start_timeout(now);
+        if let Some(left) = state.timeout_left {
+            restored.timeout = now + Ticks(left);
         }
         *self = restored;
         Ok(())

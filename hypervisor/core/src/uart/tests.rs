@@ -253,11 +253,11 @@ fn a_saved_port_goes_on_elsewhere() {
     port.service();
     port.wire.room = 0;
     port.write(RBR, 7);
-    let state = port.uart.save();
+    let state = port.uart.save(port.now);
     let mut copy = Port::new();
     copy.now = Instant(77);
     copy.uart.restore(&state, copy.now).unwrap();
-    assert_eq!(copy.uart.save(), state);
+    assert_eq!(copy.uart.save(copy.now), state);
     copy.service();
     assert_eq!(copy.wire.sent, [7]);
     assert!(copy.uart.deadline() > copy.now);
@@ -314,7 +314,7 @@ fn any_accesses_leave_a_state_that_can_be_saved() {
             }
         }
         let mut copy = Uart::new(Hertz::new(TSC).unwrap());
-        copy.restore(&port.uart.save(), port.now).unwrap();
+        copy.restore(&port.uart.save(port.now), port.now).unwrap();
         port.wire.sent.truncate(1000);
     }
 }
