@@ -7,11 +7,13 @@ mod backend;
 mod bench;
 mod host;
 mod memory;
+mod registers;
 mod script;
 mod world;
 
 pub use bench::{Bench, fuzz_rounds};
 pub use host::{Ended, FakeHost, SLICE};
 pub use memory::Walked;
+pub use registers::initial as initial_extended;
 pub use script::{FakeCpu, Lengths, Queued, Scripted};
-pub use world::{FAR_BYTES, GUEST_BYTES, MANAGER_BASE, POOL_BASE, POOL_BYTES, World};
+pub use world::{FAR_BYTES, GUEST_BYTES, MANAGER_BASE, POOL_BASE, POOL_BYTES, World, cpuid_table};

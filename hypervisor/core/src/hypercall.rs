@@ -12,6 +12,7 @@ mod partitions;
 mod records;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use core::ops::ControlFlow;
 
@@ -118,6 +119,8 @@ fn perform<V: Vcpu, H: Host>(
         Number::BootState => partitions::boot_state(vcpu, host, arguments),
         Number::StateKeep => kept::keep(vcpu, host, arguments),
         Number::StateRead => kept::read(vcpu, host, arguments),
+        Number::PartitionSave => transfer::save(vcpu, host, arguments),
+        Number::PartitionRestore => transfer::restore(vcpu, host, arguments),
         Number::PartitionShares => partitions::shares(vcpu, host, arguments),
     }
 }

@@ -14,6 +14,7 @@ pub mod config;
 pub mod console_page;
 pub mod cpu_loop;
 pub mod cpu_shape;
+pub mod cpu_state;
 pub mod cpuid;
 pub mod crash_report;
 pub mod decode;

@@ -5,6 +5,7 @@
 pub mod creation;
 pub mod maker;
 pub mod removal;
+pub mod transfer;
 pub mod windows;
 
 use core::fmt;

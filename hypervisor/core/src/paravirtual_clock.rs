@@ -13,6 +13,7 @@ use crate::addr::Gpa;
 use crate::fault::GuestFault;
 use crate::guest_memory::GuestMemory;
 use crate::host::Host;
+use crate::local_apic::StateError;
 use crate::time::{Hertz, Instant, Ratio, Ticks};
 
 /// Features of leaf 0x4000_0101: no port writes are needed for delays, the clock, its record for stolen time, and that its
@@ -181,6 +182,66 @@ impl ParavirtualClock {
             let at = Gpa::new(self.steal_time & !(ENABLED | STEAL_RESERVED));
             place.write_steal_time(at, self.steal_version, self.stolen);
         }
+    }
+}
+
+/// What of a vCPU's clock is saved and restored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ClockState {
+    /// The wall clock's MSR.
+    pub wall_clock: u64,
+    /// The system time's MSR.
+    pub system_time: u64,
+    /// The stolen time's MSR.
+    pub steal_time: u64,
+    /// The version of the system time's record.
+    pub system_version: u32,
+    /// The version of the stolen time's record.
+    pub steal_version: u32,
+    /// Ticks of the TSC that the vCPU waited for its CPU.
+    pub stolen: u64,
+}
+
+impl ClockState {
+    /// Checks what a guest can have written.
+    ///
+    /// # Errors
+    /// Where it cannot have written a value, or a version is that of a record that is being changed.
+    pub fn check(&self) -> Result<(), StateError> {
+        if self.steal_time & STEAL_RESERVED != 0
+            || (self.system_version | self.steal_version) & 1 != 0
+        {
+            return Err(StateError::Impossible("the paravirtual clock"));
+        }
+        Ok(())
+    }
+}
+
+impl ParavirtualClock {
+    /// The state for a later [`ParavirtualClock::restore`].
+    pub const fn save(&self) -> ClockState {
+        ClockState {
+            wall_clock: self.wall_clock,
+            system_time: self.system_time,
+            steal_time: self.steal_time,
+            system_version: self.system_version,
+            steal_version: self.steal_version,
+            stolen: self.stolen.0,
+        }
+    }
+
+    /// Takes over a saved state that was checked. The records are for whoever calls to write:
+    /// [`ParavirtualClock::refresh`] and [`ParavirtualClock::report_stolen`].
+    pub fn restore(&mut self, state: &ClockState) {
+        *self = Self {
+            wall_clock: state.wall_clock,
+            system_time: state.system_time,
+            steal_time: state.steal_time,
+            system_version: state.system_version,
+            steal_version: state.steal_version,
+            stolen: Ticks(state.stolen),
+            reported: Ticks(state.stolen),
+        };
     }
 }
 

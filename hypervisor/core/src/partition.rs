@@ -1,6 +1,6 @@
 //! A partition: what its vCPUs share, and what the hypervisor knows of it.
 //!
-//! Immutable after construction except behind atomics and locks. Lock order: `space`, `devices`, `io`, `line`, `crash`;
+//! Immutable after construction except behind atomics and locks. Lock order: `space`, `devices`, `transfer`, `io`, `line`, `crash`;
 //! none of them is taken on the way of the exits that need to be fast.
 
 use alloc::boxed::Box;
@@ -27,16 +27,17 @@ use crate::event_page::{EventPage, EventPort};
 use crate::guest_memory::GuestMemory;
 use crate::host::SharedPage;
 use crate::id::{CpuId, PartitionId, VcpuId};
+use crate::lifecycle::transfer::Transfer;
 use crate::line::LineBuffer;
 use crate::machine::Adoption;
 use crate::msr::ControlRules;
 use crate::nested_space::NestedSpace;
 use crate::paging::Flush;
-use crate::paravirtual_clock::ClockBase;
 use crate::platform_devices::PlatformDevices;
 use crate::sched::placement::Load;
 use crate::sched::{Entitlement, System};
 use crate::shared_vcpu::{Hazard, SharedVcpu};
+use crate::time::Hertz;
 use crate::vcpu::StartState;
 use crate::window_area::WindowRange;
 
@@ -137,8 +138,8 @@ pub struct Partition {
     pub boot: Option<BootImage>,
     /// What CPUID tells its vCPUs.
     pub cpuid: CpuidTable,
-    /// What its paravirtual clocks count from.
-    pub clock: ClockBase,
+    /// The rate of the host's TSC.
+    pub tsc: Hertz,
     /// What its vCPUs may write to control registers.
     pub rules: ControlRules,
     /// Its RAM.
@@ -168,6 +169,8 @@ pub struct Partition {
     parked: Mutex<Vec<(CpuId, Adoption)>>,
     /// What management keeps here over its own restarts.
     pub kept: Mutex<Vec<u8>>,
+    /// Its state, on its way out or in; taken after the lock of the devices.
+    pub transfer: Mutex<Transfer>,
     crash: Mutex<CrashRecord>,
     start: Mutex<Option<StartState>>,
     boot_state: Mutex<Option<BootState>>,
@@ -199,7 +202,7 @@ impl Partition {
             origin: parts.origin,
             cookie: parts.cookie,
             boot: parts.boot,
-            clock: parts.devices.clock_base(),
+            tsc: parts.devices.clock_base().tsc,
             rules: ControlRules::new(&parts.cpuid),
             cpuid: parts.cpuid,
             memory: parts.memory,
@@ -215,6 +218,7 @@ impl Partition {
             window: Mutex::new(Window::default()),
             parked: Mutex::new(Vec::new()),
             kept: Mutex::new(Vec::new()),
+            transfer: Mutex::new(Transfer::default()),
             crash: Mutex::new(CrashRecord::default()),
             start: Mutex::new(None),
             boot_state: Mutex::new(None),
@@ -285,11 +289,17 @@ impl Partition {
     pub fn resume(&self) -> bool {
         let resumed = self.exchange(PartitionState::Paused, PartitionState::Running);
         if resumed {
+            self.transfer.lock().forget_saved();
             for vcpu in &self.vcpus {
                 vcpu.raise(Hazard::PAUSE);
             }
         }
         resumed
+    }
+
+    /// It stays paused, but its vCPUs have to say anew that they are out of guest mode; the caller raises the hazard.
+    pub fn pause_anew(&self) {
+        self.pause.fetch_add(1, SeqCst);
     }
 
     fn exchange(&self, from: PartitionState, to: PartitionState) -> bool {
@@ -403,6 +413,7 @@ impl Partition {
 
     /// Gives back what [`Partition::claim`] or the last [`Partition::retire_vcpu`] gave: the partition rests.
     pub fn rest(&self) {
+        self.transfer.lock().forget_saved();
         self.active.store(0, SeqCst);
     }
 
@@ -414,6 +425,17 @@ impl Partition {
         self.active
             .store((self.vcpus.len() as u32).saturating_add(1), SeqCst);
         self.state.store(PartitionState::Running as u32, SeqCst);
+    }
+
+    /// Enters state paused, for a partition that goes on from a saved state; the caller has the partition by [`Partition::claim`].
+    pub fn run_paused(&self) {
+        *self.crash.lock() = CrashRecord::default();
+        self.restart_wanted.store(false, SeqCst);
+        self.starts.fetch_add(1, Relaxed);
+        self.active
+            .store((self.vcpus.len() as u32).saturating_add(1), SeqCst);
+        self.pause_anew();
+        self.state.store(PartitionState::Paused as u32, SeqCst);
     }
 
     /// It shall be started again once it has stopped.

@@ -15,7 +15,8 @@ use crate::id::{Gsi, Vector};
 use crate::level::Level;
 use crate::paravirtual_clock::ClockBase;
 use crate::partition::Partition;
-use crate::pc_board::{BoardConfig, PcBoard, Signal};
+use crate::pc_board::{BoardConfig, BoardState, PcBoard, Signal};
+use crate::saved_state::{BadState, SavedPartition};
 use crate::time::{Instant, Ticks};
 use crate::uart::Register;
 use crate::vcpu::{Direction, PortAccess};
@@ -81,6 +82,35 @@ impl PlatformDevices {
     /// A reset of the partition.
     pub fn reset(&mut self, now: Instant) {
         self.board.reset(now);
+    }
+
+    /// The state of the board for a later [`PlatformDevices::restore`].
+    pub fn save(&mut self, now: Instant) -> BoardState {
+        self.board.save(now)
+    }
+
+    /// Takes over the devices of a saved state of a partition none of whose vCPUs runs; what was posted to them is of their
+    /// former life, and forgotten. The clocks go on from what they showed.
+    ///
+    /// # Errors
+    /// Where no board can be in that state, or the rate of the TSC is another; nothing has changed then.
+    pub fn restore<H: Host>(
+        &mut self,
+        state: &SavedPartition,
+        now: Instant,
+        partition: &Partition,
+        host: &mut H,
+    ) -> Result<(), BadState> {
+        let elapsed = state.time.elapsed_at(self.clock.tsc)?;
+        self.board.restore(&state.board, now)?;
+        self.clock.origin = Instant(now.0.wrapping_sub(elapsed));
+        self.clock.seconds = state.time.seconds;
+        for (vcpu, saved) in partition.vcpus.iter().zip(&state.vcpus) {
+            vcpu.mailbox.clear();
+            vcpu.set_identity(saved.apic.identity());
+        }
+        self.publish_deadline(partition, host);
+        Ok(())
     }
 
     /// A port access.

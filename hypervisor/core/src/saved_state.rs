@@ -10,19 +10,27 @@
 
 mod bytes;
 mod devices;
+mod partition;
 #[cfg(test)]
 mod tests;
+mod vcpu;
 
 use core::fmt;
 
 pub use bytes::{Reader, Sections, Writer};
+pub use partition::{SavedPartition, SavedTime, Shape};
+pub use vcpu::{Limits, SavedVcpu};
 
+use crate::fault::ResourceError;
 use crate::local_apic::StateError;
+use crate::time::Hertz;
 
 /// What a section holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u16)]
 pub enum Kind {
+    /// The partition as a whole: shape and time.
+    Partition = 1,
     /// The 8259A pair.
     Pic = 0x10,
     /// The I/O APIC.
@@ -35,6 +43,18 @@ pub enum Kind {
     Uart = 0x14,
     /// The ACPI timer.
     PmTimer = 0x15,
+    /// A vCPU: what it does, and when; the other sections of it follow.
+    Vcpu = 0x20,
+    /// Its registers.
+    Registers = 0x21,
+    /// Its extended state.
+    Extended = 0x22,
+    /// Its local APIC.
+    LocalApic = 0x23,
+    /// Its emulated MSRs.
+    Bank = 0x24,
+    /// Its paravirtual clock.
+    Clock = 0x25,
 }
 
 impl Kind {
@@ -47,6 +67,13 @@ impl Kind {
             Kind::Rtc => "real-time clock",
             Kind::Uart => "serial port",
             Kind::PmTimer => "ACPI timer",
+            Kind::Partition => "partition as a whole",
+            Kind::Vcpu => "vCPU",
+            Kind::Registers => "registers of a vCPU",
+            Kind::Extended => "extended state of a vCPU",
+            Kind::LocalApic => "local APIC",
+            Kind::Bank => "emulated MSRs",
+            Kind::Clock => "paravirtual clock",
         }
     }
 }
@@ -84,6 +111,14 @@ pub enum BadState {
     Rest,
     /// Something has a value that it cannot have here.
     Value(StateError),
+    /// It is of a partition of another shape.
+    Shape(Shape),
+    /// It is of a machine whose TSC has this rate.
+    Rate(Hertz),
+    /// An extended state that the CPUs here cannot load, and why.
+    Extended(&'static str),
+    /// There is no memory to look at it.
+    Resource(ResourceError),
 }
 
 impl From<StateError> for BadState {
@@ -130,6 +165,20 @@ impl fmt::Display for BadState {
             ),
             BadState::Rest => f.write_str("the saved state has sections that do not belong there"),
             BadState::Value(error) => error.fmt(f),
+            BadState::Shape(shape) => write!(
+                f,
+                "the saved state is that of a partition with {} vCPUs and {} bytes of RAM, which this is not",
+                shape.vcpus, shape.ram
+            ),
+            BadState::Rate(rate) => write!(
+                f,
+                "the saved state is that of a machine whose time-stamp counter runs at {} Hz: time would run wrongly here",
+                rate.get()
+            ),
+            BadState::Extended(what) => {
+                write!(f, "the saved state needs another CPU: {what}")
+            }
+            BadState::Resource(error) => error.fmt(f),
         }
     }
 }

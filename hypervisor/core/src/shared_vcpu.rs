@@ -26,6 +26,10 @@ bitflags::bitflags! {
         const IO_LOST = 32;
         /// The partition was paused or goes on; its state says which.
         const PAUSE = 64;
+        /// Save the vCPU, which is paused.
+        const SAVE = 128;
+        /// Go on from a saved state.
+        const LOAD = 256;
     }
 }
 
@@ -46,6 +50,8 @@ pub struct SharedVcpu {
     at_rest: AtomicBool,
     /// The pause that the owner has last obeyed; see [`SharedVcpu::obey_pause`].
     pause: AtomicU32,
+    /// How often the owner has looked up in a pause; see [`SharedVcpu::looks`].
+    looks: AtomicU32,
     /// Interrupts and signals from others.
     pub mailbox: Mailbox,
     /// Its id.
@@ -72,6 +78,7 @@ impl SharedVcpu {
             run_ticks: AtomicU64::new(0),
             at_rest: AtomicBool::new(false),
             pause: AtomicU32::new(0),
+            looks: AtomicU32::new(0),
             mailbox: Mailbox::new(),
             id,
             apic_id,
@@ -111,6 +118,18 @@ impl SharedVcpu {
     /// The number of the last pause that the owner has obeyed.
     pub fn obeyed_pause(&self) -> u32 {
         self.pause.load(SeqCst)
+    }
+
+    /// The owner is about to take hazards and the contents of the mailbox in a pause.
+    pub fn note_look(&self) {
+        // SeqCst: before what it takes, so that whoever finds nothing left sees the look.
+        self.looks.fetch_add(1, SeqCst);
+    }
+
+    /// How often the owner has looked up in pauses: a vCPU that was saved is as it was then while this does not change and
+    /// [`SharedVcpu::is_quiet`] holds.
+    pub fn looks(&self) -> u32 {
+        self.looks.load(SeqCst)
     }
 
     /// The CPU that owns the vCPU.

@@ -6,6 +6,7 @@
 use bulkhead_abi::partition::BootState;
 
 use crate::addr::{Gpa, Hpa};
+use crate::cpu_state::ArchitecturalState;
 use crate::decode::{Segment, Width};
 use crate::fault::Exception;
 use crate::id::Vector;
@@ -272,7 +273,7 @@ pub enum StartState {
 pub struct LengthUnknown;
 
 /// One virtual CPU as the hardware runs it. Used only by the physical CPU that owns the vCPU.
-pub trait Vcpu: Send + 'static {
+pub trait Vcpu: ArchitecturalState + Send + 'static {
     /// What the backend keeps for the physical CPU: its TLB tags, its host state.
     type Cpu;
 

@@ -64,6 +64,8 @@ pub fn rows() -> Vec<MachineTest> {
             .counting_instructions()
             .patience(Duration::from_secs(240))
             .passing(Partition::new("weigher", "weigher").memory_mib(32).management()),
+        test("a-guest-goes-on-from-its-saved-state", 2, 256, "way=transfer"),
+        test("a-guest-goes-on-from-its-saved-state-on-one-cpu", 1, 256, "way=transfer"),
         test("a-guest-outlives-its-manager", 2, 256, "way=orphans")
             .shows("^bulkhead: partition manager crashed on vCPU 0: triple fault"),
     ]

@@ -4,11 +4,12 @@ use core::ops::ControlFlow;
 
 use bulkhead_abi::host::PartitionState;
 
-use crate::exit::{Flow, Leave, RESUME, deliver, port};
+use crate::exit::{Flow, Leave, RESUME, crash, deliver, port};
+use crate::fault::StopCause;
 use crate::host::Host;
 use crate::id::{VcpuId, Vector};
 use crate::instruction_fetch;
-use crate::lifecycle;
+use crate::lifecycle::{self, transfer};
 use crate::local_apic::{Drained, LocalDelivery, LvtEntry};
 use crate::paravirtual_clock::ParavirtualClock;
 use crate::shared_vcpu::Hazard;
@@ -24,6 +25,9 @@ const YIELDS_IN_SECOND: u64 = 1 << 14;
 #[inline(never)]
 pub fn attend<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, cpu: &mut V::Cpu) -> Flow {
     if !vcpu.shared.is_quiet() {
+        if vcpu.duty == Duty::Paused {
+            vcpu.shared.note_look();
+        }
         let hazard = vcpu.shared.take();
         if !hazard.is_empty() {
             hazards(vcpu, host, hazard)?;
@@ -32,6 +36,9 @@ pub fn attend<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, cpu: &mu
         vcpu.work |= Work::EVENT;
         if drained != Drained::default() {
             signals(vcpu, drained);
+        }
+        if hazard.contains(Hazard::SAVE) {
+            transfer::save_vcpu(vcpu, host);
         }
     }
     match vcpu.duty {
@@ -72,7 +79,7 @@ fn give_way<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
         return ControlFlow::Break(Leave::Yield);
     }
     vcpu.work.remove(Work::YIELD_SOON);
-    let grace = Ticks(vcpu.partition.clock.tsc.get() / YIELDS_IN_SECOND);
+    let grace = Ticks(vcpu.partition.tsc.get() / YIELDS_IN_SECOND);
     host.arm(host.now() + grace);
     RESUME
 }
@@ -88,6 +95,9 @@ fn hazards<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, hazard: Haz
     // was seen before the reset. So with pauses.
     if hazard.intersects(Hazard::STOP | Hazard::RESET) && !vcpu.partition.is_live() {
         return ControlFlow::Break(Leave::Stopped);
+    }
+    if hazard.contains(Hazard::LOAD) && !transfer::load_vcpu(vcpu, host) {
+        return crash::stop(vcpu, host, StopCause::InvalidState, None);
     }
     if hazard.intersects(Hazard::PAUSE | Hazard::RESET) && vcpu.duty != Duty::Off {
         pause_or_go_on(vcpu, host);

@@ -28,10 +28,18 @@ pub fn refresh<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
     with_place(vcpu, host, ParavirtualClock::refresh);
 }
 
+/// All records are to be written anew: the vCPU goes on from a saved state.
+pub fn refresh_all<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
+    with_place(vcpu, host, |clock, place| {
+        clock.refresh(place);
+        clock.report_stolen(place);
+    });
+}
+
 /// The vCPU was ready to run for so long, and its CPU did something else.
 #[inline]
 pub fn stolen<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, waited: Ticks) {
-    if vcpu.clock.add_stolen(waited, vcpu.partition.clock.tsc) {
+    if vcpu.clock.add_stolen(waited, vcpu.partition.tsc) {
         with_place(vcpu, host, ParavirtualClock::report_stolen);
     }
 }
@@ -41,8 +49,10 @@ fn with_place<V: Vcpu, H: Host, R>(
     host: &mut H,
     use_it: impl FnOnce(&mut ParavirtualClock, &mut Place<'_, H>) -> R,
 ) -> R {
+    // A restore moves it.
+    let base = vcpu.partition.devices.lock().clock_base();
     let mut place = Place {
-        base: vcpu.partition.clock,
+        base,
         tsc_offset: vcpu.hw.tsc_offset(),
         memory: &vcpu.partition.memory,
         host,

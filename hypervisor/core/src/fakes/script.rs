@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::registers;
 use crate::addr::Hpa;
+use crate::cpu_state::{CpuState, ExtendedImage};
 use crate::decode::{Segment, Width};
 use crate::fault::Exception;
 use crate::id::Vector;
@@ -80,6 +82,9 @@ pub struct Scripted {
     pub resets: Vec<StartState>,
     pub entries: u64,
     pub settled: u64,
+    /// Registers that are in no other field.
+    pub rest: CpuState,
+    pub extended: ExtendedImage,
 }
 
 /// The fake's exit code.
@@ -123,6 +128,8 @@ impl Scripted {
             resets: Vec::new(),
             entries: 0,
             settled: 0,
+            rest: registers::rest(),
+            extended: registers::initial(),
         }
     }
 
@@ -219,6 +226,8 @@ impl Scripted {
         self.shadow = false;
         self.cr8 = 0;
         self.xcr0 = 1;
+        self.rest = registers::rest();
+        self.extended = registers::initial();
         self.learned.clear();
         self.system = SystemState {
             rflags: 2,

@@ -119,7 +119,7 @@ pub fn destroy<V: Vcpu, H: Host>(
 }
 
 /// A partition that management made and does not remove.
-fn made<H: Host>(host: &H, number: u64) -> Result<alloc::sync::Arc<Partition>, Status> {
+pub(super) fn made<H: Host>(host: &H, number: u64) -> Result<alloc::sync::Arc<Partition>, Status> {
     let subject = served(host, number)?;
     if subject.origin != PartitionOrigin::Management {
         return Err(Status::BadArgument);

@@ -56,6 +56,22 @@ pub enum LocalDelivery {
     ExtInt,
 }
 
+/// The bits software can write where there are these features.
+const fn lvt_writable(features: LapicFeatures, entry: LvtEntry) -> u32 {
+    match entry {
+        LvtEntry::Timer if features.contains(LapicFeatures::TSC_DEADLINE) => 0x0007_00ff,
+        LvtEntry::Timer => 0x0003_00ff,
+        LvtEntry::Thermal | LvtEntry::Performance => 0x0001_07ff,
+        LvtEntry::Lint0 | LvtEntry::Lint1 => 0x0001_a7ff,
+        LvtEntry::Error => 0x0001_00ff,
+    }
+}
+
+/// Whether a value is free of reserved bits where there are these features.
+pub(super) const fn lvt_legal(features: LapicFeatures, entry: LvtEntry, value: u32) -> bool {
+    value & !(lvt_writable(features, entry) | LVT_READ_ONLY) == 0
+}
+
 impl LocalApic {
     /// An entry of the local vector table, as read.
     pub const fn lvt(&self, entry: LvtEntry) -> u32 {
@@ -106,18 +122,12 @@ impl LocalApic {
 
     /// The bits software can write.
     pub(super) const fn lvt_writable(&self, entry: LvtEntry) -> u32 {
-        match entry {
-            LvtEntry::Timer if self.features.contains(LapicFeatures::TSC_DEADLINE) => 0x0007_00ff,
-            LvtEntry::Timer => 0x0003_00ff,
-            LvtEntry::Thermal | LvtEntry::Performance => 0x0001_07ff,
-            LvtEntry::Lint0 | LvtEntry::Lint1 => 0x0001_a7ff,
-            LvtEntry::Error => 0x0001_00ff,
-        }
+        lvt_writable(self.features, entry)
     }
 
     /// Whether a write of this value is free of reserved bits.
     pub(super) const fn lvt_legal(&self, entry: LvtEntry, value: u32) -> bool {
-        value & !(self.lvt_writable(entry) | LVT_READ_ONLY) == 0
+        lvt_legal(self.features, entry, value)
     }
 
     /// A write of an entry by software.

@@ -1,9 +1,9 @@
 //! Saving and restoring a local APIC, independent of the host's clock.
 
-use super::lvt::LvtEntry;
+use super::lvt::{LvtEntry, lvt_legal};
 use super::registers::{BASE_BSP, BASE_ENABLE, BASE_X2APIC, LVT_MASKED, SVR_ENABLE};
 use super::vectors::{VectorBits, VectorSet};
-use super::{ApicMode, LapicFeatures, LocalApic};
+use super::{ApicMode, Identity, IdentityMode, LapicFeatures, LocalApic};
 use crate::id::ApicId;
 use crate::time::Instant;
 
@@ -53,6 +53,79 @@ pub enum StateError {
     Impossible(&'static str),
     /// A state that needs a feature which this partition does not have.
     MissingFeature(&'static str),
+}
+
+/// The entries of the local vector table in the order of their numbers.
+const ENTRIES: [LvtEntry; 6] = [
+    LvtEntry::Timer,
+    LvtEntry::Thermal,
+    LvtEntry::Performance,
+    LvtEntry::Lint0,
+    LvtEntry::Lint1,
+    LvtEntry::Error,
+];
+/// What of the spurious-interrupt register can be written.
+const SVR_BITS: u32 = 0x13ff;
+
+impl LapicState {
+    /// Checks it against what the local APICs of the partition can be in.
+    ///
+    /// # Errors
+    /// Where the state is none that such an APIC could be in.
+    pub fn check(&self, features: LapicFeatures, physical_bits: u8) -> Result<(), StateError> {
+        let mode = self.mode()?;
+        if mode == ApicMode::X2Apic && !features.contains(LapicFeatures::X2APIC) {
+            return Err(StateError::MissingFeature("x2APIC"));
+        }
+        let address_limit = 1u64
+            .checked_shl(u32::from(physical_bits))
+            .map_or(u64::MAX, |bit| bit.wrapping_sub(1));
+        let flags = BASE_ENABLE | BASE_X2APIC | BASE_BSP;
+        if self.base & !flags & 0xfff != 0 || self.base & !address_limit != 0 {
+            return Err(StateError::Impossible("APIC_BASE"));
+        }
+        let [irr_low, ..] = self.irr.0;
+        let [isr_low, ..] = self.isr.0;
+        if (irr_low | isr_low) & 0xffff != 0 {
+            return Err(StateError::Impossible("IRR or ISR"));
+        }
+        if self.svr & !SVR_BITS != 0 || (self.esr | self.errors) & !0xff != 0 {
+            return Err(StateError::Impossible("a register of the local APIC"));
+        }
+        for (entry, value) in ENTRIES.into_iter().zip(self.lvt) {
+            let unmasked_while_off = self.svr & SVR_ENABLE == 0 && value & LVT_MASKED == 0;
+            if !lvt_legal(features, entry, value) || unmasked_while_off {
+                return Err(StateError::Impossible("the local vector table"));
+            }
+        }
+        let longest = u64::from(self.timer_initial) << 7;
+        if self.timer_divide & !0b1011 != 0 || self.timer_remaining > longest {
+            return Err(StateError::Impossible("the timer"));
+        }
+        Ok(())
+    }
+
+    /// What an APIC in this state answers to; `None` while it is globally disabled.
+    pub fn identity(&self) -> Option<Identity> {
+        let mode = match self.mode().ok()? {
+            ApicMode::Disabled => return None,
+            ApicMode::XApic => IdentityMode::XApic {
+                ldr: self.ldr,
+                dfr: self.dfr,
+            },
+            ApicMode::X2Apic => IdentityMode::X2Apic,
+        };
+        Some(Identity { id: self.id, mode })
+    }
+
+    fn mode(&self) -> Result<ApicMode, StateError> {
+        match self.base & (BASE_ENABLE | BASE_X2APIC) {
+            0 => Ok(ApicMode::Disabled),
+            BASE_ENABLE => Ok(ApicMode::XApic),
+            BASE_X2APIC => Err(StateError::Impossible("APIC_BASE")),
+            _ => Ok(ApicMode::X2Apic),
+        }
+    }
 }
 
 impl core::fmt::Display for StateError {
@@ -105,45 +178,8 @@ impl LocalApic {
     /// # Errors
     /// Where the state is none that this APIC could be in; the APIC is unchanged then.
     pub fn restore(&mut self, state: &LapicState, now: Instant) -> Result<(), StateError> {
-        let mode = match state.base & (BASE_ENABLE | BASE_X2APIC) {
-            0 => ApicMode::Disabled,
-            BASE_ENABLE => ApicMode::XApic,
-            BASE_X2APIC => return Err(StateError::Impossible("APIC_BASE")),
-            _ => ApicMode::X2Apic,
-        };
-        if mode == ApicMode::X2Apic && !self.features.contains(LapicFeatures::X2APIC) {
-            return Err(StateError::MissingFeature("x2APIC"));
-        }
-        let address_limit = 1u64
-            .checked_shl(u32::from(self.physical_bits))
-            .map_or(u64::MAX, |bit| bit.wrapping_sub(1));
-        let flags = BASE_ENABLE | BASE_X2APIC | BASE_BSP;
-        if state.base & !flags & 0xfff != 0 || state.base & !address_limit != 0 {
-            return Err(StateError::Impossible("APIC_BASE"));
-        }
-        let [irr_low, ..] = state.irr.0;
-        let [isr_low, ..] = state.isr.0;
-        if (irr_low | isr_low) & 0xffff != 0 {
-            return Err(StateError::Impossible("IRR or ISR"));
-        }
-        let entries = [
-            LvtEntry::Timer,
-            LvtEntry::Thermal,
-            LvtEntry::Performance,
-            LvtEntry::Lint0,
-            LvtEntry::Lint1,
-            LvtEntry::Error,
-        ];
-        for (entry, value) in entries.into_iter().zip(state.lvt) {
-            let unmasked_while_off = state.svr & SVR_ENABLE == 0 && value & LVT_MASKED == 0;
-            if !self.lvt_legal(entry, value) || unmasked_while_off {
-                return Err(StateError::Impossible("the local vector table"));
-            }
-        }
-        let longest = u64::from(state.timer_initial) << 7;
-        if state.timer_divide & !0b1011 != 0 || state.timer_remaining > longest {
-            return Err(StateError::Impossible("the timer"));
-        }
+        state.check(self.features, self.physical_bits)?;
+        let mode = state.mode()?;
         self.base = state.base;
         self.mode = mode;
         self.id = state.id;
@@ -158,7 +194,7 @@ impl LocalApic {
         self.isr = VectorSet::new(state.isr);
         self.tmr = state.tmr;
         self.timer = self.timer.reset();
-        for (entry, value) in entries.into_iter().zip(state.lvt) {
+        for (entry, value) in ENTRIES.into_iter().zip(state.lvt) {
             self.set_lvt(entry, value);
         }
         self.timer.restore(

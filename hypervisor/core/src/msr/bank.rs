@@ -46,6 +46,26 @@ impl BankState {
         machine_check_status: 0,
         hardware_configuration: HWCR_TSC_FREQ_SEL,
     };
+
+    /// Checks what a guest with physical addresses of this width can have written.
+    ///
+    /// # Errors
+    /// #GP where it cannot have written a value.
+    pub fn check(&self, physical_bits: u8) -> Result<(), GuestFault> {
+        let mut checked = BankState::RESET;
+        for (msr, value) in self.mtrr.entries() {
+            checked
+                .mtrr
+                .write(msr, value, physical_bits)
+                .unwrap_or(Err(GuestFault::GP0))?;
+        }
+        if self.hardware_configuration & !(HWCR_WRITABLE | HWCR_TSC_FREQ_SEL) != 0
+            || self.machine_check_status & !7 != 0
+        {
+            return Err(GuestFault::GP0);
+        }
+        Ok(())
+    }
 }
 
 /// MISC_ENABLE: no branch trace store, no precise event sampling.
@@ -91,18 +111,7 @@ impl Bank {
     /// # Errors
     /// #GP where a guest could not have written a value; the bank is unchanged then.
     pub fn restore(&mut self, state: &BankState) -> Result<(), GuestFault> {
-        let mut checked = BankState::RESET;
-        for (msr, value) in state.mtrr.entries() {
-            checked
-                .mtrr
-                .write(msr, value, self.config.physical_bits)
-                .unwrap_or(Err(GuestFault::GP0))?;
-        }
-        if state.hardware_configuration & !(HWCR_WRITABLE | HWCR_TSC_FREQ_SEL) != 0
-            || state.machine_check_status & !7 != 0
-        {
-            return Err(GuestFault::GP0);
-        }
+        state.check(self.config.physical_bits)?;
         self.state = *state;
         Ok(())
     }

@@ -93,6 +93,11 @@ impl ControlRules {
         value & !self.efer == 0
     }
 
+    /// Whether a guest can have used these components of the extended state; x87 and SSE are there without XSAVE.
+    pub const fn permits_components(&self, components: u64) -> bool {
+        components & !(self.xcr0 | 0b11) == 0
+    }
+
     /// The value that CR0 takes when `value` is written.
     ///
     /// # Errors

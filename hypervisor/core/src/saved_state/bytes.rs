@@ -58,6 +58,12 @@ pub struct Writer {
     exhausted: bool,
 }
 
+impl Default for Writer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Writer {
     /// A state without sections.
     pub fn new() -> Self {

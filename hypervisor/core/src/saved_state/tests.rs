@@ -1,6 +1,7 @@
 //! States of everything, saved, damaged and restored.
 
 mod devices;
+mod partitions;
 
 use super::bytes::{Coded, sealed};
 use super::*;

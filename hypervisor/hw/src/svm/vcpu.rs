@@ -2,6 +2,7 @@
 
 mod rare_exit;
 mod reset;
+mod whole;
 
 use alloc::boxed::Box;
 

@@ -6,6 +6,7 @@
 mod control;
 mod event;
 mod layout;
+mod registers;
 mod state;
 
 #[cfg(test)]

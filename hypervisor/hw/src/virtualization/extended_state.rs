@@ -2,12 +2,15 @@
 //!
 //! The hypervisor uses none of it, so it stays in the CPU until another vCPU takes the CPU.
 
+mod image;
+
 use alloc::alloc::{Layout, alloc_zeroed, dealloc};
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 use core::ptr::NonNull;
 
 use bulkhead_core::fault::ResourceError;
+pub use image::check;
 
 use crate::msr::Msr;
 
@@ -25,6 +28,22 @@ enum Method {
     Fx,
     /// XSAVE with all components of the mask, in an area of this size.
     Xsave { mask: u64, bytes: usize },
+}
+
+impl Method {
+    /// The one of this machine.
+    fn of_this_machine() -> Self {
+        // CPUID leaf 1 exists on every x86-64 CPU; leaf 0xd exists where OSXSAVE's feature bit is set.
+        if __cpuid(1).ecx & 1 << 26 != 0 {
+            let sizes = __cpuid_count(0xd, 0);
+            Method::Xsave {
+                mask: (sizes.edx as u64) << 32 | sizes.eax as u64,
+                bytes: sizes.ecx as usize,
+            }
+        } else {
+            Method::Fx
+        }
+    }
 }
 
 /// Where the state is.
@@ -56,16 +75,7 @@ impl ExtendedState {
     /// # Errors
     /// The hypervisor's memory is exhausted.
     pub fn new() -> Result<Self, ResourceError> {
-        // CPUID leaf 1 exists on every x86-64 CPU; leaf 0xd exists where OSXSAVE's feature bit is set.
-        let method = if __cpuid(1).ecx & 1 << 26 != 0 {
-            let sizes = __cpuid_count(0xd, 0);
-            Method::Xsave {
-                mask: (sizes.edx as u64) << 32 | sizes.eax as u64,
-                bytes: sizes.ecx as usize,
-            }
-        } else {
-            Method::Fx
-        };
+        let method = Method::of_this_machine();
         let bytes = match method {
             Method::Fx => 512,
             Method::Xsave { bytes, .. } => bytes.max(576),
@@ -186,10 +196,10 @@ impl ExtendedState {
         self.tsc_aux
     }
 
-    /// Sets TSC_AUX now, in the CPU as well.
+    /// Sets TSC_AUX, in the CPU as well where it holds the state.
     pub fn set_tsc_aux(&mut self, value: u64) {
         self.tsc_aux = value & 0xffff_ffff;
-        if self.has_tsc_aux {
+        if self.has_tsc_aux && self.residence == Residence::Cpu {
             // SAFETY: CPUID says that the MSR exists; bits 63:32 are zero.
             unsafe { Msr(TSC_AUX).write(self.tsc_aux) };
         }

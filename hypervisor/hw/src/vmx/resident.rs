@@ -1,8 +1,11 @@
 //! State that neither the VMCS nor XSAVE moves and the hypervisor does not use: it stays in the CPU until another vCPU comes.
 
+mod values;
+
 use core::arch::asm;
 
 use crate::msr::Msr;
+pub use values::Values;
 
 /// STAR, LSTAR, CSTAR, SFMASK, KERNEL_GS_BASE.
 const MSRS: [Msr; 5] = [

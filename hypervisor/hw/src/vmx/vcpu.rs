@@ -5,6 +5,7 @@ mod rare_exit;
 mod reset;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use alloc::boxed::Box;
 

@@ -115,7 +115,7 @@ impl<T: Trap> Hypervisor<T> {
         Hypervisor(trap)
     }
 
-    fn call(&self, number: Number, arguments: [u64; 5]) -> Result<u64, Refusal> {
+    pub(crate) fn call(&self, number: Number, arguments: [u64; 5]) -> Result<u64, Refusal> {
         let (status, value) = self.0.trap(number as u64, arguments);
         match Status::from_u64(status) {
             Some(Status::Ok) => Ok(value),

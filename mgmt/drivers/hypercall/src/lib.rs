@@ -14,6 +14,7 @@ mod hypervisor;
 mod request;
 mod scratch;
 mod text;
+mod transfer;
 
 pub use console::{ConsoleMemory, ConsolePage};
 pub use events::{EventPage, EventPort, EventWords, PortAllocator};

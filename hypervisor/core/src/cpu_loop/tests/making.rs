@@ -4,6 +4,7 @@ mod lives;
 mod memory;
 mod nodes;
 mod shares;
+mod transfer;
 
 use bulkhead_abi::host::{PartitionInfo, PartitionOrigin, PartitionState};
 use bulkhead_abi::hypercall::{Number, PartitionAction, Status};

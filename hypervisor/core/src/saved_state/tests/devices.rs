@@ -335,7 +335,7 @@ fn the_acpi_timer_goes_on_elsewhere() {
     let timer = PmTimer::new(tsc, CounterWidth::Bits32, START);
     let mut now = START;
     for step in 0..100_u64 {
-        now = now + Ticks(step * step << 8);
+        now = now + Ticks((step * step) << 8);
         let mut copy = PmTimer::new(tsc, CounterWidth::Bits32, Instant(3));
         copy.restore(through_bytes(&timer.read(now)), shifted(now));
         for later in [0, 255, 256, 1 << 20, 1 << 44] {

@@ -61,6 +61,15 @@ impl Event {
         self.0 as u8
     }
 
+    /// The error code, where there is one.
+    pub const fn error_code(self) -> Option<u32> {
+        if self.0 & Self::ERROR_CODE != 0 {
+            Some((self.0 >> 32) as u32)
+        } else {
+            None
+        }
+    }
+
     /// The kind.
     pub const fn kind(self) -> EventKind {
         match self.0 >> 8 & 7 {

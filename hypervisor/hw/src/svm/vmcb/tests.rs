@@ -78,6 +78,53 @@ fn events_keep_their_parts() {
     let event = Event::exception(14, Some(0x1_0002));
     assert_eq!((event.vector(), event.kind()), (14, EventKind::Exception));
     assert_eq!(event.bits(), 0x0001_0002_8000_0b0e);
+    assert_eq!(event.error_code(), Some(0x1_0002));
+    assert_eq!(Event::exception(6, None).error_code(), None);
     assert_eq!(Event::from_bits(event.bits() & !(1 << 31)), None);
     assert_eq!(Event::nmi().kind(), EventKind::Nmi);
+}
+
+#[test]
+fn registers_come_back_as_they_were_set() {
+    use bulkhead_core::cpu_state::{CpuState, SegmentRegister, TableRegister, segment};
+    let usable = |attributes| SegmentRegister {
+        selector: 0x33,
+        attributes,
+        limit: 0xffff_ffff,
+        base: 0x1234_5000,
+    };
+    let mut state = CpuState {
+        rip: 1,
+        rflags: 2,
+        cr0: 3,
+        cr2: 4,
+        cr3: 5,
+        cr4: 6,
+        efer: 0xd01,
+        privilege: 3,
+        segments: [usable(0xcf3); 6],
+        ldtr: usable(0x82),
+        tr: usable(0x8b),
+        gdtr: TableRegister { base: 7, limit: 8 },
+        idtr: TableRegister { base: 9, limit: 10 },
+        dr6: 11,
+        dr7: 12,
+        sysenter: [13, 14, 15],
+        syscall: [16, 17, 18, 19],
+        kernel_gs_base: 20,
+        pat: 21,
+        ..CpuState::default()
+    };
+    state.segments[segment::CS].attributes = 0xafb;
+    state.segments[segment::GS].base = u64::MAX;
+    let mut vmcb = vmcb();
+    vmcb.set_clean();
+    vmcb.write_registers(&state);
+    assert_eq!(vmcb.read_registers(), state);
+    assert_eq!(reload(&mut vmcb), clean::ALL);
+    // What some CPUs leave: segments that were not marked as accessed, a TR that is not busy.
+    vmcb.save.cs.attributes = 0xafa;
+    vmcb.save.tr.attributes = 0x89;
+    vmcb.save.ss.attributes = 0xc93;
+    assert_eq!(vmcb.read_registers(), state);
 }

@@ -207,7 +207,7 @@ impl<A: VmcsAccess> VmxVcpu<A> {
         self.vmcs.set(rights_field, rights(segment.attributes));
     }
 
-    fn set_control_registers(&mut self, cr0: u64, cr3: u64, cr4: u64, efer: u64) {
+    pub(super) fn set_control_registers(&mut self, cr0: u64, cr3: u64, cr4: u64, efer: u64) {
         let ones = self.probe.cr0_ones & self.cr0_owned;
         self.vmcs.set(Field::Cr0, cr0 & !self.cr0_owned | ones);
         self.vmcs.set(Field::Cr0Shadow, cr0 & self.cr0_owned);

@@ -7,7 +7,7 @@ use crate::probe::VmxProbe;
 use crate::probe::machines::skylake_x;
 use crate::vmx::vmcs::fake::Fake;
 
-fn vcpu() -> VmxVcpu<Fake> {
+pub fn vcpu() -> VmxVcpu<Fake> {
     let machine = skylake_x();
     let probe = VmxProbe::read(&machine, &machine).unwrap();
     let maps = PermissionMaps::intercept_all().unwrap();

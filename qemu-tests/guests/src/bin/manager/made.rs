@@ -112,7 +112,7 @@ impl Record {
         self.0.get().addr() as u64
     }
 
-    fn put<T: Copy>(&self, record: &T) {
+    pub fn put<T: Copy>(&self, record: &T) {
         // SAFETY: records of the contract fit into the page.
         unsafe { self.0.get().cast::<T>().write_volatile(*record) };
     }

@@ -3,7 +3,7 @@
 //! `way=lives` makes, starts, pauses, resumes, resets, stops and destroys them `rounds=` times and compares what the machine has
 //! left; `way=many` has `count=` of them at once; `way=isolation` looks for what former owners left in memory, and for memory of
 //! others; `way=windows` touches the window of a guest that it has destroyed, which must end it; `way=orphans` dies and finds its
-//! guest again.
+//! guest again; `way=transfer` saves a guest and lets it go on elsewhere.
 #![no_std]
 #![allow(
     clippy::indexing_slicing,
@@ -12,6 +12,8 @@
 #![no_main]
 
 mod made;
+mod transfer;
+mod worker;
 
 use core::arch::asm;
 
@@ -43,6 +45,7 @@ fn main(info: &'static StartInfo) {
         "isolation" => isolation(),
         "windows" => windows(info),
         "orphans" => orphans(info),
+        "transfer" => transfer::transfer(info),
         other => fail(format_args!("unknown way {other:?}")),
     }
 }

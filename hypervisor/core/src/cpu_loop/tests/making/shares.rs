@@ -113,7 +113,7 @@ fn the_time_at_its_limit_is_stolen_from_a_guest() {
     let Cpu { run_loop, host } = &mut rig.cpus[1];
     let record = &mut run_loop.residents[slot].as_mut().unwrap().record;
     let mut place = Place {
-        base: partition.clock,
+        base: partition.devices.lock().clock_base(),
         tsc_offset: 0,
         memory: &partition.memory,
         host,
