@@ -1,6 +1,10 @@
-//! [`Element`]: everything that shows as an instance, and the way from it to its path and back.
+//! [`Element`]: everything that shows as an instance, and the way from it to its path and, in `find`, back.
 
+mod classes;
+mod find;
 mod uri;
+
+pub(crate) use classes::*;
 
 use crate::metric::Metric;
 use crate::values::resource_sub_type;
@@ -8,7 +12,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use cim_domain::{
     AllocationId, Boot, ConsoleKind, DeviceKind, Domain, ImageName, JobId, PoolId, PoolKind,
-    Resource, SystemId, Uuid,
+    Resource, SystemId,
 };
 use cim_model::{ClassName, InstancePath};
 
@@ -153,45 +157,6 @@ pub enum Element {
     /// What it can do.
     PoolServiceCapabilities,
 }
-
-/// The class of host and virtual systems.
-pub(crate) const SYSTEM: &str = "CIM_ComputerSystem";
-pub(crate) const SERVICE: &str = "CIM_VirtualSystemManagementService";
-pub(crate) const SETTINGS: &str = "BH_VirtualSystemSettingData";
-pub(crate) const ALLOCATION: &str = "CIM_ResourceAllocationSettingData";
-pub(crate) const PROCESSOR_ALLOCATION: &str = "BH_ProcessorAllocationSettingData";
-pub(crate) const SERVICE_CAPABILITIES: &str = "CIM_VirtualSystemManagementCapabilities";
-pub(crate) const SYSTEM_CAPABILITIES: &str = "CIM_EnabledLogicalElementCapabilities";
-pub(crate) const ALLOCATION_CAPABILITIES: &str = "CIM_AllocationCapabilities";
-pub(crate) const POOL: &str = "CIM_ResourcePool";
-pub(crate) const PROCESSOR: &str = "CIM_Processor";
-pub(crate) const MEMORY: &str = "CIM_Memory";
-pub(crate) const SERIAL_PORT: &str = "CIM_SerialPort";
-pub(crate) const PCI_DEVICE: &str = "CIM_PCIDevice";
-pub(crate) const JOB: &str = "CIM_ConcreteJob";
-pub(crate) const CONSOLE_SERVICE: &str = "CIM_TextRedirectionService";
-pub(crate) const CONSOLE: &str = "CIM_TextRedirectionSAP";
-pub(crate) const CONSOLE_PORT: &str = "CIM_TCPProtocolEndpoint";
-pub(crate) const IMAGE_LIBRARY: &str = "CIM_FileSystem";
-pub(crate) const IMAGE: &str = "BH_ImageFile";
-pub(crate) const BOOT_SERVICE: &str = "CIM_BootService";
-pub(crate) const BOOT_CAPABILITIES: &str = "CIM_BootServiceCapabilities";
-pub(crate) const BOOT_CONFIG: &str = "CIM_BootConfigSetting";
-pub(crate) const BOOT_SOURCE: &str = "CIM_BootSourceSetting";
-pub(crate) const DISK_ALLOCATION: &str = "CIM_StorageAllocationSettingData";
-pub(crate) const NETWORK_CARD_ALLOCATION: &str = "CIM_EthernetPortAllocationSettingData";
-pub(crate) const METRIC_SERVICE: &str = "CIM_MetricService";
-pub(crate) const METRIC_CAPABILITIES: &str = "CIM_MetricServiceCapabilities";
-pub(crate) const METRIC_DEFINITION: &str = "CIM_BaseMetricDefinition";
-pub(crate) const METRIC_VALUE: &str = "CIM_BaseMetricValue";
-pub(crate) const SNAPSHOT_SERVICE: &str = "CIM_VirtualSystemSnapshotService";
-pub(crate) const SNAPSHOT_SERVICE_CAPABILITIES: &str =
-    "CIM_VirtualSystemSnapshotServiceCapabilities";
-pub(crate) const SNAPSHOT_CAPABILITIES: &str = "CIM_VirtualSystemSnapshotCapabilities";
-pub(crate) const POWER_SERVICE: &str = "CIM_PowerManagementService";
-pub(crate) const POWER_CAPABILITIES: &str = "CIM_PowerManagementCapabilities";
-pub(crate) const POOL_SERVICE: &str = "CIM_ResourcePoolConfigurationService";
-pub(crate) const POOL_SERVICE_CAPABILITIES: &str = "CIM_ResourcePoolConfigurationCapabilities";
 
 /// Names of what there is one of.
 pub(crate) const SERVICE_NAME: &str = "virtual-system-management";
@@ -406,157 +371,6 @@ impl Element {
             _ => return None,
         };
         Some(format!("{ORGANIZATION}{local}"))
-    }
-
-    /// The element that a path names. That it is there is not yet said; its class is checked.
-    #[must_use]
-    pub fn of(path: &InstancePath, domain: &Domain) -> Option<Element> {
-        let text = |key: &str| path.key(key).and_then(|value| value.as_str());
-        let element = if let Some(id) = text("InstanceID") {
-            Self::of_instance_id(id)?
-        } else if let Some(id) = text("Id") {
-            let id = id.strip_prefix(ORGANIZATION)?.strip_prefix("metric/")?;
-            Element::MetricDefinition(Metric::from_id(id)?)
-        } else if let Some(device) = text("DeviceID") {
-            Self::of_device(text("SystemName")?, device, domain)?
-        } else if path.class == *SYSTEM {
-            match text("Name")? {
-                name if name == domain.host().name => Element::Host,
-                name => Element::System(domain.system_of(Uuid::parse(name)?)?.id),
-            }
-        } else {
-            Self::of_name(
-                path.class.as_str(),
-                text("SystemName"),
-                text("Name")?,
-                domain,
-            )?
-        };
-        // Also settles that the other keys are right.
-        let own = element.path(domain)?;
-        (own.class == path.class && own.keys() == path.keys()).then_some(element)
-    }
-
-    /// The element of a class whose key is a name; in whatever case the class is spelled.
-    fn of_name(class: &str, system: Option<&str>, name: &str, domain: &Domain) -> Option<Element> {
-        let named = |uuid: &str| domain.system_of(Uuid::parse(uuid)?).map(|system| system.id);
-        let is = |known: &str| class.eq_ignore_ascii_case(known);
-        Some(if is(SERVICE) {
-            Element::Service
-        } else if is(CONSOLE_SERVICE) {
-            Element::ConsoleService
-        } else if is(BOOT_SERVICE) {
-            Element::BootService
-        } else if is(METRIC_SERVICE) {
-            Element::MetricService
-        } else if is(SNAPSHOT_SERVICE) {
-            Element::SnapshotService
-        } else if is(POWER_SERVICE) {
-            Element::PowerService
-        } else if is(POOL_SERVICE) {
-            Element::PoolService
-        } else if is(CONSOLE) {
-            Element::Console(named(system?)?)
-        } else if is(CONSOLE_PORT) {
-            Element::ConsolePort(named(name.strip_prefix(CONSOLE_NAME)?.strip_prefix('/')?)?)
-        } else if is(IMAGE_LIBRARY) {
-            Element::ImageLibrary
-        } else if is(IMAGE) {
-            Element::Image(ImageName::new(name)?)
-        } else {
-            return None;
-        })
-    }
-
-    /// The element of an InstanceID.
-    #[must_use]
-    pub fn of_instance_id(id: &str) -> Option<Element> {
-        let local = id.strip_prefix(ORGANIZATION)?;
-        let (kind, rest) = local.split_once('/')?;
-        let element = match kind {
-            "system" => {
-                let (system, rest) = rest.split_once('/')?;
-                let system = SystemId(system.parse().ok()?);
-                match rest.split_once("/allocation/") {
-                    None => Element::Settings(system, Configuration::from_name(rest)?),
-                    Some((configuration, allocation)) => Element::Allocation(
-                        system,
-                        Configuration::from_name(configuration)?,
-                        AllocationId(allocation.parse().ok()?),
-                    ),
-                }
-            }
-            "capabilities" => match rest.split_once('/') {
-                None if rest == "power-management" => Element::PowerCapabilities,
-                None if rest == "resource-pool-configuration" => Element::PoolServiceCapabilities,
-                None if rest == "boot" => Element::BootCapabilities,
-                None if rest == "metrics" => Element::MetricCapabilities,
-                None if rest == "snapshots" => Element::SnapshotServiceCapabilities,
-                Some(("devices", id)) => Element::DeviceCapabilities(DeviceKind::of_pool(id)?),
-                Some(("snapshots-of", id)) => {
-                    Element::SnapshotCapabilities(SystemId(id.parse().ok()?))
-                }
-                None => Element::ServiceCapabilities,
-                Some(("system", id)) => Element::SystemCapabilities(SystemId(id.parse().ok()?)),
-                Some((_, id)) => Element::AllocationCapabilities(PoolId::parse(id)?),
-            },
-            "limit" => {
-                let (limit, id) = rest.split_once('/')?;
-                let mut limits = Limit::ALL.into_iter();
-                let limit = limits.find(|known| known.name() == limit)?;
-                Element::AllocationLimit(PoolId::parse(id)?, limit)
-            }
-            "pool" => Element::Pool(PoolId::parse(rest)?),
-            "pool-allocation" => Element::PoolAllocation(PoolId::parse(rest)?),
-            "boot" | "boot-source" => {
-                let (system, configuration) = rest.split_once('/')?;
-                let system = SystemId(system.parse().ok()?);
-                let configuration = Configuration::from_name(configuration)?;
-                match kind {
-                    "boot" => Element::BootConfig(system, configuration),
-                    _ => Element::BootSource(system, configuration),
-                }
-            }
-            "device-pool" => Element::DevicePool(DeviceKind::of_pool(rest)?),
-            "device-limit" => {
-                let (limit, id) = rest.split_once('/')?;
-                let mut limits = Limit::ALL.into_iter();
-                let limit = limits.find(|known| known.name() == limit)?;
-                Element::DeviceLimit(DeviceKind::of_pool(id)?, limit)
-            }
-            "metric-value" => {
-                let (owner, metric) = rest.split_once('/')?;
-                let owner = match owner {
-                    "host" => None,
-                    id => Some(SystemId(id.parse().ok()?)),
-                };
-                Element::MetricValue(owner, Metric::from_id(metric)?)
-            }
-            "job" => Element::Job(JobId(rest.parse().ok()?)),
-            _ => return None,
-        };
-        // Numbers can be spelled in several ways, and only one of them is ours.
-        (element.instance_id().as_deref() == Some(id)).then_some(element)
-    }
-
-    fn of_device(system: &str, device: &str, domain: &Domain) -> Option<Element> {
-        let local = device.strip_prefix(ORGANIZATION)?;
-        let owner = match system {
-            name if name == domain.host().name => None,
-            name => Some(domain.system_of(Uuid::parse(name)?)?.id),
-        };
-        Some(match (owner, local.split_once('/')) {
-            (None, None) => Element::HostMemory(0),
-            (None, Some(("memory", node))) => Element::HostMemory(node.parse().ok()?),
-            (Some(system), None) => Element::Memory(system),
-            (None, Some((_, number))) => Element::HostProcessor(number.parse().ok()?),
-            (Some(system), Some(("processor", number))) => {
-                Element::Processor(system, number.parse().ok()?)
-            }
-            (Some(system), Some((_, id))) => {
-                Element::Device(system, AllocationId(id.parse().ok()?))
-            }
-        })
     }
 }
 
