@@ -157,3 +157,29 @@ class PoolTest(GuestTest):
             self.modify(*changed)
         self.assertEqual((self.left(), [self.state_processors(guest) for guest in (first, second)]), before)
         self.assertEqual(self.said()[-1][2:], ("700", "30", "60"))
+
+    def test_memory_of_a_numa_node(self):
+        parent = self.primordial[MEMORY]
+        nodes = self.conn.AssociatorNames(parent, AssocClass="CIM_ConcreteComponent", ResultClass="CIM_Memory")
+        _, far = sorted(nodes, key=lambda path: path.keybindings["DeviceID"])
+        child, pool = self.create(parent, memory(64, HostResource=[str(far)]))
+        for resource in (memory(48, PoolID=pool), memory(48, HostResource=[str(far)])):
+            guest, _ = self.spinner(resource, name="far")
+            self.assertIn(guest.path.keybindings["Name"], self.affected(far))
+            self.assertEqual(self.memory_said(), f"node 1: {48 << 20} bytes")
+        self.assertEqual(self.figures(child), (64, 48, 48))
+        # As much as a node has, and some more.
+        blocks = max(self.conn.GetInstance(node)["NumberOfBlocks"] for node in nodes)
+        size = (blocks * 4096 >> 20) + 64 & ~1
+        wide, _ = self.spinner(memory(size), name="wide")
+        self.assertIn("node 0", self.memory_said())
+        self.assertIn("node 1", self.memory_said())
+        self.assertEqual(len(self.affected(far)), 3)
+        ram = self.conn.AssociatorNames(wide.path, AssocClass="CIM_Dependency", Role="Dependent",
+                                        ResultClass="CIM_Memory")
+        self.assertEqual(len(ram), 2)
+
+    def memory_said(self):
+        """Where the hypervisor put the memory of the system that came last, in its own words."""
+        with open(guest_target.OPTIONS.log, encoding="utf-8", errors="replace") as log:
+            return re.findall(r"memory of system \d+ is on (.*?)\r?\n", log.read())[-1]

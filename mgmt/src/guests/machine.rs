@@ -151,6 +151,12 @@ impl GuestMachine {
             info.reservation_percent,
             info.limit_percent,
         );
+        let nodes = info.node_memory.iter().enumerate();
+        let nodes = nodes.filter(|(_, bytes)| **bytes > 0);
+        let nodes: Vec<String> = nodes
+            .map(|(node, bytes)| format!("node {node}: {bytes} bytes"))
+            .collect();
+        report!("memory of system {} is on {}", system.0, nodes.join(", "));
     }
 
     /// Says what is free and in use without the system, so that whoever makes many of them sees that nothing is lost.

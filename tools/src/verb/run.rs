@@ -44,6 +44,9 @@ pub struct Run {
     /// Memory in MiB
     #[arg(long, value_name = "MiB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(64..))]
     memory: u32,
+    /// NUMA nodes that CPUs and memory are divided among
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    nodes: u32,
     /// Port of 127.0.0.1 that leads to the CIM server [default: a free one]
     #[arg(long, value_name = "P")]
     cim_port: Option<u16>,
@@ -256,6 +259,7 @@ impl Run {
                 "--serial-socket: no virtio-serial port",
             ),
             (self.iommu, "--iommu: no IOMMU"),
+            (self.nodes > 1, "--nodes: no NUMA nodes"),
             (self.icount, "--icount: no such clock"),
             (self.uefi, "--uefi: no UEFI firmware"),
             (self.qemu.is_some(), "--qemu: it is not QEMU"),
@@ -317,9 +321,36 @@ impl Run {
             } else {
                 Iommu::Absent
             },
-            extra: Vec::new(),
+            extra: self.numa(),
             bochs_model: None,
         }
+    }
+
+    /// What divides the machine into NUMA nodes, for QEMU.
+    fn numa(&self) -> Vec<String> {
+        if self.nodes == 1 {
+            return Vec::new();
+        }
+        let mut arguments = Vec::new();
+        for node in 0..self.nodes {
+            // The first ones get what does not divide evenly.
+            let part = |all: u32| all / self.nodes + u32::from(node < all % self.nodes);
+            let memory = part(self.memory);
+            let object = format!("memory-backend-ram,id=node{node},size={memory}M");
+            arguments.extend(["-object".into(), object]);
+            let mut place = format!("node,nodeid={node},memdev=node{node}");
+            let first: u32 = (0..node)
+                .map(|before| self.cpus / self.nodes + u32::from(before < self.cpus % self.nodes))
+                .sum();
+            if let Some(last) = (first + part(self.cpus))
+                .checked_sub(1)
+                .filter(|last| *last >= first)
+            {
+                place += &format!(",cpus={first}-{last}");
+            }
+            arguments.extend(["-numa".into(), place]);
+        }
+        arguments
     }
 
     fn media(&self, boot: &BootFiles, private: &Path) -> Result<Media> {

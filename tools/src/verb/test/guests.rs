@@ -41,7 +41,9 @@ pub fn run(workspace: &Workspace, filters: &[String], qemu: Option<&Path>) -> Re
     let file = File::create(&disk).with_context(|| format!("cannot write {}", disk.display()))?;
     file.set_len(DISK_BYTES)?;
     let (disk_text, console_text) = (path(&disk)?, path(&console)?);
-    let mut run = vec!["run", "--for", LIFE, "--cpus", "2", "--memory", MEMORY];
+    let mut run = vec![
+        "run", "--for", LIFE, "--cpus", "2", "--nodes", "2", "--memory", MEMORY,
+    ];
     run.extend(["--store", disk_text, "--log", console_text]);
     run.extend(["--qemu", path(&qemu)?]);
     let said = ["CIM ready", "CIM user", "CIM password"];
