@@ -25,6 +25,9 @@ const TRIPLE_FAULT: &str = r"triple fault: .*exit code (0x7f|0x2)\b";
 const NOTHING_THERE: &str = "access to guest-physical memory where nothing is at 0x";
 /// AMD's CPUs take the value and refuse the next entry; Intel's raise #GP at once.
 const REFUSED: &str = "(the CPU refused the guest's state|triple fault)";
+/// AMD's CPUs switch to a task that is all zero; Intel's leave that to the hypervisor.
+const TASK_SWITCH: &str =
+    "(triple fault|unknown exit from guest mode .exit code 0x9.: a task switch by JMP)";
 const NOT_EMULATED: &str = "instruction that the emulator does not know";
 
 /// Descriptor tables, stacks and jumps that lead nowhere.
@@ -55,7 +58,7 @@ const HOLES: [(&str, &str); 7] = [
 ];
 
 /// Modes, states and instructions that nobody expects.
-const STATES: [(&str, &str); 7] = [
+const STATES: [(&str, &str); 8] = [
     ("real-mode", "."),
     ("cache-disabled-without-cache-off", REFUSED),
     ("halt-for-ever", "halted with nothing that could wake it"),
@@ -63,6 +66,7 @@ const STATES: [(&str, &str); 7] = [
     ("sse-at-apic", NOT_EMULATED),
     ("x87-at-apic", NOT_EMULATED),
     ("far-jump-at-apic", NOT_EMULATED),
+    ("task-switch", TASK_SWITCH),
 ];
 
 /// Each way of a group is a partition of its own: all end beside the same witness.

@@ -93,6 +93,7 @@ fn main(info: &'static StartInfo) {
                 say!("done");
                 stop(StopReason::Failed);
             }
+            "task-switch" => task_switch(),
             other => fail(format_args!("unknown way {other:?}")),
         }
     }
@@ -176,6 +177,39 @@ unsafe fn real_mode() {
             table.add(index).write(*entry);
         }
         load_gdt(table as u64, 23);
+        asm!("push 8", "push 0x8000", "retfq");
+    }
+}
+
+/// Leaves long mode, where there are no task switches, and jumps to a task that is all zero.
+unsafe fn task_switch() {
+    let code = 0x8000 as *mut u8;
+    // In compatibility mode: paging off, then with segments of 32 bits and a task of its own to the other task.
+    let bytes = [
+        0x0f, 0x20, 0xc0, // mov eax, cr0
+        0x25, 0xff, 0xff, 0xff, 0x7f, // and eax, 0x7fffffff
+        0x0f, 0x22, 0xc0, // mov cr0, eax
+        0xb8, 0x10, 0x00, 0x00, 0x00, // mov eax, 0x10
+        0x8e, 0xd0, // mov ss, ax
+        0x8e, 0xd8, // mov ds, ax
+        0xb8, 0x18, 0x00, 0x00, 0x00, // mov eax, 0x18
+        0x0f, 0x00, 0xd8, // ltr ax
+        0xea, 0x00, 0x00, 0x00, 0x00, 0x20, 0x00, // jmp 0x20:0
+    ];
+    let table = 0x9000_u64;
+    let task = |base: u64| 0x8900_0000_0067 | base << 16;
+    let descriptors = [
+        0,
+        0x00cf_9b00_0000_ffff,
+        0x00cf_9300_0000_ffff,
+        task(0xa000),
+        task(0xa100),
+    ];
+    // SAFETY: the caller's.
+    unsafe {
+        code.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        (table as *mut [u64; 5]).write_volatile(descriptors);
+        load_gdt(table, 39);
         asm!("push 8", "push 0x8000", "retfq");
     }
 }
