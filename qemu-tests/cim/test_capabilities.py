@@ -109,8 +109,12 @@ class CapabilitiesTest(SystemTest):
 
     def bounds(self, kind):
         """Default, minimum, maximum and increment of allocations from the host's pool of a kind."""
-        found = self.conn.Associators(self.lab.pool(kind).path, AssocClass="CIM_ElementCapabilities",
+        return self.bounds_of(self.lab.pool(kind).path, kind)
+
+    def bounds_of(self, path, kind):
+        found = self.conn.Associators(path, AssocClass="CIM_ElementCapabilities",
                                       ResultClass="CIM_AllocationCapabilities")
+        found = [item for item in found if item["ResourceType"] == kind]
         self.assertEqual(len(found), 1)
         links = self.conn.References(found[0].path, ResultClass="CIM_SettingsDefineCapabilities")
         names = {(0, 0): "default", (3, 1): "minimum", (3, 2): "maximum", (3, 3): "increment"}
@@ -163,3 +167,41 @@ class CapabilitiesTest(SystemTest):
         found = self.lab.allocations(state)[MEMORY, None]
         code, _ = self.lab.call("RemoveResourceSettings", ResourceSettings=[found.path])
         self.assertEqual(code, 5)
+
+    def test_what_can_be_changed_of_a_system(self):
+        """Of one that is off what its pool allows, of one that is on the shares of its processors."""
+        system = self.lab.define(memory(32), rasd(PROCESSOR, VirtualQuantity=2))
+        for kind in (PROCESSOR, MEMORY):
+            own, of_pool = self.bounds_of(system, kind), self.bounds(kind)
+            for name, bound in own.items():
+                self.assertEqual(bound["VirtualQuantity"], of_pool[name]["VirtualQuantity"], (kind, name))
+        self.lab.change(system, ENABLED)
+        settings = self.lab.allocations(self.lab.state_settings(system))
+        for kind in (PROCESSOR, MEMORY):
+            own = self.bounds_of(system, kind)
+            for name in ("minimum", "maximum", "default"):
+                self.assertEqual(own[name]["VirtualQuantity"], settings[kind, None]["VirtualQuantity"], (kind, name))
+        own = self.bounds_of(system, PROCESSOR)
+        state = settings[PROCESSOR, None]
+        for name in ("Weight", "Reservation", "Limit"):
+            self.assertEqual(own["default"][name], state[name], name)
+
+        def change(name, value):
+            request = rasd(PROCESSOR, InstanceID=state["InstanceID"], **{name: int(value)})
+            try:
+                code, outputs = self.lab.call("ModifyResourceSettings", ResourceSettings=[request])
+                return code == OK or self.lab.why(outputs)["Message"]
+            except pywbem.CIMError as error:
+                self.assertEqual(error.status_code, pywbem.CIM_ERR_INVALID_PARAMETER, error)
+                return False
+
+        for name in ("Weight", "Limit"):
+            lowest, highest = (int(own[bound][name]) for bound in ("minimum", "maximum"))
+            self.assertIs(change(name, lowest), True, name)
+            self.assertIs(change(name, highest), True, name)
+            self.assertFalse(change(name, highest + 1), name)
+            self.assertFalse(change(name, lowest - 1), name)
+        # That much is within bounds, though the CPUs may have been promised to others.
+        self.assertTrue(change("Reservation", own["maximum"]["Reservation"]))
+        self.assertIsNot(change("Reservation", own["maximum"]["Reservation"] + 1), True)
+        self.assertIsNot(change("VirtualQuantity", 3), True)

@@ -128,6 +128,10 @@ pub enum Element {
     BootConfig(SystemId, Configuration),
     /// The source that it boots from: a kernel with what belongs to it.
     BootSource(SystemId, Configuration),
+    /// What of a system's allocations can be changed.
+    Mutability(SystemId, PoolKind),
+    /// A bound of that.
+    MutabilityLimit(SystemId, PoolKind, Limit),
     /// The pool of a kind of devices.
     DevicePool(DeviceKind),
     /// What can be allocated from it.
@@ -221,6 +225,9 @@ impl Element {
                 boot(domain, *system, *configuration)?.kernel.as_ref()?;
                 BOOT_SOURCE
             }
+            Element::Mutability(..) => ALLOCATION_CAPABILITIES,
+            Element::MutabilityLimit(_, PoolKind::Processor, _) => PROCESSOR_ALLOCATION,
+            Element::MutabilityLimit(..) => ALLOCATION,
             Element::DevicePool(_) => POOL,
             Element::DeviceCapabilities(_) => ALLOCATION_CAPABILITIES,
             Element::DeviceLimit(DeviceKind::Disk, _) => DISK_ALLOCATION,
@@ -353,6 +360,12 @@ impl Element {
             }
             Element::BootSource(id, configuration) => {
                 format!("boot-source/{id}/{}", configuration.name())
+            }
+            Element::Mutability(id, kind) => {
+                format!("capabilities/change/{id}/{}", kind.primordial())
+            }
+            Element::MutabilityLimit(id, kind, limit) => {
+                format!("change-limit/{}/{id}/{}", limit.name(), kind.primordial())
             }
             Element::DevicePool(kind) => format!("device-pool/{}", kind.pool()),
             Element::DeviceCapabilities(kind) => format!("capabilities/devices/{}", kind.pool()),

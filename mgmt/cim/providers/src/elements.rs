@@ -92,6 +92,7 @@ pub(crate) fn of_class(domain: &Domain, class: &ClassName) -> Vec<Element> {
         }
         element::ALLOCATION | element::PROCESSOR_ALLOCATION => {
             let limits = pools(domain).flat_map(limits).chain(device_limits());
+            let limits = limits.chain(mutabilities(domain).flat_map(mutability_limits));
             let of_pools = child_pools(domain).map(Element::PoolAllocation);
             each(allocations).chain(limits).chain(of_pools).collect()
         }
@@ -99,8 +100,9 @@ pub(crate) fn of_class(domain: &Domain, class: &ClassName) -> Vec<Element> {
         element::ALLOCATION_CAPABILITIES => {
             let pools = pools(domain);
             let devices = DeviceKind::ALL.map(Element::DeviceCapabilities);
+            let systems = mutabilities(domain).map(|(id, kind)| Element::Mutability(id, kind));
             let pools = pools.map(Element::AllocationCapabilities);
-            pools.chain(devices).collect()
+            pools.chain(devices).chain(systems).collect()
         }
         element::POOL => {
             let devices = DeviceKind::ALL.map(Element::DevicePool);
@@ -176,6 +178,20 @@ pub(crate) fn console_ports(domain: &Domain) -> Vec<Element> {
 pub(crate) fn images(domain: &Domain) -> Vec<Element> {
     let images = domain.images().into_iter();
     images.map(|image| Element::Image(image.name)).collect()
+}
+
+/// What of each system can be changed.
+pub(crate) fn mutabilities(domain: &Domain) -> impl Iterator<Item = (SystemId, PoolKind)> {
+    let kinds = |system: &System| {
+        let id = system.id;
+        PoolKind::ALL.map(|kind| (id, kind))
+    };
+    domain.systems().flat_map(kinds)
+}
+
+/// The bounds of that.
+pub(crate) fn mutability_limits((id, kind): (SystemId, PoolKind)) -> [Element; 4] {
+    Limit::ALL.map(|limit| Element::MutabilityLimit(id, kind, limit))
 }
 
 /// The bounds of the pools of devices.

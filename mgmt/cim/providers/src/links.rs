@@ -5,6 +5,7 @@ mod boot;
 mod devices;
 mod hosting;
 mod metrics;
+mod mutability;
 mod walks;
 
 use crate::element::Element;
@@ -61,7 +62,7 @@ pub(crate) fn all(model: &Model) -> Vec<Association> {
 pub(crate) fn shapes() -> impl Iterator<Item = &'static Shape> {
     let shapes = walks::SHAPES.iter().chain(&access::SHAPES);
     let shapes = shapes.chain(&boot::SHAPES).chain(&metrics::SHAPES);
-    let shapes = shapes.chain(&devices::SHAPES);
+    let shapes = shapes.chain(&devices::SHAPES).chain(&mutability::SHAPES);
     shapes.chain(&hosting::SHAPES)
 }
 

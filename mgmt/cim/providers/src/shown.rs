@@ -9,6 +9,7 @@ mod device_pool;
 mod image;
 mod job;
 mod metric;
+mod mutability;
 mod pool;
 mod power;
 mod settings;
@@ -66,7 +67,7 @@ pub(crate) fn instance(domain: &Domain, element: &Element) -> Option<Instance> {
         Element::PoolAllocation(id) => pool::allocation(domain, *id)?,
         Element::AllocationCapabilities(id) => {
             domain.ledger().pool(*id)?;
-            capabilities::of_pool(*id)
+            capabilities::of_pool(id.kind())
         }
         Element::AllocationLimit(id, limit) => {
             capabilities::limit(domain, &domain.ledger().pool(*id)?, *limit)
@@ -86,6 +87,10 @@ pub(crate) fn instance(domain: &Domain, element: &Element) -> Option<Instance> {
         Element::BootCapabilities => boot::capabilities(),
         Element::BootConfig(id, configuration) => boot::config(domain.system(*id)?, *configuration),
         Element::BootSource(id, configuration) => boot::source(domain, *id, *configuration)?,
+        Element::Mutability(id, kind) => mutability::capabilities(domain.system(*id)?, *kind),
+        Element::MutabilityLimit(id, kind, limit) => {
+            mutability::limit(domain, domain.system(*id)?, *kind, *limit)?
+        }
         Element::DevicePool(kind) => device_pool::pool(domain, *kind),
         Element::DeviceCapabilities(kind) => device_pool::capabilities(*kind),
         Element::DeviceLimit(kind, limit) => device_pool::limit(*kind, *limit),

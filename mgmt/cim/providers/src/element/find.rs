@@ -6,7 +6,9 @@ use super::{
     SERVICE, SNAPSHOT_SERVICE, SYSTEM,
 };
 use crate::metric::Metric;
-use cim_domain::{AllocationId, DeviceKind, Domain, ImageName, JobId, PoolId, SystemId, Uuid};
+use cim_domain::{
+    AllocationId, DeviceKind, Domain, ImageName, JobId, PoolId, PoolKind, SystemId, Uuid,
+};
 use cim_model::InstancePath;
 
 impl Element {
@@ -94,6 +96,10 @@ impl Element {
                 None if rest == "boot" => Element::BootCapabilities,
                 None if rest == "metrics" => Element::MetricCapabilities,
                 None if rest == "snapshots" => Element::SnapshotServiceCapabilities,
+                Some(("change", rest)) => {
+                    let (system, pool) = of_system(rest)?;
+                    Element::Mutability(system, pool)
+                }
                 Some(("devices", id)) => Element::DeviceCapabilities(DeviceKind::of_pool(id)?),
                 Some(("snapshots-of", id)) => {
                     Element::SnapshotCapabilities(SystemId(id.parse().ok()?))
@@ -118,6 +124,13 @@ impl Element {
                     "boot" => Element::BootConfig(system, configuration),
                     _ => Element::BootSource(system, configuration),
                 }
+            }
+            "change-limit" => {
+                let (limit, rest) = rest.split_once('/')?;
+                let mut limits = Limit::ALL.into_iter();
+                let limit = limits.find(|known| known.name() == limit)?;
+                let (system, pool) = of_system(rest)?;
+                Element::MutabilityLimit(system, pool, limit)
             }
             "device-pool" => Element::DevicePool(DeviceKind::of_pool(rest)?),
             "device-limit" => {
@@ -160,4 +173,12 @@ impl Element {
             }
         })
     }
+}
+
+/// A system with a kind of primordial pool.
+fn of_system(text: &str) -> Option<(SystemId, PoolKind)> {
+    let (system, pool) = text.split_once('/')?;
+    let mut kinds = PoolKind::ALL.into_iter();
+    let kind = kinds.find(|kind| kind.primordial() == pool)?;
+    Some((SystemId(system.parse().ok()?), kind))
 }

@@ -11,7 +11,7 @@ use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use cim_domain::{
-    Domain, HostFacts, MEMORY_INCREMENT, MemorySettings, Pool, PoolId, PoolKind, ProcessorSettings,
+    Domain, HostFacts, MEMORY_INCREMENT, MemorySettings, Pool, PoolKind, ProcessorSettings,
     Request, System, VIRTUAL_SYSTEM_TYPE,
 };
 use cim_model::Instance;
@@ -57,13 +57,13 @@ pub(super) fn of_system(system: &System) -> Instance {
 }
 
 /// CIM_AllocationCapabilities of a pool.
-pub(super) fn of_pool(id: PoolId) -> Instance {
+pub(super) fn of_pool(kind: PoolKind) -> Instance {
     /// RequestTypesSupported: general, which is to say amounts; and also certain devices.
     const GENERAL: u16 = 3;
     const BOTH: u16 = 4;
     const DEDICATED: u16 = 2;
     const SHARED: u16 = 3;
-    let (name, number, sharing, requests) = match id.kind() {
+    let (name, number, sharing, requests) = match kind {
         PoolKind::Processor => (
             "Allocations of processors",
             resource_type::PROCESSOR,
