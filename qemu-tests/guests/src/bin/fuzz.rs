@@ -7,7 +7,7 @@
     reason = "a guest that fails its own bounds reports that it failed"
 )]
 
-use micro_guests::abi::hypercall::{Number, Status};
+use micro_guests::abi::hypercall::{Number, PartitionAction, Status};
 use micro_guests::abi::start::{FLAG_MANAGEMENT, StartInfo};
 use micro_guests::{check, guest, hypercall, number, result};
 
@@ -15,6 +15,9 @@ guest!(main);
 
 /// Free memory of the caller, for the pages that calls fill.
 const SCRATCH_BYTES: u64 = 64 << 12;
+
+/// The partition that calls may harm.
+const VICTIM: u64 = 2;
 
 struct Random(u64);
 
@@ -68,6 +71,14 @@ fn main(info: &'static StartInfo) {
             "hypercall {call} is allowed to a guest"
         );
         tally[status as usize] += 1;
+    }
+    if manages {
+        // Whatever the calls have made of the third partition: it can end, and the machine with it. Refused where it runs.
+        hypercall::raw(Number::PartitionShares as u64, [VICTIM, 0, 0, 0]);
+        hypercall::raw(
+            Number::PartitionControl as u64,
+            [VICTIM, PartitionAction::Resume as u64, 0, 0],
+        );
     }
     result("done", tally[0]);
     result("refused", tally.iter().skip(1).sum());
