@@ -4,6 +4,7 @@ import base64
 import functools
 import http.client
 import logging
+import os
 import re
 import time
 import unittest
@@ -54,9 +55,16 @@ def lab():
     return Lab(target.SERVER)
 
 
+def kernel_name():
+    """The image that Linux is started from."""
+    return os.path.basename(OPTIONS.kernel) if OPTIONS.boot_modules else "vmlinuz"
+
+
 @functools.cache
 def library():
     """Uploads everything, once."""
+    if OPTIONS.boot_modules:
+        return {}
     files = images()
     for name, path in (("vmlinuz", OPTIONS.kernel), ("initramfs", OPTIONS.initrd)):
         with open(path, "rb") as file:
@@ -168,7 +176,7 @@ class GuestTest(unittest.TestCase):
     def linux(self, *more, mebibytes=256, cpus=1, words="", **properties):
         """A Linux that is defined, not started."""
         return self.guest(
-            memory(mebibytes), rasd(PROCESSOR, VirtualQuantity=cpus), *more, Kernel="vmlinuz", Initrd="initramfs",
+            memory(mebibytes), rasd(PROCESSOR, VirtualQuantity=cpus), *more, Kernel=kernel_name(), Initrd="initramfs",
             CommandLine=f"console=ttyS0 {words}".strip(), **properties)
 
     def monitor(self, kernel="monitor.bin", mebibytes=16, **properties):

@@ -92,6 +92,24 @@ def plain_log():
     return text
 
 
+class BothBackendsTest(LinuxGuestTest):
+    """What also runs in Bochs, on VMX."""
+
+    def test_a_shell_on_two_cpus(self):
+        guest, console, facts = self.boot(cpus=2)
+        self.assertEqual(facts[0], 2)
+        self.shell(console)
+        self.assertEqual(self.run_line(console, "nproc").strip(), "2")
+        self.assertRegex(self.run_line(console, "uname -a"), r"Linux .* Debian .* x86_64")
+        # Each CPU takes its own timer's interrupts, and those of the other.
+        for kind in ("LOC", "CAL|RES"):
+            counts = re.findall(rf"(?m)^ *(?:{kind}): +(\d+) +(\d+) ", self.run_line(console, "cat /proc/interrupts"))
+            for cpu in (0, 1):
+                self.assertGreater(sum(int(line[cpu]) for line in counts), 0, kind)
+        guest.change(SHUT_DOWN, BOOT)
+        self.assertStatus(guest.show(), DISABLED, [10], "is off")
+
+
 class LinuxTest(LinuxGuestTest):
     def test_one_cpu(self):
         guest, console, facts = self.boot()

@@ -3,6 +3,10 @@
 //! Called by the runner and by `cargo xtask run` for the backend `vmx`. Bochs has neither virtio nor a PVH loader and always ends with status 1, so every
 //! boot is by BIOS, GRUB and an ISO image, and the end is known from the console. Two boots of the same image without a network
 //! take the same instructions.
+//!
+//! With several CPUs, Bochs 3.0 takes an exit that comes before the first instruction of an exception's handler with the address
+//! of the instruction that faulted: only its loop for one CPU commits the new address. A guest that faults often, as Linux does,
+//! crashes of that sooner or later, so guests run there on one CPU.
 
 use crate::backend::Backend;
 use crate::machine::{

@@ -5,11 +5,13 @@
 
 use super::apt_sources::Archive;
 use super::private_apt::{self, PrivateApt};
-use crate::workspace::Workspace;
+use super::venv;
+use crate::workspace::{self, Workspace};
 use anyhow::{Context, Result, ensure};
 use qemu_tests::cpio::{self, Member};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The release whose kernel is taken: one that stays as it is.
 const SUITE: &str = "bookworm";
@@ -58,6 +60,49 @@ pub fn ensure(workspace: &Workspace) -> Result<GuestLinux> {
             .with_context(|| format!("cannot write {}", guest.initramfs.display()))?;
     }
     Ok(guest)
+}
+
+/// The kernel without its compression, as an ELF file: where instructions are emulated one by one, unpacking takes longer than
+/// all the rest of its boot.
+pub fn unpacked_kernel(workspace: &Workspace, guest: &GuestLinux) -> Result<PathBuf> {
+    let folder = workspace.output("guest-linux")?;
+    let elf = folder.join("vmlinux");
+    let kernel = fs::read(&guest.kernel)?;
+    let payload = payload(&kernel).context("the kernel is no bzImage with an xz payload")?;
+    let packed = folder.join("vmlinux.xz");
+    fs::write(&packed, payload).with_context(|| format!("cannot write {}", packed.display()))?;
+    let unfinished = folder.join("vmlinux.part");
+    let mut python = Command::new(venv::folder(workspace).join("bin/python"));
+    python.args(["-c", UNPACK]).arg(&packed).arg(&unfinished);
+    workspace::succeed(&mut python, "the kernel cannot be unpacked")?;
+    fs::rename(&unfinished, &elf)?;
+    fs::remove_file(&packed)?;
+    Ok(elf)
+}
+
+/// Behind the xz stream is its length, which xz itself would take for rubbish.
+const UNPACK: &str = "import lzma, sys
+with open(sys.argv[1], 'rb') as packed, open(sys.argv[2], 'wb') as out:
+    out.write(lzma.LZMADecompressor(format=lzma.FORMAT_XZ).decompress(packed.read()))
+";
+
+/// The compressed kernel in a bzImage (Linux, Documentation/arch/x86/boot.rst: setup_sects, payload_offset, payload_length).
+fn payload(image: &[u8]) -> Option<&[u8]> {
+    const XZ: &[u8] = b"\xfd7zXZ\0";
+    let word = |at: usize| {
+        let bytes = image.get(at..)?.first_chunk()?;
+        usize::try_from(u32::from_le_bytes(*bytes)).ok()
+    };
+    if image.get(0x202..)?.first_chunk() != Some(b"HdrS") {
+        return None;
+    }
+    let sectors = match *image.get(0x1f1)? {
+        0 => 4,
+        sectors => usize::from(sectors),
+    };
+    let start = ((sectors + 1) * 512).checked_add(word(0x248)?)?;
+    let payload = image.get(start..start.checked_add(word(0x24c)?)?)?;
+    payload.starts_with(XZ).then_some(payload)
 }
 
 /// Puts kernel, drivers and busybox into `parts`, all or nothing.
@@ -129,4 +174,34 @@ fn initramfs(parts: &Path, init: &Path) -> Result<Vec<u8>> {
         members.push(Member::new(format!("lib/modules/{file}"), data));
     }
     cpio::archive(&members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A bzImage with two set-up sectors and a payload of 16 bytes behind 32 others.
+    fn image() -> Vec<u8> {
+        let mut image = vec![0; 2048];
+        image[0x1f1] = 2;
+        image[0x202..0x206].copy_from_slice(b"HdrS");
+        image[0x248..0x24c].copy_from_slice(&32_u32.to_le_bytes());
+        image[0x24c..0x250].copy_from_slice(&16_u32.to_le_bytes());
+        image[3 * 512 + 32..][..6].copy_from_slice(b"\xfd7zXZ\0");
+        image
+    }
+
+    #[test]
+    fn the_payload_is_where_the_header_says() {
+        let found = image();
+        assert_eq!(payload(&found).map(<[u8]>::len), Some(16));
+        let mut other = image();
+        other[3 * 512 + 32] = 0;
+        assert_eq!(payload(&other), None, "another compression");
+        let mut short = image();
+        short[0x24c..0x250].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(payload(&short), None, "beyond the end");
+        assert_eq!(payload(&image()[..0x240]), None);
+        assert_eq!(payload(b"\x7fELF"), None);
+    }
 }

@@ -38,9 +38,9 @@ pub struct Run {
     /// Hardware virtualization of the machine
     #[arg(long, value_enum, default_value_t = BackendChoice::Svm)]
     backend: BackendChoice,
-    /// Physical CPUs
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=255))]
-    cpus: u32,
+    /// Physical CPUs [default: 2; in Bochs 1, since with more it loses the start of an exception's handler now and then]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255))]
+    cpus: Option<u32>,
     /// Memory in MiB
     #[arg(long, value_name = "MiB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(64..))]
     memory: u32,
@@ -206,7 +206,7 @@ impl Run {
             store: store.path().to_owned(),
         };
         let media = self.media(&boot, private.path())?;
-        let machine = self.machine(accelerator);
+        let machine = self.machine(2, accelerator);
         let arguments = machine.arguments(&media, Some(&devices), None);
         println!("CIM serial: {}", devices.serial_socket.display());
         let emulator = Emulator::start(&qemu, &arguments, self.log.as_deref())?;
@@ -241,7 +241,7 @@ impl Run {
         let arguments = self.management_arguments(forwards);
         let boot = BootFiles::make(workspace, private.path(), &modules, &arguments)?;
         let iso = boot.iso(&self.command_line)?;
-        let machine = self.machine(Accelerator::Tcg(Threads::One));
+        let machine = self.machine(1, Accelerator::Tcg(Threads::One));
         let (program, arguments) =
             bochs.command_line(&machine, Some(forwards), &iso, private.path())?;
         println!("in Bochs: there is no disk, and nothing is kept when it ends");
@@ -259,6 +259,7 @@ impl Run {
                 "--serial-socket: no virtio-serial port",
             ),
             (self.iommu, "--iommu: no IOMMU"),
+            (self.nodes != 1, "--nodes: it has one"),
             (self.nodes > 1, "--nodes: no NUMA nodes"),
             (self.icount, "--icount: no such clock"),
             (self.uefi, "--uefi: no UEFI firmware"),
@@ -305,9 +306,10 @@ impl Run {
         }
     }
 
-    fn machine(&self, accelerator: Accelerator) -> Machine {
+    fn machine(&self, cpus: u32, accelerator: Accelerator) -> Machine {
+        let cpus = self.cpus.unwrap_or(cpus);
         Machine {
-            cpus: self.cpus,
+            cpus,
             memory_mib: self.memory,
             cpu_model: self.cpu.clone(),
             accelerator,
@@ -321,13 +323,13 @@ impl Run {
             } else {
                 Iommu::Absent
             },
-            extra: self.numa(),
+            extra: self.numa(cpus),
             bochs_model: None,
         }
     }
 
     /// What divides the machine into NUMA nodes, for QEMU.
-    fn numa(&self) -> Vec<String> {
+    fn numa(&self, cpus: u32) -> Vec<String> {
         if self.nodes == 1 {
             return Vec::new();
         }
@@ -340,9 +342,9 @@ impl Run {
             arguments.extend(["-object".into(), object]);
             let mut place = format!("node,nodeid={node},memdev=node{node}");
             let first: u32 = (0..node)
-                .map(|before| self.cpus / self.nodes + u32::from(before < self.cpus % self.nodes))
+                .map(|before| cpus / self.nodes + u32::from(before < cpus % self.nodes))
                 .sum();
-            if let Some(last) = (first + part(self.cpus))
+            if let Some(last) = (first + part(cpus))
                 .checked_sub(1)
                 .filter(|last| *last >= first)
             {

@@ -18,7 +18,8 @@ use std::process::ExitCode;
 /// Runs the tests: all, or the parts named; ends with the line "N passed, M failed".
 ///
 /// Parts: lint (format, clippy, house rules), unit (host tests of all libraries), cim (real CIM clients against the
-/// server), svm, vmx and svm-bochs (the system in emulated machines), guests (virtual systems in the booted product), survival
+/// server), svm, vmx and svm-bochs (the system in emulated machines), guests (virtual systems in the booted product), guests-vmx (those of
+/// them that Bochs can run on VMX), survival
 /// (restarts of the management partition, power cuts). Other words are filters: `test svm boot` runs the machine tests with "boot" in their names.
 #[derive(Args)]
 pub struct Test {
@@ -43,6 +44,7 @@ enum Part {
     Vmx,
     SvmInBochs,
     Guests,
+    GuestsOnVmx,
     Survival,
 }
 
@@ -56,7 +58,7 @@ impl Part {
 }
 
 /// Parts by name, in the order they run: the quickest to fail first.
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("lint", Part::Lint),
     ("unit", Part::Unit),
     ("cim", Part::Cim),
@@ -64,6 +66,7 @@ const PARTS: [(&str, Part); 8] = [
     ("vmx", Part::Vmx),
     ("svm-bochs", Part::SvmInBochs),
     ("guests", Part::Guests),
+    ("guests-vmx", Part::GuestsOnVmx),
     ("survival", Part::Survival),
 ];
 
@@ -94,7 +97,7 @@ impl Selection {
             .collect();
         if named.is_empty() && !filters.is_empty() {
             bail!(
-                "{:?} is no part of the tests (lint, unit, cim, svm, vmx, svm-bochs, guests, survival); name the part before a filter: test svm {0}",
+                "{:?} is no part of the tests (lint, unit, cim, svm, vmx, svm-bochs, guests, guests-vmx, survival); name the part before a filter: test svm {0}",
                 filters.join(" ")
             );
         }
@@ -119,6 +122,7 @@ impl Test {
                 Part::Vmx => self.machines(Place::Vmx, workspace, &selection),
                 Part::SvmInBochs => self.machines(Place::SvmInBochs, workspace, &selection),
                 Part::Guests => guests::run(workspace, &selection.filters, self.qemu.as_deref()),
+                Part::GuestsOnVmx => guests::run_vmx(workspace, &selection.filters),
                 Part::Survival => survival::run(workspace, &selection.filters),
             };
             sum += tally.unwrap_or_else(|error| {
@@ -160,6 +164,7 @@ fn list(workspace: &Workspace, selection: &Selection) -> Result<ExitCode> {
             Part::Vmx => machine::list(Place::Vmx, &selection.filters),
             Part::SvmInBochs => machine::list(Place::SvmInBochs, &selection.filters),
             Part::Guests => guests::list(),
+            Part::GuestsOnVmx => guests::list_vmx(),
             Part::Survival => survival::list(&selection.filters),
         }
     }

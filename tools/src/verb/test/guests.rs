@@ -21,6 +21,10 @@ const SUITE: Duration = Duration::from_secs(900);
 const LONG: Duration = Duration::from_secs(3600);
 /// The machine ends by itself after this, whatever happens to us.
 const LIFE: &str = "4000";
+/// What the tests in Bochs may take; they take about a minute on a free machine.
+const VMX_SUITE: Duration = Duration::from_secs(400);
+/// Bochs ends by itself after this.
+const VMX_LIFE: &str = "700";
 /// Memory of the machine in MiB: that of issue 4's many guests.
 const MEMORY: &str = "2048";
 /// Room for images and the configuration store.
@@ -70,11 +74,49 @@ pub fn run(workspace: &Workspace, filters: &[String], qemu: Option<&Path>) -> Re
     tally
 }
 
+/// Runs those of them in Bochs that a machine without a disk can do, with the kernel unpacked.
+pub fn run_vmx(workspace: &Workspace, filters: &[String]) -> Result<Tally> {
+    setup::ensure(workspace, Purpose::Clients)?;
+    let linux = guest_linux::ensure(workspace)?;
+    let kernel = guest_linux::unpacked_kernel(workspace, &linux)?;
+    let folder = workspace.output("guest-tests-vmx")?;
+    let console = folder.join("machine.log");
+    let (kernel, initramfs, console) = (path(&kernel)?, path(&linux.initramfs)?, path(&console)?);
+    let mut run = vec![
+        "run",
+        "--backend",
+        "vmx",
+        "--accel",
+        "tcg",
+        "--for",
+        VMX_LIFE,
+    ];
+    run.extend(["--no-demo", "--add", kernel, initramfs, "--log", console]);
+    let said = ["CIM ready", "CIM user", "CIM password"];
+    let machine = Background::start(&run, &said, BOOT)?;
+    let mut suite = Clients::new(workspace, folder).program(VMX_SUITE, "guests.py");
+    suite
+        .args(["--url", machine.said("CIM ready")?])
+        .args(["--user", machine.said("CIM user")?])
+        .args(["--password", machine.said("CIM password")?])
+        .args(["--kernel", kernel, "--initrd", initramfs])
+        .args(["--log", console, "--boot-modules"]);
+    for filter in filters {
+        suite.args(["--filter", filter]);
+    }
+    count(suite, "guests-vmx")
+}
+
 /// Prints where the names are.
 pub fn list() {
     println!(
         "guests (the modules that qemu-tests/cim/guests.py lists; tests of a LongTest only when named)"
     );
+}
+
+/// The same for those in Bochs.
+pub fn list_vmx() {
+    println!("guests-vmx (those of the part guests that are a BothBackendsTest)");
 }
 
 fn path(path: &Path) -> Result<&str> {
