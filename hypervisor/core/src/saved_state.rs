@@ -10,6 +10,8 @@
 
 mod bytes;
 mod devices;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod partition;
 #[cfg(test)]
 mod tests;

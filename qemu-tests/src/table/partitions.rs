@@ -66,6 +66,7 @@ pub fn rows() -> Vec<MachineTest> {
             .passing(Partition::new("weigher", "weigher").memory_mib(32).management()),
         test("a-guest-goes-on-from-its-saved-state", 2, 256, "way=transfer"),
         test("a-guest-goes-on-from-its-saved-state-on-one-cpu", 1, 256, "way=transfer"),
+        test("forged-states-hurt-nobody-else", 2, 256, "way=forged rounds=100"),
         test("a-guest-outlives-its-manager", 2, 256, "way=orphans")
             .shows("^bulkhead: partition manager crashed on vCPU 0: triple fault"),
     ]

@@ -45,7 +45,7 @@ const fn target(
     }
 }
 
-static TARGETS: [Target; 17] = [
+static TARGETS: [Target; 18] = [
     target(
         "http-server",
         "HTTP requests on one connection, cut and answered in different ways",
@@ -156,6 +156,13 @@ static TARGETS: [Target; 17] = [
         "a guest's devices: registers, rings, and drivers that mean no good",
         vmm_board::fuzz::fuzz_board,
         || Ok(vmm_board::fuzz::seeds()),
+        Form::Bytes,
+    ),
+    target(
+        "saved-state",
+        "saved states of partitions, with a checksum that is right",
+        bulkhead_core::saved_state::fuzz::fuzz_state,
+        || Ok(bulkhead_core::saved_state::fuzz::seeds()),
         Form::Bytes,
     ),
     Target {

@@ -134,7 +134,7 @@ impl core::fmt::Display for StateError {
             StateError::Impossible(what) => {
                 write!(
                     f,
-                    "the saved state of a device is damaged: {what} cannot have that value"
+                    "the saved state is damaged: {what} cannot have that value"
                 )
             }
             StateError::MissingFeature(feature) => {

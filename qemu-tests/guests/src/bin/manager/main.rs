@@ -3,7 +3,8 @@
 //! `way=lives` makes, starts, pauses, resumes, resets, stops and destroys them `rounds=` times and compares what the machine has
 //! left; `way=many` has `count=` of them at once; `way=isolation` looks for what former owners left in memory, and for memory of
 //! others; `way=windows` touches the window of a guest that it has destroyed, which must end it; `way=orphans` dies and finds its
-//! guest again; `way=transfer` saves a guest and lets it go on elsewhere.
+//! guest again; `way=transfer` saves a guest and lets it go on elsewhere;
+//! `way=forged` does the same `rounds=` times with states that were changed on the way.
 #![no_std]
 #![allow(
     clippy::indexing_slicing,
@@ -46,6 +47,7 @@ fn main(info: &'static StartInfo) {
         "windows" => windows(info),
         "orphans" => orphans(info),
         "transfer" => transfer::transfer(info),
+        "forged" => transfer::forged(number(info, "rounds").unwrap_or(1), info),
         other => fail(format_args!("unknown way {other:?}")),
     }
 }

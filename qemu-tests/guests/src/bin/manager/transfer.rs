@@ -36,10 +36,29 @@ impl Buffer {
         self.0.get().addr() as u64 + number * 4096
     }
 
-    fn flip(&self, at: u64) {
-        let byte = self.page(at / 4096) + at % 4096;
+    fn byte(&self, at: u64) -> *mut u8 {
+        (self.page(at / 4096) + at % 4096) as *mut u8
+    }
+
+    fn flip(&self, at: u64, bits: u8) {
         // SAFETY: inside of the buffer, which nobody else uses.
-        unsafe { *(byte as *mut u8) ^= 0x40 };
+        unsafe { *self.byte(at) ^= bits };
+    }
+
+    /// Makes the checksum right again: the CRC-32 of all before it.
+    fn seal(&self, length: u64) {
+        let mut sum = u32::MAX;
+        for at in 0..length - 4 {
+            // SAFETY: as above.
+            sum ^= u32::from(unsafe { *self.byte(at) });
+            for _ in 0..8 {
+                sum = sum >> 1 ^ if sum & 1 != 0 { 0xedb8_8320 } else { 0 };
+            }
+        }
+        for (byte, at) in (!sum).to_le_bytes().into_iter().zip(length - 4..) {
+            // SAFETY: as above.
+            unsafe { *self.byte(at) = byte };
+        }
     }
 }
 
@@ -68,13 +87,13 @@ pub fn transfer(info: &StartInfo) {
         second.put(at, first.get(at));
     }
     for at in (0..length).step_by(97) {
-        STATE.flip(at);
+        STATE.flip(at, 0x40);
         let refused = restore(second, length);
         check!(
             refused == Status::BadArgument as u64,
             "byte {at} was changed, and the answer was {refused}"
         );
-        STATE.flip(at);
+        STATE.flip(at, 0x40);
     }
     while cpu::rdtsc() - w0 < info.tsc_hz / 5 {
         core::hint::spin_loop();
@@ -128,6 +147,71 @@ pub fn transfer(info: &StartInfo) {
     end(second);
     let after = left();
     check!(after == before, "{after:x?} are left of {before:x?}");
+}
+
+/// States that somebody has changed and sealed again are refused, or run as well as they can; nobody else notices.
+pub fn forged(rounds: u64, info: &StartInfo) {
+    let honest = start(0);
+    spin(|| honest.get(TICKS) >= BEFORE);
+    control(honest, PartitionAction::Pause);
+    settled(honest, PartitionState::Paused);
+    let length = save(honest);
+    let victim = create(MEGABYTES, VCPUS, 1);
+    let (mut refused, mut crashed) = (0, 0);
+    let mut random = 1_u64;
+    for round in 0..rounds {
+        for at in (0..MEGABYTES * MIB).step_by(8) {
+            if victim.get(at) != honest.get(at) {
+                victim.put(at, honest.get(at));
+            }
+        }
+        // One to four bits, anywhere.
+        let mut flips = [(0, 0); 4];
+        for flip in flips.iter_mut().take(1 + round as usize % 4) {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            *flip = (16 + (random >> 33) % (length - 20), 1 << (random >> 30 & 7));
+        }
+        for (at, bits) in flips {
+            STATE.flip(at, bits);
+        }
+        STATE.seal(length);
+        let status = restore(victim, length);
+        if status == 0 {
+            settled(victim, PartitionState::Paused);
+            control(victim, PartitionAction::Resume);
+            let start = cpu::rdtsc();
+            while cpu::rdtsc() - start < info.tsc_hz / 500 {
+                core::hint::spin_loop();
+            }
+            // It may have ended by itself meanwhile.
+            let _ = hypercall::call(
+                Number::PartitionControl,
+                [victim.id, PartitionAction::Stop as u64, 0, 0],
+            );
+            spin(|| info_of(victim.id).settled == 1);
+            crashed += u64::from(info_of(victim.id).state == PartitionState::Crashed as u32);
+        } else {
+            check!(
+                status == Status::BadArgument as u64,
+                "round {round}: the answer was {status}"
+            );
+            refused += 1;
+        }
+        for (at, bits) in flips {
+            STATE.flip(at, bits);
+        }
+    }
+    result("refused", refused);
+    result("crashed", crashed);
+    check!(refused > rounds / 20, "only {refused} states were refused");
+    check!(refused < rounds, "all states were refused");
+    victim.destroy();
+    // The one that all were made of has not noticed.
+    control(honest, PartitionAction::Resume);
+    finish(honest);
+    end(honest);
 }
 
 /// What a worker has left.
