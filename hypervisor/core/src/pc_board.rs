@@ -29,6 +29,8 @@ const CLOCK_LINE: u8 = 8;
 const SERIAL_LINE: u8 = 4;
 /// Lines of the 8259A pair.
 const LEGACY_LINES: u32 = 16;
+/// The highest port that the board has besides the ACPI timer's: the second of the edge-level registers.
+const LAST_LEGACY_PORT: u16 = 0x4d1;
 
 /// What the board tells processors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -125,6 +127,12 @@ impl PcBoard {
             };
         }
         value
+    }
+
+    /// `false` for ports that are surely none of the board: most doorbells, and what other devices have.
+    #[inline]
+    pub fn may_have(&self, port: u16) -> bool {
+        port <= LAST_LEGACY_PORT || self.pm_timer_shift(port).is_some()
     }
 
     /// Writes `size` bytes of ports; `None` where the first is no port of the board.

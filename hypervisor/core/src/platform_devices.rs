@@ -136,6 +136,9 @@ impl PlatformDevices {
             }
             _ => {}
         }
+        if !self.board.may_have(access.port) {
+            return PortAnswer::NotMine;
+        }
         let now = host.now();
         let mut woken = Woken::Elsewhere;
         let signal = |signal| woken = woken.or(send(partition, host, signal));

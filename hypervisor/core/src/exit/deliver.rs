@@ -17,13 +17,14 @@ use crate::vcpu_record::{VcpuRecord, Work};
 /// Whether something for this CPU's own run queue happened.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[must_use]
+#[repr(u32)]
 pub enum Woken {
     /// Nobody, or a vCPU of another CPU, which was interrupted.
-    Elsewhere,
+    Elsewhere = 0,
     /// A vCPU that this CPU owns, and that can wait for some microseconds: there may be more to come for it.
-    Soon,
+    Soon = Work::YIELD_SOON.bits(),
     /// A vCPU that this CPU owns: the run queue should be looked at.
-    Here,
+    Here = Work::YIELD.bits(),
 }
 
 impl Woken {
@@ -182,10 +183,7 @@ pub fn raise_event<H: Host>(event: EventPort, host: &H) -> Woken {
 }
 
 /// Notes that the run queue should be looked at.
+#[inline]
 pub fn note<V>(vcpu: &mut VcpuRecord<V>, woken: Woken) {
-    match woken {
-        Woken::Elsewhere => {}
-        Woken::Soon => vcpu.work |= Work::YIELD_SOON,
-        Woken::Here => vcpu.work |= Work::YIELD,
-    }
+    vcpu.work |= Work::from_bits_retain(woken as u32);
 }

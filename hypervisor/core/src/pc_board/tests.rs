@@ -156,6 +156,20 @@ fn wide_accesses_are_split_and_others_are_refused() {
 }
 
 #[test]
+fn ports_that_it_surely_does_not_have_it_does_not_have() {
+    let mut board = board();
+    let mut others = 0;
+    for port in 0..=u16::MAX {
+        if !board.may_have(port) {
+            assert_eq!(board.read_port(port, 1, START, |_| {}), None);
+            assert_eq!(board.write_port(port, 1, 0, START, |_| {}), None);
+            others += 1;
+        }
+    }
+    assert!(others > 60_000);
+}
+
+#[test]
 fn the_acpi_timer_is_at_its_port() {
     let mut board = board();
     let later = START + Ticks(TSC * 10);
