@@ -135,6 +135,13 @@ hypercalls! {
     /// [`Status::NoResource`] where its physical CPUs cannot promise so much, [`Status::Busy`] while another partition is made or
     /// removed; nothing has changed then.
     PartitionShares = 29, Management;
+    /// Has vCPU RSI, or all where it is [`crate::partition::ALL_VCPUS`], of partition RDI, which is not the caller, on the physical
+    /// CPUs whose bits are set in the four words at the start of the page at GPA RDX; none set: any CPU. One whose CPU is in the set
+    /// stays there. Others move, running or not, after their next exit, to the CPU of the set with the least weight on it that has
+    /// room for their reservation. Returns in RDX the CPU
+    /// that the vCPU, or the last one, is on or moves to. [`Status::NoResource`] where the set has no room for all reservations,
+    /// [`Status::Busy`] while another partition is made or removed; nothing has changed then.
+    PartitionAffinity = 30, Management;
     /// Copies the state of the vCPUs and of the devices in the hypervisor of partition RDI, which is paused, from byte RDX of it on to the
     /// page at GPA RSI, as much as fits. Returns the length of the state in RDX. With RDX = 0 the state is taken anew, and stays as it was
     /// then for the calls that ask for the rest, until the partition runs on. [`Status::Busy`] while its vCPUs have not

@@ -44,6 +44,9 @@ pub struct PartitionRequest {
     pub node_blocks: [u32; NODES],
 }
 
+/// Stands for all vCPUs of a partition where a hypercall asks for one.
+pub const ALL_VCPUS: u32 = u32::MAX;
+
 /// A segment register (APM 2 4.5.3: attributes as the descriptor has them, bits 47:40 and 55:52 packed to 12 bits).
 #[derive(
     Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, KnownLayout, Immutable,

@@ -3,6 +3,7 @@
 //! Each CPU owns its vCPUs; others reach them through mailboxes, hazards and the CPU's inbox, and then kick the CPU. So there is no
 //! lock around anything that runs, and what others did is seen at the next pass.
 
+mod arrivals;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +16,7 @@ use crate::host::{DEVICE_VECTORS, Host, TIMER_VECTOR};
 use crate::id::{VcpuId, Vector};
 use crate::lifecycle;
 use crate::local_apic::Trigger;
-use crate::machine::{Adoption, VCPU_PLACES};
+use crate::machine::VCPU_PLACES;
 use crate::sched::{Scheduler, Slot, Turn};
 use crate::time::{Instant, Ticks};
 use crate::vcpu::Vcpu;
@@ -83,7 +84,7 @@ impl<V: Vcpu> CpuLoop<V> {
         let now = host.now();
         self.expire(host, now);
         while let Some(adoption) = host.machine().receive(host.cpu()) {
-            self.adopt(host, adoption);
+            self.adopt(host, adoption, now);
         }
         let version = host.machine().shares_version();
         if self.shares_version != version {
@@ -138,46 +139,6 @@ impl<V: Vcpu> CpuLoop<V> {
                 let partition = record.partition.clone();
                 let _ = partition.devices.lock().expire(&partition, host);
             }
-        }
-    }
-
-    fn adopt<H: Host>(&mut self, host: &mut H, adoption: Adoption) {
-        let Some(record) = adoption.into_record::<V>() else {
-            host.report(format_args!("bug: a vCPU of another backend"));
-            return;
-        };
-        if record.partition.is_doomed() {
-            return drop_last(record);
-        }
-        let resident = Resident {
-            record,
-            // It wakes by its reset hazard.
-            readiness: Readiness::Parked,
-            ready: Instant::NEVER,
-            run_ticks: 0,
-        };
-        let free = self.residents.iter().position(Option::is_none);
-        let index = free.unwrap_or(self.residents.len());
-        self.scheduler
-            .admit(Slot(index), resident.record.partition.system.clone());
-        match self.residents.get_mut(index) {
-            Some(place) => *place = Some(resident),
-            None => self.residents.push(Some(resident)),
-        }
-    }
-
-    /// Drops a vCPU whose partition is being removed.
-    fn drop_slot(&mut self, slot: Slot) {
-        if self.active == Some(slot) {
-            self.deactivate();
-        }
-        self.scheduler.dismiss(slot);
-        let place = self.residents.get_mut(slot.0);
-        if let Some(resident) = place.and_then(Option::take) {
-            drop_last(resident.record);
-        }
-        while let Some(None) = self.residents.last() {
-            self.residents.pop();
         }
     }
 
@@ -237,6 +198,7 @@ impl<V: Vcpu> CpuLoop<V> {
         record
             .shared
             .set_usage(record.total_exits(), resident.run_ticks);
+        let moves = record.work.contains(Work::MOVE);
         match leave {
             Leave::Interrupted | Leave::Yield => self.scheduler.put_back(slot, used, end),
             Leave::Halted => {
@@ -266,6 +228,9 @@ impl<V: Vcpu> CpuLoop<V> {
                 }
             }
         }
+        if moves {
+            self.hand_on(host, slot);
+        }
     }
 
     /// Gives the CPU to this vCPU's extended state.
@@ -294,11 +259,4 @@ impl<V: Vcpu> CpuLoop<V> {
             resident.record.hw.deactivate(&mut self.cpu);
         }
     }
-}
-
-/// Drops a record such that its partition is free only after all else of it is.
-fn drop_last<V>(record: Box<VcpuRecord<V>>) {
-    let partition = record.partition.clone();
-    drop(record);
-    drop(partition);
 }

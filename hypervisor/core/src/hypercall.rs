@@ -10,6 +10,7 @@ mod interrupts;
 mod kept;
 mod partitions;
 mod records;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -121,7 +122,8 @@ fn perform<V: Vcpu, H: Host>(
         Number::StateRead => kept::read(vcpu, host, arguments),
         Number::PartitionSave => transfer::save(vcpu, host, arguments),
         Number::PartitionRestore => transfer::restore(vcpu, host, arguments),
-        Number::PartitionShares => partitions::shares(vcpu, host, arguments),
+        Number::PartitionShares => shares::shares(vcpu, host, arguments),
+        Number::PartitionAffinity => shares::affinity(vcpu, host, arguments),
     }
 }
 

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use bulkhead_abi::partition::MAX_VCPUS;
 use spin::{Mutex, MutexGuard, Once};
 
 use crate::fault::ResourceError;
@@ -19,6 +20,7 @@ use crate::id::{CpuId, PartitionId, Vector};
 use crate::partition::Partition;
 use crate::sched::placement::{self, Load};
 use crate::shared_vcpu::SharedVcpu;
+use crate::time::Instant;
 use crate::vcpu::Vcpu;
 use crate::vcpu_record::VcpuRecord;
 use crate::window_area::WindowArea;
@@ -39,17 +41,29 @@ pub struct InterruptRoute {
 pub const VCPU_PLACES: usize = 64;
 
 /// A vCPU on its way to the CPU that will run it; which backend it is of, only the two ends know.
-pub struct Adoption(Box<dyn Any + Send>);
+pub struct Adoption {
+    record: Box<dyn Any + Send>,
+    /// Since when it has been ready to run, if it is.
+    ready: Option<Instant>,
+}
 
 impl Adoption {
-    /// The vCPU of this record.
+    /// The vCPU of this record, which does not run.
     pub fn new<V: Vcpu>(record: Box<VcpuRecord<V>>) -> Self {
-        Adoption(record)
+        let ready = None;
+        Self { record, ready }
     }
 
-    /// The record; `None` where it is of another backend.
-    pub fn into_record<V: Vcpu>(self) -> Option<Box<VcpuRecord<V>>> {
-        self.0.downcast().ok()
+    /// The same, ready to run since then.
+    #[must_use]
+    pub fn ready(mut self, since: Instant) -> Self {
+        self.ready = Some(since);
+        self
+    }
+
+    /// The record, and since when it has been ready to run, if it is; `None` where it is of another backend.
+    pub fn into_record<V: Vcpu>(self) -> Option<(Box<VcpuRecord<V>>, Option<Instant>)> {
+        Some((self.record.downcast().ok()?, self.ready))
     }
 }
 
@@ -239,14 +253,44 @@ impl Machine {
         self.change_load(cpu, |load| Some(load.without(less)));
     }
 
+    /// Gives those of the vCPUs whose CPU is not `allowed` homes that are, for what each brings; the caller holds the lock of the
+    /// works and tells whoever is not at home. `false` where there is no room for all; they have the homes that they had then.
+    #[must_use]
+    pub fn resettle(
+        &self,
+        vcpus: &[Arc<SharedVcpu>],
+        allowed: impl Fn(CpuId) -> bool,
+        load: Load,
+    ) -> bool {
+        let mut former = [CpuId(0); MAX_VCPUS as usize];
+        for (done, (vcpu, slot)) in vcpus.iter().zip(&mut former).enumerate() {
+            *slot = vcpu.home();
+            if allowed(*slot) {
+                continue;
+            }
+            if let Some(cpu) = self.take_place(&allowed, load) {
+                self.leave_place(*slot, load);
+                vcpu.set_home(cpu);
+                continue;
+            }
+            for (vcpu, home) in vcpus.iter().zip(former).take(done) {
+                self.leave_place(vcpu.home(), load);
+                self.change_load(home, |before| Some(before.and(load)));
+                vcpu.set_home(home);
+            }
+            return false;
+        }
+        true
+    }
+
     /// Each of these vCPUs, by their CPUs, counts for `to` instead of `from`. `false` where a CPU has no room for that; nothing has
     /// changed then.
     #[must_use]
     pub fn change_places(&self, vcpus: &[Arc<SharedVcpu>], from: Load, to: Load) -> bool {
         for (done, vcpu) in vcpus.iter().enumerate() {
-            if !self.change_load(vcpu.owner(), |load| load.without(from).with(to)) {
+            if !self.change_load(vcpu.home(), |load| load.without(from).with(to)) {
                 for vcpu in vcpus.iter().take(done) {
-                    self.change_load(vcpu.owner(), |load| Some(load.without(to).and(from)));
+                    self.change_load(vcpu.home(), |load| Some(load.without(to).and(from)));
                 }
                 return false;
             }

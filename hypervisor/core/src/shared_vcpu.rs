@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    Ordering::{Relaxed, SeqCst},
 };
 
 use crate::id::{ApicId, CpuId, VcpuId};
@@ -30,6 +30,8 @@ bitflags::bitflags! {
         const SAVE = 128;
         /// Go on from a saved state.
         const LOAD = 256;
+        /// Another CPU is to own the vCPU; see [`SharedVcpu::home`].
+        const MOVE = 512;
     }
 }
 
@@ -40,6 +42,8 @@ pub struct SharedVcpu {
     hazard: AtomicU32,
     /// The physical CPU that owns the vCPU.
     owner: AtomicU32,
+    /// The physical CPU that is to own it; changed under the lock of the works.
+    home: AtomicU32,
     /// What the local APIC answers to, packed; see [`SharedVcpu::identity`].
     identity: AtomicU64,
     /// Exits so far, stored by the owner now and then.
@@ -73,6 +77,7 @@ impl SharedVcpu {
         Self {
             hazard: AtomicU32::new(0),
             owner: AtomicU32::new(u32::from(owner.0)),
+            home: AtomicU32::new(u32::from(owner.0)),
             identity: AtomicU64::new(MODE_NONE),
             exits: AtomicU64::new(0),
             run_ticks: AtomicU64::new(0),
@@ -134,13 +139,25 @@ impl SharedVcpu {
 
     /// The CPU that owns the vCPU.
     pub fn owner(&self) -> CpuId {
-        // Acquire: partner of `set_owner`.
-        CpuId(self.owner.load(Acquire) as u16)
+        // SeqCst: partner of `set_owner`. Whoever posted before it read the former owner, posted before the vCPU left, and the next
+        // owner looks at what was posted when it comes.
+        CpuId(self.owner.load(SeqCst) as u16)
     }
 
     /// Says that another CPU owns the vCPU now.
     pub fn set_owner(&self, cpu: CpuId) {
-        self.owner.store(u32::from(cpu.0), Release);
+        self.owner.store(u32::from(cpu.0), SeqCst);
+    }
+
+    /// The CPU that owns the vCPU, or will as soon as it has moved: the one that counts its load.
+    pub fn home(&self) -> CpuId {
+        // SeqCst: partner of `set_home`; see `Machine::resettle`.
+        CpuId(self.home.load(SeqCst) as u16)
+    }
+
+    /// Says that another CPU is to own the vCPU; the caller raises [`Hazard::MOVE`] and wakes the owner.
+    pub fn set_home(&self, cpu: CpuId) {
+        self.home.store(u32::from(cpu.0), SeqCst);
     }
 
     /// What the local APIC answers to; `None` while it is disabled.

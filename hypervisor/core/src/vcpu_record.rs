@@ -26,14 +26,16 @@ bitflags::bitflags! {
         const EVENT = 1;
         /// The TLB tag must be taken anew.
         const TAG = 2;
-        /// Another vCPU of this CPU was woken, or the console has something to show.
-        const YIELD = 4;
+        /// Another vCPU of this CPU was woken that can wait for some microseconds.
+        const YIELD_SOON = 4;
         /// An NMI is pending.
         const NMI = 8;
         /// The 8259A asserts its output.
         const EXT_INT = 16;
-        /// The same, but not at once.
-        const YIELD_SOON = 32;
+        /// Another vCPU of this CPU was woken, or the console has something to show.
+        const YIELD = 32;
+        /// Another CPU is to own the vCPU; the run loop hands it on when it has left.
+        const MOVE = 64;
         /// What needs a look before the next entry. The other bits wait for an event to come, however long.
         const NOW = Self::EVENT.bits() | Self::TAG.bits() | Self::YIELD.bits() | Self::YIELD_SOON.bits();
     }

@@ -64,6 +64,18 @@ pub fn rows() -> Vec<MachineTest> {
             .counting_instructions()
             .patience(Duration::from_secs(240))
             .passing(Partition::new("weigher", "weigher").memory_mib(32).management()),
+        MachineTest::new("a-vcpu-moves-between-two-cpus-while-it-runs-and-halts")
+            .machine(Machine {
+                cpus: 2,
+                ..Machine::default()
+            })
+            .patience(Duration::from_secs(120))
+            .passing(
+                Partition::new("weigher", "weigher")
+                    .memory_mib(32)
+                    .management()
+                    .arguments("way=moves"),
+            ),
         test("a-guest-goes-on-from-its-saved-state", 2, 256, "way=transfer"),
         test("a-guest-goes-on-from-its-saved-state-on-one-cpu", 1, 256, "way=transfer"),
         test("forged-states-hurt-nobody-else", 2, 256, "way=forged rounds=100"),

@@ -45,7 +45,7 @@ pub fn attend<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, cpu: &mu
         Duty::On => {}
         Duty::Paused => return ControlFlow::Break(Leave::Paused),
         Duty::Off => {
-            vcpu.work = Work::empty();
+            vcpu.work &= Work::MOVE;
             return ControlFlow::Break(Leave::Stopped);
         }
     }
@@ -90,6 +90,9 @@ fn hazards<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, hazard: Haz
     if hazard.contains(Hazard::RESET) {
         vcpu.reset();
         vcpu.duty = Duty::On;
+    }
+    if hazard.contains(Hazard::MOVE) {
+        vcpu.work |= Work::MOVE | Work::YIELD;
     }
     // The state decides: a stop of the partition's former life may be announced late, and one between the halves of a start
     // was seen before the reset. So with pauses.

@@ -15,8 +15,6 @@ use crate::lifecycle::creation::{self, CreateError};
 use crate::lifecycle::removal::{self, RemoveError};
 use crate::lifecycle::{self, StartError, windows};
 use crate::partition::Partition;
-use crate::sched::Entitlement;
-use crate::sched::placement::Load;
 use crate::vcpu::Vcpu;
 use crate::vcpu_record::VcpuRecord;
 
@@ -84,7 +82,7 @@ fn action(number: u64) -> Option<PartitionAction> {
 }
 
 /// Copies a record from the start of a page of the caller.
-fn read_record<V: Vcpu, H: Host, R: FromZeros + IntoBytes + zerocopy::FromBytes>(
+pub(super) fn read_record<V: Vcpu, H: Host, R: FromZeros + IntoBytes + zerocopy::FromBytes>(
     vcpu: &VcpuRecord<V>,
     host: &mut H,
     page: u64,
@@ -174,34 +172,5 @@ pub fn boot_state<V: Vcpu, H: Host>(
     boot_state::check(&state, &subject.rules, host.physical_bits())
         .map_err(|_| Status::BadArgument)?;
     subject.set_boot_state(state);
-    Ok(0)
-}
-
-pub fn shares<V: Vcpu, H: Host>(
-    vcpu: &mut VcpuRecord<V>,
-    host: &mut H,
-    arguments: Arguments,
-) -> Answer {
-    let machine = host.machine();
-    let _works = machine.try_works().ok_or(Status::Busy)?;
-    let subject = partition(host, arguments.rdi)?;
-    let number = |value| u32::try_from(value).map_err(|_| Status::BadArgument);
-    let vcpus = subject.system.vcpus();
-    let entitlement = Entitlement::new(
-        number(arguments.rsi)?,
-        number(arguments.rdx)?,
-        number(arguments.r10)?,
-        vcpus,
-    )
-    .map_err(|_| Status::BadArgument)?;
-    let load = Load::of_vcpu(entitlement, vcpus);
-    if !machine.change_places(&subject.vcpus, subject.load_of_vcpu(), load) {
-        return Err(Status::NoResource);
-    }
-    subject.system.set(entitlement);
-    machine.note_shares();
-    // One that is alone on its CPU has no next turn before its CPU looks up.
-    let woken = lifecycle::wake_all(&subject, host);
-    deliver::note(vcpu, woken);
     Ok(0)
 }

@@ -76,7 +76,7 @@ pub fn remove<V: Vcpu, H: Host>(
     let mut partition = machine.take_unshared(id).ok_or(RemoveError::Busy)?;
     let load = partition.load_of_vcpu();
     for vcpu in &partition.vcpus {
-        machine.leave_place(vcpu.owner(), load);
+        machine.leave_place(vcpu.home(), load);
     }
     let owner = Owner::Partition(id);
     for range in partition.memory.ranges() {

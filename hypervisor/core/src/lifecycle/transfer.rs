@@ -437,7 +437,7 @@ pub fn load_vcpu<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> bo
     vcpu.hw.set_cr8(vcpu.apic.cr8());
     vcpu.shared.set_identity(vcpu.apic.identity());
     vcpu.activity = saved.activity;
-    vcpu.work = Work::EVENT | Work::TAG;
+    vcpu.work = vcpu.work & Work::MOVE | Work::EVENT | Work::TAG;
     vcpu.work.set(Work::NMI, saved.nmi);
     vcpu.work.set(Work::EXT_INT, saved.ext_int);
     vcpu.clock.restore(&saved.clock);

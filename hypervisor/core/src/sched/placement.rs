@@ -1,7 +1,7 @@
 //! Which physical CPU a vCPU is given to: the one with the least weight on it that has room for its reservation.
 //!
-//! A vCPU stays where it was placed: its record, its timers and the device interrupts that go to it belong to one CPU. Asked under the
-//! lock of the machine's works, when a partition is made, removed or changed.
+//! A vCPU stays where it was placed until management wants it on other CPUs. Asked under the lock of the machine's works, when a
+//! partition is made, removed or changed.
 
 use super::Entitlement;
 use crate::id::CpuId;

@@ -4,6 +4,7 @@ use core::fmt;
 
 use bulkhead_abi::hypercall::{Number, PartitionAction, Status, StopReason};
 use bulkhead_abi::io::Space;
+use bulkhead_abi::partition::ALL_VCPUS;
 
 use crate::EventPort;
 
@@ -326,6 +327,24 @@ impl<T: Trap> Hypervisor<T> {
         Ok(())
     }
 
+    /// Has one vCPU of another partition, or all, on the physical CPUs whose bits are set in the four words at the start of the
+    /// page, no bit for any; running vCPUs move when they exit next. Returns the CPU of the vCPU, or of the last one.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`]; nothing has changed. [`Status::NoResource`]: the CPUs have no room for what the partition was
+    /// promised; [`Status::BadArgument`]: none of them runs partitions, or the partition is our own.
+    pub fn partition_affinity(
+        &self,
+        partition: PartitionId,
+        vcpu: Option<u32>,
+        page: u64,
+    ) -> Result<u16, Refusal> {
+        let vcpu = vcpu.unwrap_or(ALL_VCPUS);
+        let arguments = [partition.0.into(), vcpu.into(), page, 0, 0];
+        let cpu = self.call(Number::PartitionAffinity, arguments)?;
+        Ok(cpu as u16)
+    }
+
     /// Ends a partition that does not run and gives back all that it has. Its window must not be touched from the first call on.
     ///
     /// # Errors
@@ -498,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_go_in_the_order_of_the_contract() {
+    fn shares_and_affinities_go_in_the_order_of_the_contract() {
         let fake = fake((0, 0));
         let shares = Shares {
             weight: 300,
@@ -507,7 +526,13 @@ mod tests {
         };
         let hypervisor = Hypervisor::new(&fake);
         hypervisor.partition_shares(PartitionId(2), shares).unwrap();
-        assert_eq!(*fake.calls.borrow(), [(29, [2, 300, 20, 50, 0])]);
+        let cpu = hypervisor.partition_affinity(PartitionId(2), None, 0x5000);
+        assert_eq!(cpu, Ok(0));
+        let calls = [
+            (29, [2, 300, 20, 50, 0]),
+            (30, [2, 0xffff_ffff, 0x5000, 0, 0]),
+        ];
+        assert_eq!(*fake.calls.borrow(), calls);
     }
 
     #[test]

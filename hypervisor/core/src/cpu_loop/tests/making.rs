@@ -2,6 +2,7 @@
 
 mod lives;
 mod memory;
+mod moves;
 mod nodes;
 mod shares;
 mod transfer;
