@@ -8,6 +8,7 @@ mod host;
 mod kept;
 mod life;
 mod machine;
+mod placement;
 mod reports;
 
 use alloc::collections::BTreeMap;

@@ -6,7 +6,7 @@ import time
 from pywbem import CIMError, CIMInstanceName, Uint32, Uint64
 
 import guest_target
-from guest_target import GuestTest, PATIENCE
+from guest_target import GuestTest, PATIENCE, peek
 from lab import DISABLED, ENABLED, EXCEPTION, MEMORY, OK, PROCESSOR, memory, rasd
 
 IN_USE, SHORT = 6, 8
@@ -183,3 +183,39 @@ class PoolTest(GuestTest):
         """Where the hypervisor put the memory of the system that came last, in its own words."""
         with open(guest_target.OPTIONS.log, encoding="utf-8", errors="replace") as log:
             return re.findall(r"memory of system \d+ is on (.*?)\r?\n", log.read())[-1]
+
+    def test_running_systems_move(self):
+        parent = self.primordial[PROCESSOR]
+        guests = [self.monitor(name=name)[:2] for name in ("one", "two")]
+        names = [guest.path.keybindings["Name"] for guest, _ in guests]
+        child, pool = self.create(parent, rasd(PROCESSOR, HostResource=[str(self.cpus[1])]))
+        # Whoever ran there has left.
+        self.assertEqual([self.affected(cpu) for cpu in self.cpus], [names, []])
+        for _, console in guests:
+            peek(console, 0x100000, 1)
+        guest, console = guests[0]
+        for target, place in ((pool, "1"), ("processor/primordial", "0"), (pool, "1")):
+            mark = len(self.said())
+            found = self.state_processors(guest)
+            found["PoolID"] = target
+            self.assertEqual(self.modify(found)[0], OK)
+            self.assertEqual(self.said_after(mark)[0], place)
+            peek(console, 0x100000, 1)
+        self.assertEqual(self.figures(child), (100, 0, 100))
+        # A dedicated one that cannot be leaves all as it was.
+        before = self.left(), len(self.said())
+        own = self.guest(memory(16), rasd(PROCESSOR, MappingBehavior=DEDICATED), name="own", Kernel="pvh.elf")
+        code, outputs = self.lab.ask(own.path, ENABLED)
+        self.assertEqual(own.finish(outputs["Job"])["JobState"], EXCEPTION, code)
+        own.destroy()
+        self.assertEqual((self.left(), len(self.said())), before)
+        guest.destroy()
+        self.assertEqual(self.call("RemoveResourcesFromResourcePool", Pool=child,
+                                   HostResources=[self.cpus[1]])[0], OK)
+        mark = len(self.said())
+        own = self.guest(memory(16), rasd(PROCESSOR, MappingBehavior=DEDICATED), name="owner", Kernel="pvh.elf").start()
+        self.assertEqual(self.said_after(mark)[0], "1")
+        self.assertEqual([self.affected(cpu) for cpu in self.cpus], [names[1:], [own.path.keybindings["Name"]]])
+        peek(guests[1][1], 0x100000, 1)
+        own.destroy()
+        guests[1][0].destroy()

@@ -77,7 +77,7 @@ pub struct PartitionInfo {
     pub limit_percent: u32,
     /// Zero.
     pub zero: u32,
-    /// The physical CPUs that its vCPUs are on, a bit each.
+    /// The physical CPUs that its vCPUs are on, or on their way to, a bit each.
     pub cpus: [u64; 4],
     /// Bytes of `memory_bytes` by NUMA node.
     pub node_memory: [u64; NODES],

@@ -6,19 +6,19 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use bulkhead_abi::host::{HostInfo, NODES, PartitionInfo, PartitionOrigin, PartitionState};
+use bulkhead_abi::host::{HostInfo, NODES, PartitionInfo, PartitionState};
 use bulkhead_abi::hypercall::Status;
 use bulkhead_abi::partition::{MAX_VCPUS, PartitionRequest};
 use cim_domain::{
     Adopted, AdoptedState, HostFacts, HostProcessor, Machine, MachineError, NodeMemory,
     ProcessorOrder, StartOrder, SystemId, Usage,
 };
-use mgmt_hypercall::{PartitionId, Refusal, Shares, field_text, state_name};
+use mgmt_hypercall::{PartitionId, Refusal, field_text, state_name};
 use zerocopy::FromZeros;
 
 use super::guest::{Command, Guest, Making};
 use super::kept::{KeptState, Phase};
-use super::{Host, Shelf, life};
+use super::{Host, Shelf, life, placement};
 use crate::report;
 use crate::root::Root;
 
@@ -73,7 +73,7 @@ impl GuestMachine {
             host: host.clone(),
             shelf: shelf.clone(),
             info,
-            held: self::held(host)?,
+            held: placement::held(host)?,
             restarts,
         })
     }
@@ -106,14 +106,14 @@ impl GuestMachine {
         let narrow = |count: u32| u16::try_from(count).unwrap_or(u16::MAX);
         request.threads_per_core = narrow(topology.threads);
         request.cores_per_socket = narrow(topology.cores);
-        request.cpus = mask(&order.cpus)?;
+        request.cpus = placement::mask(&order.cpus)?;
         if self.tells_nodes() {
             for (node, blocks) in request.node_blocks.iter_mut().enumerate() {
                 *blocks = u32::try_from(order.nodes.on(node) / GRANULE).unwrap_or(u32::MAX);
             }
         }
         request.cookie = cookie(system);
-        let shares = shares(&order.processors);
+        let shares = placement::shares(&order.processors);
         request.weight = shares.weight;
         request.reservation_percent = shares.reservation_percent;
         request.limit_percent = shares.limit_percent;
@@ -137,26 +137,13 @@ impl GuestMachine {
         (2..=NODES).contains(&nodes)
     }
 
-    /// Says how the hypervisor runs a system, in its own numbers.
-    fn report_how_it_runs(&self, system: SystemId, id: PartitionId) {
-        let Ok(info) = self.host.info(id) else {
-            return;
-        };
-        let cpus: Vec<String> = numbers(&info.cpus).map(|cpu| cpu.to_string()).collect();
-        report!(
-            "system {} runs on processors {} with weight {}, reservation {} %, limit {} %",
-            system.0,
-            cpus.join(", "),
-            info.weight,
-            info.reservation_percent,
-            info.limit_percent,
-        );
-        let nodes = info.node_memory.iter().enumerate();
-        let nodes = nodes.filter(|(_, bytes)| **bytes > 0);
-        let nodes: Vec<String> = nodes
-            .map(|(node, bytes)| format!("node {node}: {bytes} bytes"))
-            .collect();
-        report!("memory of system {} is on {}", system.0, nodes.join(", "));
+    /// Removes a partition that has never run, at once where nothing holds it up.
+    fn discard(&self, id: PartitionId, name: &str) {
+        if let Err(refusal) = self.host.hypervisor.partition_destroy(id) {
+            let (root, host) = (self.root.clone(), self.host.clone());
+            let task = life::end_stranger(root, host, id, name.into(), refusal.to_string());
+            self.root.spawner().spawn(task);
+        }
     }
 
     /// Says what is free and in use without the system, so that whoever makes many of them sees that nothing is lost.
@@ -218,66 +205,6 @@ impl GuestMachine {
     }
 }
 
-/// Physical CPUs, a bit each.
-fn mask(cpus: &[u32]) -> Result<[u64; 4], MachineError> {
-    let mut mask = [0; 4];
-    for number in cpus {
-        let word = usize::try_from(number / 64).ok();
-        let Some(word) = word.and_then(|word| mask.get_mut(word)) else {
-            let what = format!("the hypervisor cannot confine a system to processor {number}");
-            return Err(MachineError::Failed(what));
-        };
-        *word |= 1u64 << (number % 64);
-    }
-    Ok(mask)
-}
-
-/// The physical CPUs of a mask.
-fn numbers(mask: &[u64; 4]) -> impl Iterator<Item = u32> {
-    let words = (0u32..).step_by(64).zip(mask);
-    words.flat_map(|(first, word)| {
-        let bits = (0..64).filter(move |bit| word >> bit & 1 != 0);
-        bits.map(move |bit| first + bit)
-    })
-}
-
-/// What a system gets of physical CPUs, as the hypervisor has it.
-fn shares(processors: &ProcessorOrder) -> Shares {
-    let narrow = |percent: u64| u32::try_from(percent).unwrap_or(u32::MAX);
-    let full = u64::from(processors.count).saturating_mul(100);
-    Shares {
-        weight: processors.weight,
-        reservation_percent: narrow(processors.reservation),
-        // More than all of its CPUs can use is no limit.
-        limit_percent: match processors.limit {
-            limit if limit >= full => 0,
-            limit => narrow(limit),
-        },
-    }
-}
-
-/// The partitions that the machine was started with: what each physical CPU runs besides systems.
-fn held(host: &Host) -> Result<BTreeMap<u32, String>, Refusal> {
-    let mut held: BTreeMap<u32, String> = BTreeMap::new();
-    for id in (0..host.hypervisor.partition_count()?).map(PartitionId) {
-        let Ok(info) = host.info(id) else {
-            // Ids have gaps.
-            continue;
-        };
-        if info.origin != PartitionOrigin::Configuration as u32 {
-            continue;
-        }
-        let name = field_text(&info.name);
-        for number in numbers(&info.cpus) {
-            let names = held.entry(number).or_default();
-            let gap = if names.is_empty() { "" } else { ", " };
-            names.push_str(gap);
-            names.push_str(&name);
-        }
-    }
-    Ok(held)
-}
-
 fn cookie(system: SystemId) -> [u8; 16] {
     let mut cookie = [0; 16];
     let number = system.0.to_le_bytes();
@@ -337,6 +264,10 @@ impl Machine for GuestMachine {
             return Err(MachineError::Busy("the system is not off yet".into()));
         }
         let id = self.create(system, order)?;
+        if !order.cpus.is_empty() {
+            let settled = placement::settle(&self.host, id, &order.processors, &order.cpus);
+            settled.inspect_err(|_| self.discard(id, &order.name))?;
+        }
         let making = Making {
             system,
             id,
@@ -344,17 +275,14 @@ impl Machine for GuestMachine {
         };
         match Guest::new(&self.root, &self.host, &self.shelf, making, None) {
             Ok(guest) => {
-                self.report_how_it_runs(system, id);
+                placement::report(&self.host, system, id);
                 let guests = &self.shelf.guests;
                 guests.borrow_mut().insert(system, guest.clone());
                 self.root.spawner().spawn(life::live(guest));
                 Ok(())
             }
             Err(reason) => {
-                // It has never run, so nothing holds it up.
-                if let Err(refusal) = self.host.hypervisor.partition_destroy(id) {
-                    report!("{}: {refusal}", order.name);
-                }
+                self.discard(id, &order.name);
                 Err(MachineError::Resources(reason))
             }
         }
@@ -387,32 +315,8 @@ impl Machine for GuestMachine {
         cpus: &[u32],
     ) -> Result<(), MachineError> {
         let id = self.guest(system)?.id();
-        let failed = |refusal: Refusal| MachineError::Failed(refusal.to_string());
-        let info = self.host.info(id).map_err(failed)?;
-        let allowed = mask(cpus)?;
-        let outside = info
-            .cpus
-            .iter()
-            .zip(&allowed)
-            .any(|(on, may)| on & !may != 0);
-        if !cpus.is_empty() && outside {
-            return Err(MachineError::Busy(
-                "the hypervisor cannot move a system that is on to other processors".into(),
-            ));
-        }
-        let changed = self
-            .host
-            .hypervisor
-            .partition_shares(id, shares(processors));
-        changed.map_err(|refusal| match refusal.status {
-            Some(Status::NoResource) => MachineError::Resources(format!(
-                "the processors that run it cannot promise {} percent",
-                processors.reservation
-            )),
-            Some(Status::Busy) => MachineError::Busy(refusal.to_string()),
-            _ => failed(refusal),
-        })?;
-        self.report_how_it_runs(system, id);
+        placement::tune(&self.host, id, processors, cpus)?;
+        placement::report(&self.host, system, id);
         Ok(())
     }
 

@@ -59,7 +59,7 @@ pub fn partition_info<V: Vcpu, H: Host>(
     }
     drop(works);
     for vcpu in &subject.vcpus {
-        let CpuId(number) = vcpu.owner();
+        let CpuId(number) = vcpu.home();
         if let Some(word) = record.cpus.get_mut(usize::from(number / 64)) {
             *word |= 1 << (number % 64);
         }
