@@ -11,6 +11,7 @@
 pub mod apic;
 pub mod console;
 pub mod cpu;
+pub mod high_memory;
 pub mod hypercall;
 pub mod idt;
 pub mod measure;

@@ -35,6 +35,7 @@ mod machine;
 mod node_memory;
 mod notice;
 mod now;
+pub mod one_line;
 mod order;
 mod patch;
 mod pool;

@@ -1,8 +1,9 @@
 //! Child pools as text, for the store, in the manner of definitions.
 
 use crate::node_memory::NodeMemory;
+use crate::one_line::unescaped;
 use crate::pool::{Child, PoolId, PoolKind, Share};
-use crate::record::{Lines, unescaped};
+use crate::record::Lines;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

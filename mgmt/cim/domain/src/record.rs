@@ -11,6 +11,7 @@ use crate::boot::{BootFormat, BootModule};
 use crate::definition::{Definition, RecoveryAction, ShutdownAction, StartupAction};
 use crate::id::{AllocationId, SystemId};
 use crate::image::ImageName;
+use crate::one_line::{escaped, unescaped};
 use crate::uuid::Uuid;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -53,16 +54,7 @@ impl Lines {
 
     pub(crate) fn add(&mut self, key: &str, value: impl Display) {
         // Writing to a string cannot fail.
-        let _ = write!(self.0, "{key} ");
-        for character in value.to_string().chars() {
-            match character {
-                '\\' => self.0.push_str("\\\\"),
-                '\n' => self.0.push_str("\\n"),
-                '\r' => self.0.push_str("\\r"),
-                other => self.0.push(other),
-            }
-        }
-        self.0.push('\n');
+        let _ = writeln!(self.0, "{key} {}", escaped(&value.to_string()));
     }
 
     fn add_some(&mut self, key: &str, value: Option<impl Display>) {
@@ -197,23 +189,6 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Definition> {
         }
     }
     (definition.uuid != nobody && !definition.name.is_empty()).then_some(definition)
-}
-
-pub(crate) fn unescaped(text: &str) -> Option<String> {
-    let mut plain = String::with_capacity(text.len());
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        plain.push(match character {
-            '\\' => match characters.next()? {
-                '\\' => '\\',
-                'n' => '\n',
-                'r' => '\r',
-                _ => return None,
-            },
-            other => other,
-        });
-    }
-    Some(plain)
 }
 
 fn decode_line(to: &mut Definition, key: &str, value: String) -> Option<()> {

@@ -8,6 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt::{Display, Write};
 
+use cim_domain::one_line::{escaped, unescaped};
 use cim_domain::{Boot, BootFormat, BootModule, ImageName, Problem};
 
 use crate::given::invalid;
@@ -76,28 +77,6 @@ fn fact(boot: &mut Boot, name: &str, value: String) -> Option<()> {
         _ => return None,
     }
     Some(())
-}
-
-fn escaped(text: &str) -> String {
-    let text = text.replace('\\', "\\\\");
-    text.replace('\n', "\\n").replace('\r', "\\r")
-}
-
-fn unescaped(text: &str) -> Option<String> {
-    let mut plain = String::with_capacity(text.len());
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        plain.push(match character {
-            '\\' => match characters.next()? {
-                '\\' => '\\',
-                'n' => '\n',
-                'r' => '\r',
-                _ => return None,
-            },
-            other => other,
-        });
-    }
-    Some(plain)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A guest that was made: its program, its window, its requests.
 
-use core::arch::{asm, global_asm};
+use core::arch::global_asm;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
@@ -9,6 +9,7 @@ use micro_guests::abi::host::{HostInfo, PartitionInfo, PartitionState};
 use micro_guests::abi::hypercall::{Number, PartitionAction, Status};
 use micro_guests::abi::io::{DIRECTION_READ, DIRECTION_WRITE, STATE_PENDING, Space};
 use micro_guests::abi::partition::{BootSegment, BootState, PartitionRequest};
+use micro_guests::high_memory::reach;
 use micro_guests::{check, cpu, fail, hypercall};
 
 /// Guest-physical addresses of a made guest.
@@ -94,9 +95,6 @@ impl Page {
 
 pub static EVENTS: Page = Page([const { AtomicU64::new(0) }; 512]);
 pub static REQUESTS: [Page; MOST] = [const { Page([const { AtomicU64::new(0) }; 512]) }; MOST];
-
-/// The page table for windows above the first 512 GiB; all of them lie in the same 512.
-pub static HIGH_TABLE: Page = Page([const { AtomicU64::new(0) }; 512]);
 
 /// A page for records.
 #[repr(C, align(4096))]
@@ -239,27 +237,6 @@ pub fn create(megabytes: u64, vcpus: u32, page: usize) -> Made {
     let base = done("a window", Number::MemoryWindow, [id, 0, 0, 0]);
     reach(base);
     Made { id, base, page }
-}
-
-/// Maps the 512 GiB around an address one to one, where the start page tables do not.
-pub fn reach(at: u64) {
-    let number = (at >> 39) as usize;
-    if number == 0 {
-        return;
-    }
-    for (gigabyte, entry) in (0u64..).zip(&HIGH_TABLE.0) {
-        // Writable, accessed, dirty, large.
-        entry.store(at >> 39 << 39 | gigabyte << 30 | 0xe3, SeqCst);
-    }
-    // SAFETY: the tables are the guest's own and mapped one to one; what was mapped stays so.
-    unsafe {
-        let level4: u64;
-        asm!("mov {}, cr3", out(reg) level4);
-        (level4 as *mut u64)
-            .add(number)
-            .write_volatile(HIGH_TABLE.address() | 0x23);
-        asm!("mov cr3, {}", in(reg) level4);
-    }
 }
 
 pub fn clear(id: u64) {

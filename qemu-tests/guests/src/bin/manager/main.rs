@@ -20,12 +20,13 @@ use core::arch::asm;
 
 use made::{
     ADDRESS, COUNTER, END, EVENTS, LOOK, MARK, MIB, MOST, Made, Mode, ORDERS, READ, RECORD, RESET,
-    SECRET, SPIN, STOP_SPINNING, control, create, done, info_of, left, reach, settle, wait_settled,
+    SECRET, SPIN, STOP_SPINNING, control, create, done, info_of, left, settle, wait_settled,
 };
 use micro_guests::abi::host::{PartitionOrigin, PartitionState};
 use micro_guests::abi::hypercall::{Number, PartitionAction, Status};
 use micro_guests::abi::io::{DIRECTION_READ, Space};
 use micro_guests::abi::start::StartInfo;
+use micro_guests::high_memory::reach;
 use micro_guests::{apic, check, fail, guest, hypercall, idt, number, option, result, trap};
 
 guest!(main);

@@ -1,12 +1,12 @@
 //! A guest that only counts: its program, its window, what it has got.
 
-use core::arch::{asm, global_asm};
+use core::arch::global_asm;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use micro_guests::abi::host::PartitionInfo;
 use micro_guests::abi::hypercall::{Number, PartitionAction};
 use micro_guests::abi::partition::{BootSegment, BootState, PartitionRequest};
+use micro_guests::high_memory::reach;
 use micro_guests::{check, hypercall};
 
 /// Guest-physical addresses of a made guest.
@@ -91,12 +91,6 @@ unsafe impl Sync for Record {}
 
 pub static RECORD: Record = Record(UnsafeCell::new([0; 4096]));
 
-#[repr(C, align(4096))]
-struct Table([AtomicU64; 512]);
-
-/// The page table for windows above the first 512 GiB; all of them lie in the same 512.
-static HIGH_TABLE: Table = Table([const { AtomicU64::new(0) }; 512]);
-
 impl Record {
     pub fn address(&self) -> u64 {
         self.0.get().addr() as u64
@@ -144,33 +138,6 @@ pub fn info_of(guest: Made) -> PartitionInfo {
         [guest.id, RECORD.address(), 0, 0],
     );
     RECORD.take()
-}
-
-/// Maps the 512 GiB around an address one to one, where the start page tables do not.
-fn reach(at: u64) {
-    let number = (at >> 39) as usize;
-    if number == 0 {
-        return;
-    }
-    for (gigabyte, entry) in (0u64..).zip(&HIGH_TABLE.0) {
-        // Writable, accessed, dirty, large.
-        entry.store(at >> 39 << 39 | gigabyte << 30 | 0xe3, SeqCst);
-    }
-    // SAFETY: the tables are the guest's own and mapped one to one; what was mapped stays so.
-    unsafe {
-        let level4: u64;
-        asm!("mov {}, cr3", out(reg) level4);
-        (level4 as *mut u64)
-            .add(number)
-            .write_volatile(HIGH_TABLE.address() | 0x23);
-        asm!("mov cr3, {}", in(reg) level4);
-    }
-}
-
-impl Table {
-    fn address(&self) -> u64 {
-        core::ptr::from_ref(self).addr() as u64
-    }
 }
 
 impl Made {
