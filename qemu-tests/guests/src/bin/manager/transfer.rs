@@ -12,8 +12,8 @@ use micro_guests::{check, cpu, hypercall, result};
 
 use crate::made::{MIB, Made, control, create, info_of, left};
 use crate::worker::{
-    CLOCK, DONE, FAULT, LOG, LOG_ENTRIES, MEGABYTES, PIT_TICKS, RESULTS, RESULTS_END, TICKS, VCPUS,
-    WENT_BACK, start,
+    CLOCK, DONE, FAULT, GATE, LOG, LOG_ENTRIES, MEGABYTES, PIT_TICKS, RESULTS, RESULTS_END, TICKS,
+    VCPUS, WENT_BACK, start,
 };
 
 /// Ticks before it is paused.
@@ -228,8 +228,9 @@ impl Computed {
     }
 }
 
-/// Waits until the worker is done, and its interrupts still come.
+/// Lets the worker go on to its end, and waits until it is done and its interrupts still come.
 fn finish(guest: Made) {
+    guest.put(GATE, 1);
     spin(|| {
         check!(guest.get(FAULT) == 0, "the worker has met an exception");
         guest.get(DONE) != 0

@@ -19,6 +19,8 @@ pub const TICKS: u64 = 0x4008;
 pub const PIT_TICKS: u64 = 0x4010;
 pub const DONE: u64 = 0x4018;
 pub const WENT_BACK: u64 = 0x4020;
+/// Whether it may go on to its end.
+pub const GATE: u64 = 0x4028;
 pub const RESULTS: u64 = 0x5000;
 pub const RESULTS_END: u64 = 0x5400;
 pub const CLOCK: u64 = 0x6000;
@@ -181,7 +183,19 @@ global_asm!(
     "sti",
     "nop",
     "cli",
-    "4: dec r15",
+    // In the midst of it all it waits until it may go on, so that it is never done before it was paused.
+    "4: cmp r15d, 500000",
+    "jne 22f",
+    "21: cmp dword ptr [0x4028], 0",
+    "jne 22f",
+    "inc dword ptr [0x4030]",
+    "test dword ptr [0x4030], 0x3ff",
+    "jnz 21b",
+    "sti",
+    "nop",
+    "cli",
+    "jmp 21b",
+    "22: dec r15",
     "jnz 3b",
     "mov [0x5000], rax",
     "mov [0x5008], rbx",

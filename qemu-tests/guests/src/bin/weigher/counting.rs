@@ -245,7 +245,6 @@ pub fn make(weight: u32, cpus: u64) -> Made {
         efer: 1 << 8,
         cs: segment(8, 0xa9b),
         data: segment(16, 0xc93),
-        ..BootState::default()
     };
     RECORD.put(&state);
     done(
