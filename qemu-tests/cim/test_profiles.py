@@ -168,20 +168,69 @@ class ProfileTest(SystemTest):
             self.assertEqual((item["RegisteredOrganization"], item["AdvertiseTypes"]), (DMTF, [2]))
             self.assertHas(item, (), item["RegisteredName"])
 
+    def assertGone(self, path, what):
+        """Nothing else may be the reason why an instance could not be read, or is on a list no more."""
+        with self.assertRaises(pywbem.CIMError, msg=f"{what}: {path} was away, and is there") as caught:
+            self.conn.GetInstance(path)
+        self.assertEqual(caught.exception.status_code, pywbem.CIM_ERR_NOT_FOUND, f"{what}: {path}")
+
+    def read(self, operation, path, what, **filters):
+        """What an operation says of an instance; None where the instance has gone since it was listed, as old jobs do."""
+        try:
+            found = operation(path, **filters)
+            if not found:
+                # Of an instance that is not there, a server may also say that nothing is associated with it.
+                self.conn.GetInstance(path)
+            return found
+        except pywbem.CIMError as error:
+            if error.status_code != pywbem.CIM_ERR_NOT_FOUND:
+                raise
+        self.assertGone(path, what)
+        return None
+
+    def assertBetween(self, before, found, after, what):
+        """What was there all the time was found, and what was found was there at some time; the rest has really gone."""
+        before, found, after = ({str(self.without_host(path)): path for path in paths} for paths in (before, found, after))
+        self.assertEqual(before.keys() & after.keys() - found.keys(), set(), f"{what}: not found")
+        self.assertEqual(found.keys() - before.keys() - after.keys(), set(), f"{what}: found, and never there")
+        for name in before.keys() - after.keys():
+            self.assertGone(before[name], what)
+
     def test_central_class_method(self):
         for number, profile in self.profiles().items():
-            paths = self.central(profile)
-            self.assertTrue(paths, number)
+            before = self.central(profile)
+            self.assertTrue(before, number)
             expected = PROFILES[number][2]
-            for path in paths:
+            for path in before:
                 self.assertEqual(path.classname, expected, number)
-                back = self.conn.AssociatorNames(path, AssocClass="CIM_ElementConformsToProfile",
-                                                 ResultRole="ConformantStandard")
-                self.assertIn(profile.path, [self.without_host(item) for item in back], number)
+                back = self.read(self.conn.AssociatorNames, path, number, AssocClass="CIM_ElementConformsToProfile",
+                                 ResultRole="ConformantStandard")
+                if back is not None:
+                    self.assertIn(profile.path, [self.without_host(item) for item in back], number)
             by_client = self.wbem.get_central_instances(profile.path, expected)
-            self.assertEqual(sorted(map(str, by_client)), sorted(map(str, paths)), number)
             code, outputs = self.conn.InvokeMethod("GetCentralInstances", profile.path)
-            self.assertEqual((code, len(outputs["CentralInstances"])), (0, len(paths)), number)
+            self.assertEqual(code, 0, number)
+            after = self.central(profile)
+            self.assertBetween(before, by_client, after, f"{number} by pywbem")
+            self.assertBetween(before, outputs["CentralInstances"], after, f"{number} by GetCentralInstances")
+
+    def test_instances_that_go_between_two_questions_are_no_failure_and_others_are(self):
+        profile = self.profiles()["DSP1103"]
+        job, other = (self.lab.change(self.lab.define(memory(32)), ENABLED).path for _ in range(2))
+        before = self.central(profile)
+        self.assertIsNotNone(self.read(self.conn.GetInstance, job, "a job"))
+        self.conn.DeleteInstance(job)
+        self.assertIsNone(self.read(self.conn.AssociatorNames, job, "a job"))
+        after = self.central(profile)
+        self.assertBetween(before, after, after, "without it")
+        self.assertBetween(before, before, after, "with it")
+        fewer = [path for path in after if path["InstanceID"] != other["InstanceID"]]
+        with self.assertRaisesRegex(AssertionError, "one lost: not found"):
+            self.assertBetween(before, fewer, after, "one lost")
+        with self.assertRaisesRegex(AssertionError, "one lost later: .* was away, and is there"):
+            self.assertBetween(before, before, fewer, "one lost later")
+        with self.assertRaisesRegex(AssertionError, "one too many: found, and never there"):
+            self.assertBetween(fewer, after, fewer, "one too many")
 
     @staticmethod
     def without_host(path):
@@ -212,18 +261,24 @@ class ProfileTest(SystemTest):
     def test_what_each_profile_demands(self):
         for number, profile in self.profiles().items():
             properties, paths = DEMANDS[number]
-            found = [self.conn.GetInstance(path) for path in self.central(profile)]
+            found = [self.read(self.conn.GetInstance, path, number) for path in self.central(profile)]
+            found = [instance for instance in found if instance is not None]
+            self.assertTrue(found, number)
             for instance in found:
                 self.assertHas(instance, properties, number)
             for association, result, names in paths:
                 what = f"{number} over {association} to {result}"
-                reached = []
+                reached, links = [], None
                 for instance in found:
-                    reached += self.conn.Associators(instance.path, AssocClass=association, ResultClass=result)
+                    reached += self.read(self.conn.Associators, instance.path, what, AssocClass=association,
+                                         ResultClass=result) or []
+                    if not links:
+                        links = self.read(self.conn.References, instance.path, what, ResultClass=association)
                 self.assertTrue(reached, what)
                 for instance in reached:
                     self.assertHas(instance, names, what)
-                for link in self.conn.References(found[0].path, ResultClass=association):
+                self.assertTrue(links, what)
+                for link in links:
                     self.assertHas(link, (), what)
 
     def test_nothing_of_what_comes_later_can_be_had(self):
