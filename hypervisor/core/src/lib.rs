@@ -28,6 +28,7 @@ pub(crate) mod fakes;
 pub mod fault;
 pub mod frames;
 pub mod guest_memory;
+pub mod guest_tsc;
 pub mod host;
 pub mod hypercall;
 pub mod id;

@@ -29,6 +29,7 @@ pub use vectors::VectorBits;
 
 use crate::addr::Gpa;
 use crate::fault::GuestFault;
+use crate::guest_tsc::GuestTsc;
 use crate::id::{ApicId, Vector};
 use crate::time::{Hertz, Instant};
 use registers::{BASE_BSP, BASE_ENABLE, BASE_X2APIC, DEFAULT_BASE};
@@ -129,8 +130,8 @@ pub struct LocalApic {
     /// Indexed by [`LvtEntry`].
     lvt: [u32; 6],
     timer: Timer,
-    /// The guest's TSC minus the host's, modulo 2^64.
-    tsc_offset: u64,
+    /// The guest's TSC, which deadlines are told in.
+    guest_tsc: GuestTsc,
     icr: u64,
     id: ApicId,
     ldr: u32,
@@ -162,7 +163,7 @@ impl LocalApic {
             svr: 0,
             lvt: [0; 6],
             timer: Timer::new(TimerClock::new(config.timer_hz, config.tsc_hz)),
-            tsc_offset: 0,
+            guest_tsc: GuestTsc::HOST,
             icr: 0,
             id,
             ldr: 0,
@@ -450,22 +451,22 @@ impl LocalApic {
         self.expire(now);
     }
 
-    /// The guest's TSC minus the host's, modulo 2^64, that TSC-deadline values are relative to.
-    pub const fn tsc_offset(&self) -> u64 {
-        self.tsc_offset
+    /// The guest's TSC, as it was set last.
+    pub const fn guest_tsc(&self) -> GuestTsc {
+        self.guest_tsc
     }
 
     /// The guest's TSC was set: an armed TSC deadline moves with it.
-    pub fn set_tsc_offset(&mut self, offset: u64, now: Instant) {
-        self.tsc_offset = offset;
-        self.timer.set_target(self.timer.target(), offset, now);
+    pub fn set_guest_tsc(&mut self, tsc: GuestTsc, now: Instant) {
+        self.guest_tsc = tsc;
+        self.timer.set_target(self.timer.target(), tsc, now);
     }
 
     /// A write of the TSC-deadline MSR; without effect unless the timer is in that mode.
     #[inline]
     pub fn set_tsc_deadline(&mut self, target: u64, now: Instant) {
         self.expire_before_write(now);
-        self.timer.set_target(target, self.tsc_offset, now);
+        self.timer.set_target(target, self.guest_tsc, now);
     }
 
     /// A write of the timer's initial count: starts it, or stops it with 0.

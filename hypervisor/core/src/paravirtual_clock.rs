@@ -12,6 +12,7 @@ mod tests;
 use crate::addr::Gpa;
 use crate::fault::GuestFault;
 use crate::guest_memory::GuestMemory;
+use crate::guest_tsc::{GuestTsc, TscScale};
 use crate::host::Host;
 use crate::local_apic::StateError;
 use crate::time::{Hertz, Instant, Ratio, Ticks};
@@ -52,10 +53,20 @@ const WORTH: u64 = 100_000;
 pub struct ClockBase {
     /// The rate of the host's TSC.
     pub tsc: Hertz,
+    /// The rate of the guest's TSC.
+    pub guest_tsc: Hertz,
     /// When the system time was 0.
     pub origin: Instant,
     /// The time then, in seconds since 1970 (UTC).
     pub seconds: i64,
+}
+
+impl ClockBase {
+    /// From the host's ticks to the guest's.
+    pub fn scale(&self) -> TscScale {
+        // Rates that have no scale are not taken.
+        TscScale::new(self.tsc, self.guest_tsc).unwrap_or(TscScale::UNIT)
+    }
 }
 
 /// How ticks become nanoseconds: shifted left by `shift` (right where negative), then multiplied by `factor` / 2^32.
@@ -198,7 +209,7 @@ pub struct ClockState {
     pub system_version: u32,
     /// The version of the stolen time's record.
     pub steal_version: u32,
-    /// Ticks of the TSC that the vCPU waited for its CPU.
+    /// Ticks of the guest's TSC that the vCPU waited for its CPU.
     pub stolen: u64,
 }
 
@@ -249,8 +260,8 @@ impl ParavirtualClock {
 pub struct Place<'a, H> {
     /// The partition's clock.
     pub base: ClockBase,
-    /// What the guest's TSC is ahead of the host's.
-    pub tsc_offset: u64,
+    /// The guest's TSC.
+    pub tsc: GuestTsc,
     /// The partition's RAM.
     pub memory: &'a GuestMemory,
     /// The CPU that owns the vCPU.
@@ -260,8 +271,8 @@ pub struct Place<'a, H> {
 impl<H: Host> Place<'_, H> {
     /// Version, padding, TSC, nanoseconds, factor, shift, flags: 32 bytes.
     fn write_system_time(&mut self, at: Gpa, version: u32) {
-        let scale = Scale::new(self.base.tsc);
-        let tsc = self.base.origin.0.wrapping_add(self.tsc_offset);
+        let scale = Scale::new(self.base.guest_tsc);
+        let tsc = self.tsc.at(self.base.origin);
         // The system time of the base is 0, which is the second field.
         let mut rest = [0; 24];
         for (slot, byte) in rest.iter_mut().zip(tsc.to_le_bytes()) {

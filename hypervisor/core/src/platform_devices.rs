@@ -68,6 +68,7 @@ impl PlatformDevices {
             patience: Ticks(config.tsc.get() / REPORTS_PER_SECOND),
             clock: ClockBase {
                 tsc: config.tsc,
+                guest_tsc: config.tsc,
                 origin: now,
                 seconds: config.seconds,
             },
@@ -82,6 +83,7 @@ impl PlatformDevices {
     /// A reset of the partition.
     pub fn reset(&mut self, now: Instant) {
         self.board.reset(now);
+        self.clock.guest_tsc = self.clock.tsc;
     }
 
     /// The state of the board for a later [`PlatformDevices::restore`].
@@ -93,7 +95,7 @@ impl PlatformDevices {
     /// former life, and forgotten. The clocks go on from what they showed.
     ///
     /// # Errors
-    /// Where no board can be in that state, or the rate of the TSC is another; nothing has changed then.
+    /// Where no board can be in that state, or the TSC cannot run at its rate here; nothing has changed then.
     pub fn restore<H: Host>(
         &mut self,
         state: &SavedPartition,
@@ -101,10 +103,12 @@ impl PlatformDevices {
         partition: &Partition,
         host: &mut H,
     ) -> Result<(), BadState> {
-        let elapsed = state.time.elapsed_at(self.clock.tsc)?;
+        let elapsed = state.time.elapsed_at(self.clock.tsc);
+        let guest_tsc = state.time.rate_here(self.clock.tsc, host.tsc_scaling())?;
         self.board.restore(&state.board, now)?;
         self.clock.origin = Instant(now.0.wrapping_sub(elapsed));
         self.clock.seconds = state.time.seconds;
+        self.clock.guest_tsc = guest_tsc;
         for (vcpu, saved) in partition.vcpus.iter().zip(&state.vcpus) {
             vcpu.mailbox.clear();
             vcpu.set_identity(saved.apic.identity());

@@ -115,7 +115,7 @@ pub enum BadState {
     Value(StateError),
     /// It is of a partition of another shape.
     Shape(Shape),
-    /// It is of a machine whose TSC has this rate.
+    /// It is of a guest whose TSC has this rate, which it cannot have here.
     Rate(Hertz),
     /// An extended state that the CPUs here cannot load, and why.
     Extended(&'static str),
@@ -174,7 +174,7 @@ impl fmt::Display for BadState {
             ),
             BadState::Rate(rate) => write!(
                 f,
-                "the saved state is that of a machine whose time-stamp counter runs at {} Hz: time would run wrongly here",
+                "the saved state is that of a guest whose time-stamp counter runs at {} Hz, and the CPUs here cannot scale theirs to that",
                 rate.get()
             ),
             BadState::Extended(what) => {

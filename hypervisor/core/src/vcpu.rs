@@ -9,6 +9,7 @@ use crate::addr::{Gpa, Hpa};
 use crate::cpu_state::ArchitecturalState;
 use crate::decode::{Segment, Width};
 use crate::fault::Exception;
+use crate::guest_tsc::GuestTsc;
 use crate::id::Vector;
 
 /// A general-purpose register, numbered as instructions encode it (SDM 2A 2.1.5, APM 3 1.4.2).
@@ -385,11 +386,10 @@ pub trait Vcpu: ArchitecturalState + Send + 'static {
     /// Sets XCR0 to a value that the caller has validated.
     fn set_xcr0(&mut self, value: u64);
 
-    /// The guest's TSC minus the host's, modulo 2^64.
-    fn tsc_offset(&self) -> u64;
-
-    /// Sets [`Vcpu::tsc_offset`].
-    fn set_tsc_offset(&mut self, offset: u64);
+    /// Says how the guest's TSC follows from the host's; at another rate only where [`Maker::tsc_scaling`] says that CPUs can.
+    ///
+    /// [`Maker::tsc_scaling`]: crate::lifecycle::maker::Maker::tsc_scaling
+    fn set_guest_tsc(&mut self, tsc: GuestTsc);
 
     /// Reads an MSR that the backend keeps in its own state (FS/GS base, SYSCALL and SYSENTER registers, PAT...);
     /// `None` where it keeps none of that number.

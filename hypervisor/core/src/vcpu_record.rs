@@ -8,6 +8,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use bulkhead_abi::io::{STATE_FREE, Space};
 
 use crate::doorbell::DoorbellTable;
+use crate::guest_tsc::GuestTsc;
 use crate::host::SharedPage;
 use crate::id::VcpuId;
 use crate::local_apic::LocalApic;
@@ -171,8 +172,7 @@ impl<V: Vcpu> VcpuRecord<V> {
         self.apic.power_up_reset();
         self.bank.reset();
         self.clock = ParavirtualClock::default();
-        self.hw.set_tsc_offset(0);
-        self.apic.set_tsc_offset(0, Instant(0));
+        self.set_guest_tsc(GuestTsc::HOST, Instant(0));
         // The mailbox stays: what came since the partition was started is for this life.
         self.work = Work::TAG;
         self.drop_request();
@@ -186,6 +186,12 @@ impl<V: Vcpu> VcpuRecord<V> {
         }
         self.shared.set_identity(self.apic.identity());
         self.doorbells = self.partition.io.lock().doorbells.clone();
+    }
+
+    /// Sets the guest's TSC, in the CPU and for deadlines.
+    pub fn set_guest_tsc(&mut self, tsc: GuestTsc, now: Instant) {
+        self.hw.set_guest_tsc(tsc);
+        self.apic.set_guest_tsc(tsc, now);
     }
 
     /// Nobody waits for the answer to the request any more, nor for the rest of its instruction.

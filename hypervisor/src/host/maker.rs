@@ -11,7 +11,7 @@ use bulkhead_core::fault::ResourceError;
 use bulkhead_core::frames::FrameAllocator;
 use bulkhead_core::host::Host;
 use bulkhead_core::id::{CpuId, VcpuId};
-use bulkhead_core::lifecycle::maker::Maker;
+use bulkhead_core::lifecycle::maker::{Maker, TscScaling};
 use bulkhead_core::local_apic::{LocalApic, ProcessorRole};
 use bulkhead_core::machine::Adoption;
 use bulkhead_core::msr::Bank;
@@ -110,6 +110,13 @@ impl Maker for ThisCpu {
 
     fn has_cpu(&self, cpu: CpuId) -> bool {
         self.all().apic_of(cpu).is_some()
+    }
+
+    fn tsc_scaling(&self) -> TscScaling {
+        match &self.all().virtualization {
+            Virtualization::Vmx(probe) if probe.scales_tsc() => TscScaling::Any,
+            Virtualization::Svm(_) | Virtualization::Vmx(_) => TscScaling::None,
+        }
     }
 
     fn physical_bits(&self) -> u8 {

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::backend::{Backend, Backends};
 use crate::machine::Machine;
 use crate::machine_test::MachineTest;
 use crate::partition::Partition;
@@ -78,6 +79,14 @@ pub fn rows() -> Vec<MachineTest> {
             ),
         test("a-guest-goes-on-from-its-saved-state", 2, 256, "way=transfer"),
         test("a-guest-goes-on-from-its-saved-state-on-one-cpu", 1, 256, "way=transfer"),
+        test("a-guest-keeps-the-rate-of-its-tsc", 2, 256, "way=rates scaled=1").on(Backends::Only(
+            Backend::Vmx,
+            "QEMU's SVM has no scaling of the TSC",
+        )),
+        test("a-guest-with-another-rate-of-its-tsc-is-refused", 2, 256, "way=rates").on(Backends::Only(
+            Backend::Svm,
+            "Bochs' VMX can scale the TSC, so that nothing is refused there",
+        )),
         test("forged-states-hurt-nobody-else", 2, 256, "way=forged rounds=100"),
         test("a-guest-outlives-its-manager", 2, 256, "way=orphans")
             .shows("^bulkhead: partition manager crashed on vCPU 0: triple fault"),

@@ -53,7 +53,7 @@ fn with_place<V: Vcpu, H: Host, R>(
     let base = vcpu.partition.devices.lock().clock_base();
     let mut place = Place {
         base,
-        tsc_offset: vcpu.hw.tsc_offset(),
+        tsc: vcpu.apic.guest_tsc(),
         memory: &vcpu.partition.memory,
         host,
     };

@@ -134,9 +134,8 @@ fn write_other<V: Vcpu, H: Host>(
         Route::LocalApic => return vcpu.apic.write_msr(msr, value, host.now()),
         Route::Tsc => {
             let now = host.now();
-            let offset = value.wrapping_sub(now.0);
-            vcpu.hw.set_tsc_offset(offset);
-            vcpu.apic.set_tsc_offset(offset, now);
+            let tsc = vcpu.apic.guest_tsc().set_to(value, now);
+            vcpu.set_guest_tsc(tsc, now);
             clock::refresh(vcpu, host);
             return Ok(Effect::TimerChanged);
         }
@@ -167,7 +166,7 @@ fn read_other<V: Vcpu, H: Host>(
     match route(msr) {
         Route::LocalApic if msr == MSR_APIC_BASE => Ok(vcpu.apic.apic_base()),
         Route::LocalApic => vcpu.apic.read_msr(msr, host.now()),
-        Route::Tsc => Ok(host.now().0.wrapping_add(vcpu.hw.tsc_offset())),
+        Route::Tsc => Ok(vcpu.apic.guest_tsc().at(host.now())),
         Route::Efer => Ok(vcpu.hw.system().efer),
         Route::Kept(_) => vcpu.hw.kept_msr(msr).ok_or(GuestFault::GP0),
         Route::ParavirtualClock => {

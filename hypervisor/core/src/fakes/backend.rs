@@ -4,6 +4,7 @@ use super::script::{EXIT_CODE, EXPLANATION, FakeCpu, Held, IF, Lengths, Queued, 
 use crate::addr::Hpa;
 use crate::decode::{Segment, Width};
 use crate::fault::Exception;
+use crate::guest_tsc::GuestTsc;
 use crate::id::Vector;
 use crate::vcpu::{Exit, Gpr, LengthUnknown, StartState, SystemState, Vcpu, Watch};
 
@@ -182,12 +183,8 @@ impl Vcpu for Scripted {
         self.xcr0 = value;
     }
 
-    fn tsc_offset(&self) -> u64 {
-        self.tsc_offset
-    }
-
-    fn set_tsc_offset(&mut self, offset: u64) {
-        self.tsc_offset = offset;
+    fn set_guest_tsc(&mut self, tsc: GuestTsc) {
+        self.tsc = tsc;
     }
 
     fn kept_msr(&self, msr: u32) -> Option<u64> {

@@ -17,7 +17,7 @@ use crate::fault::ResourceError;
 use crate::frames::{FrameAllocator, NodeId};
 use crate::host::{Host, HostVectors, LOG_LINE, MachineEnd, SharedPage};
 use crate::id::{CpuId, VcpuId, Vector};
-use crate::lifecycle::maker::Maker;
+use crate::lifecycle::maker::{Maker, TscScaling};
 use crate::machine::{Adoption, Machine};
 use crate::nested_space::NestedSpace;
 use crate::partition::Partition;
@@ -35,6 +35,8 @@ pub struct Made {
     pub serial: Cell<u64>,
     /// Steps that succeed before all fail; `None`: all succeed.
     pub fuel: Cell<Option<u64>>,
+    /// What the CPUs can do about rates of TSCs.
+    pub scaling: Cell<TscScaling>,
 }
 
 impl Made {
@@ -167,6 +169,10 @@ impl Maker for FakeHost {
 
     fn physical_bits(&self) -> u8 {
         40
+    }
+
+    fn tsc_scaling(&self) -> TscScaling {
+        self.made.scaling.get()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::addr::Hpa;
 use crate::cpu_state::{CpuState, ExtendedImage};
 use crate::decode::{Segment, Width};
 use crate::fault::Exception;
+use crate::guest_tsc::GuestTsc;
 use crate::id::Vector;
 use crate::vcpu::{Exit, Gpr, StartState, SystemState, Watch};
 
@@ -62,7 +63,7 @@ pub struct Scripted {
     pub system: SystemState,
     pub cr8: u8,
     pub xcr0: u64,
-    pub tsc_offset: u64,
+    pub tsc: GuestTsc,
     pub kept: BTreeMap<u32, u64>,
     pub bases: BTreeMap<u8, u64>,
     pub stack_width: Width,
@@ -111,7 +112,7 @@ impl Scripted {
             },
             cr8: 0,
             xcr0: 1,
-            tsc_offset: 0,
+            tsc: GuestTsc::HOST,
             kept: BTreeMap::new(),
             bases: BTreeMap::new(),
             stack_width: Width::Dword,

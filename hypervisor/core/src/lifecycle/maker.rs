@@ -13,6 +13,16 @@ use crate::nested_space::NestedSpace;
 use crate::partition::Partition;
 use crate::pc_board::BoardConfig;
 
+/// What the CPUs can do where a guest's TSC is to run at another rate than theirs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum TscScaling {
+    /// Nothing.
+    #[default]
+    None,
+    /// They scale it, in the range of [`crate::guest_tsc::TscScale`].
+    Any,
+}
+
 /// Makes the parts of partitions; each physical CPU can, one of them at a time does ([`crate::machine::Works`]).
 pub trait Maker {
     /// Whether the heap has so many bytes in one piece, with a margin for whatever else goes on.
@@ -52,6 +62,9 @@ pub trait Maker {
 
     /// What the platform devices of a partition that is made now are made for.
     fn board(&self) -> BoardConfig;
+
+    /// What the CPUs can do about rates of TSCs.
+    fn tsc_scaling(&self) -> TscScaling;
 
     /// Whether this CPU exists and runs partitions.
     fn has_cpu(&self, cpu: CpuId) -> bool;

@@ -5,7 +5,8 @@
 //! board was. Else, and while a vCPU waits for the answer to a device access, whoever asks is told to ask again.
 //!
 //! A restore is checked as a whole before anything changes. Every instant in it is moved by the time between save and restore,
-//! so that all clocks of the guest, the TSC included, go on from what they showed.
+//! so that all clocks of the guest, the TSC included, go on from what they showed; where the CPUs here can scale the TSC, also at the
+//! rate that it had.
 
 use alloc::vec::Vec;
 
@@ -15,6 +16,7 @@ use crate::addr::Gpa;
 use crate::exit::clock;
 use crate::exit::deliver::Woken;
 use crate::fault::ResourceError;
+use crate::guest_tsc::{GuestTsc, TscScale};
 use crate::host::Host;
 use crate::lifecycle::{tell_management, wake_all};
 use crate::local_apic::LapicFeatures;
@@ -54,8 +56,43 @@ pub struct Transfer {
     incoming: Vec<u8>,
     /// What owners are to load.
     loading: Vec<SavedVcpu>,
-    /// What an owner's instants are to be moved by, modulo 2^64.
-    moved: u64,
+    /// How the guest's time goes on.
+    resumption: Resumption,
+}
+
+/// When a restored guest goes on, on a clock that may run at another rate than the one before.
+#[derive(Clone, Copy, Debug)]
+struct Resumption {
+    /// When it was saved, in ticks of the guest's rate.
+    saved: Instant,
+    /// When it goes on.
+    now: Instant,
+    /// From the host's ticks to the guest's.
+    scale: TscScale,
+}
+
+impl Default for Resumption {
+    fn default() -> Self {
+        Self {
+            saved: Instant(0),
+            now: Instant(0),
+            scale: TscScale::UNIT,
+        }
+    }
+}
+
+impl Resumption {
+    /// The instant here that is as long before the restore as `at` was before the save.
+    fn instant(&self, at: Instant) -> Instant {
+        let before = self.scale.ticks_for(self.saved.0.wrapping_sub(at.0));
+        Instant(self.now.0.wrapping_sub(before.0))
+    }
+
+    /// The TSC that goes on from what it showed when it was saved.
+    fn tsc(&self, offset: u64) -> GuestTsc {
+        let scale = self.scale;
+        GuestTsc { scale, offset: 0 }.set_to(self.saved.0.wrapping_add(offset), self.now)
+    }
 }
 
 impl Transfer {
@@ -185,12 +222,13 @@ fn collect<H: Host>(partition: &Partition, host: &mut H) -> Result<(), SaveError
         .map_err(|_| ResourceError::HypervisorMemory)?;
     vcpus.extend(collected.into_iter().map(|collected| collected.vcpu));
     let base = devices.clock_base();
+    let scale = base.scale();
     let state = SavedPartition {
         shape: shape(partition),
         time: SavedTime {
-            tsc: base.tsc,
-            at: now,
-            elapsed: now.0.wrapping_sub(base.origin.0),
+            tsc: base.guest_tsc,
+            at: Instant(scale.apply(now.0)),
+            elapsed: scale.apply(now.0.wrapping_sub(base.origin.0)),
             seconds: base.seconds,
         },
         board: devices.save(now),
@@ -247,10 +285,13 @@ fn saved<V: Vcpu, H: Host>(
     if registers.uses_page_pointers() && registers.page_pointers.is_none() {
         registers.page_pointers = Some(read_pointers(vcpu, host, registers.cr3));
     }
+    let GuestTsc { scale, offset } = vcpu.apic.guest_tsc();
+    let mut clock = vcpu.clock.save();
+    clock.stolen = scale.apply(clock.stolen);
     Ok(SavedVcpu {
         id: vcpu.id(),
-        at,
-        tsc_offset: vcpu.hw.tsc_offset(),
+        at: Instant(scale.apply(at.0)),
+        tsc_offset: offset,
         activity: vcpu.activity,
         nmi: vcpu.work.contains(Work::NMI),
         ext_int: vcpu.work.contains(Work::EXT_INT),
@@ -258,7 +299,7 @@ fn saved<V: Vcpu, H: Host>(
         extended: vcpu.hw.extended()?,
         apic: vcpu.apic.save(at),
         bank: vcpu.bank.save(),
-        clock: vcpu.clock.save(),
+        clock,
     })
 }
 
@@ -360,6 +401,7 @@ pub fn restore<V: Vcpu, H: Host>(
         .devices
         .lock()
         .restore(&state, now, partition, host);
+    let scale = partition.devices.lock().clock_base().scale();
     if let Err(error) = restored {
         if !paused {
             partition.rest();
@@ -369,7 +411,11 @@ pub fn restore<V: Vcpu, H: Host>(
     {
         let mut transfer = partition.transfer.lock();
         transfer.forget_saved();
-        transfer.moved = now.0.wrapping_sub(state.time.at.0);
+        transfer.resumption = Resumption {
+            saved: state.time.at,
+            now,
+            scale,
+        };
         transfer.loading = state.vcpus;
     }
     let hazards = if paused {
@@ -415,7 +461,7 @@ fn check<V: Vcpu, H: Host>(
 pub fn load_vcpu<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> bool {
     let partition = vcpu.partition.clone();
     let mut transfer = partition.transfer.lock();
-    let moved = transfer.moved;
+    let resumption = transfer.resumption;
     let id = vcpu.id();
     let place = transfer.loading.iter().position(|saved| saved.id == id);
     let Some(saved) = place.map(|place| transfer.loading.swap_remove(place)) else {
@@ -426,13 +472,11 @@ pub fn load_vcpu<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> bo
     }
     drop(transfer);
     vcpu.drop_request();
-    let at = Instant(saved.at.0.wrapping_add(moved));
-    let offset = saved.tsc_offset.wrapping_sub(moved);
+    let at = resumption.instant(saved.at);
     vcpu.hw.set_registers(&saved.registers);
     vcpu.hw.set_extended(&saved.extended);
-    vcpu.hw.set_tsc_offset(offset);
     vcpu.apic.power_up_reset();
-    vcpu.apic.set_tsc_offset(offset, at);
+    vcpu.set_guest_tsc(resumption.tsc(saved.tsc_offset), at);
     let fits = vcpu.apic.restore(&saved.apic, at).is_ok() && vcpu.bank.restore(&saved.bank).is_ok();
     vcpu.hw.set_cr8(vcpu.apic.cr8());
     vcpu.shared.set_identity(vcpu.apic.identity());
@@ -440,7 +484,9 @@ pub fn load_vcpu<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> bo
     vcpu.work = vcpu.work & Work::MOVE | Work::EVENT | Work::TAG;
     vcpu.work.set(Work::NMI, saved.nmi);
     vcpu.work.set(Work::EXT_INT, saved.ext_int);
-    vcpu.clock.restore(&saved.clock);
+    let mut state = saved.clock;
+    state.stolen = resumption.scale.ticks_for(state.stolen).0;
+    vcpu.clock.restore(&state);
     clock::refresh_all(vcpu, host);
     fits
 }

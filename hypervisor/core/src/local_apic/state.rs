@@ -173,7 +173,7 @@ impl LocalApic {
         }
     }
 
-    /// Takes over a saved state; the TSC offset must be set before, as the TSC deadline depends on it.
+    /// Takes over a saved state; the guest's TSC must be set before, as the TSC deadline depends on it.
     ///
     /// # Errors
     /// Where the state is none that this APIC could be in; the APIC is unchanged then.
@@ -204,7 +204,7 @@ impl LocalApic {
             now,
         );
         self.timer
-            .set_target(state.tsc_deadline, self.tsc_offset, now);
+            .set_target(state.tsc_deadline, self.guest_tsc, now);
         self.update_threshold();
         Ok(())
     }

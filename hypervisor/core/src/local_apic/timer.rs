@@ -3,6 +3,7 @@
 //! Counts are kept undivided (at the timer's input clock) from an origin, so that periodic deadlines are
 //! exact multiples and never drift, and so that the divider is a shift.
 
+use crate::guest_tsc::GuestTsc;
 use crate::time::{Hertz, Instant, Ratio};
 
 /// Conversions between the timer's input clock and the host's TSC.
@@ -146,9 +147,9 @@ impl Timer {
         self.mode = mode;
     }
 
-    /// A write of the TSC-deadline MSR, `offset` being the guest's TSC minus the host's.
+    /// A write of the TSC-deadline MSR, `tsc` being the guest's TSC.
     #[inline]
-    pub(super) fn set_target(&mut self, target: u64, offset: u64, now: Instant) {
+    pub(super) fn set_target(&mut self, target: u64, tsc: GuestTsc, now: Instant) {
         if self.mode != TimerMode::TscDeadline {
             return;
         }
@@ -157,8 +158,9 @@ impl Timer {
             Instant::NEVER
         } else {
             // Relative to the guest's clock, so that a target near 2^64 is far and not past.
-            let ahead = target.saturating_sub(now.0.wrapping_add(offset));
-            Instant(now.0.saturating_add(ahead).min(u64::MAX - 1))
+            let ahead = target.saturating_sub(tsc.at(now));
+            let deadline = now + tsc.scale.ticks_for(ahead);
+            Instant(deadline.0.min(u64::MAX - 1))
         };
     }
 

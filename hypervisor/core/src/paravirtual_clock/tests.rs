@@ -8,6 +8,7 @@ const ORIGIN: u64 = 7_000_000_000;
 fn base() -> ClockBase {
     ClockBase {
         tsc: Hertz::new(TSC).unwrap(),
+        guest_tsc: Hertz::new(TSC).unwrap(),
         origin: Instant(ORIGIN),
         seconds: 1_795_390_271,
     }
@@ -21,7 +22,7 @@ fn with<R>(
     let partition = bench.partition.clone();
     use_it(&mut Place {
         base: base(),
-        tsc_offset,
+        tsc: GuestTsc::with_offset(tsc_offset),
         memory: &partition.memory,
         host: &mut bench.host,
     })
@@ -175,4 +176,31 @@ fn msrs_of_features_that_are_not_shown_do_not_exist() {
     }
     assert!(!ParavirtualClock::has(0x4b56_4d02));
     assert!(!ParavirtualClock::has(0x4b56_4d04));
+}
+
+#[test]
+fn a_guest_whose_tsc_is_scaled_reads_the_same_time() {
+    let mut bench = Bench::guest();
+    let guest = Hertz::new(TSC / 3).unwrap();
+    let mut scaled = base();
+    scaled.guest_tsc = guest;
+    let tsc = GuestTsc {
+        scale: scaled.scale(),
+        offset: 0x1_0000_0000,
+    };
+    let partition = bench.partition.clone();
+    Place {
+        base: scaled,
+        tsc,
+        memory: &partition.memory,
+        host: &mut bench.host,
+    }
+    .write_system_time(Gpa::new(RECORD), 2);
+    let record = bytes(&mut bench, RECORD);
+    for seconds in [0, 1, 86_400] {
+        let now = Instant(ORIGIN + seconds * TSC);
+        let found = reading(&record, tsc.at(now));
+        let error = found.abs_diff(seconds * 1_000_000_000);
+        assert!(error <= 4 + seconds, "{error} ns after {seconds} s");
+    }
 }

@@ -11,8 +11,10 @@ use crate::console_page::Unconnected;
 use crate::cpu_shape::CpuShape;
 use crate::cpu_state::{CpuState, ExtendedImage, SegmentRegister, segment};
 use crate::cpuid::{CpuidFeatures, CpuidPolicy, CpuidTable, HypervisorLeaves};
+use crate::guest_tsc::GuestTsc;
 use crate::id::{ApicId, Gsi, VcpuId};
 use crate::level::Level;
+use crate::lifecycle::maker::TscScaling;
 use crate::local_apic::{
     ExtendedDestination, LapicConfig, LapicFeatures, LocalApic, ProcessorRole,
 };
@@ -157,7 +159,10 @@ pub fn fuzz_state(bytes: &[u8]) {
         state.save().is_ok_and(|again| again == bytes),
         "what was loaded is saved as something else"
     );
-    let _ = state.time.elapsed_at(RATE);
+    let _ = state
+        .time
+        .rate_here(RATE, TscScaling::Any)
+        .map(|_| state.time.elapsed_at(RATE));
     let _refused = restore(&state);
 }
 
@@ -171,7 +176,7 @@ fn restore(state: &SavedPartition) -> Result<(), BadState> {
             apic_id: ApicId(0),
         })?;
         let mut apic = apic();
-        apic.set_tsc_offset(vcpu.tsc_offset, NOW);
+        apic.set_guest_tsc(GuestTsc::with_offset(vcpu.tsc_offset), NOW);
         let restored = apic.restore(&vcpu.apic, NOW);
         assert!(restored.is_ok(), "what was checked is refused");
         assert!(bank().restore(&vcpu.bank).is_ok(), "MSRs are refused");

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use super::bytes::{Coded, impossible};
 use super::{BadState, Kind, SavedVcpu, Sections, Writer};
 use crate::fault::ResourceError;
+use crate::guest_tsc::TscScale;
+use crate::lifecycle::maker::TscScaling;
 use crate::pc_board::BoardState;
 use crate::time::{Hertz, Instant, Ratio};
 
@@ -25,7 +27,7 @@ pub struct Shape {
 /// When a partition was saved, and what its paravirtual clocks showed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SavedTime {
-    /// The rate of the host's TSC.
+    /// The rate of the guest's TSC. All ticks in a state are of this rate, those of the host scaled to it.
     pub tsc: Hertz,
     /// When the devices were saved.
     pub at: Instant,
@@ -36,19 +38,27 @@ pub struct SavedTime {
 }
 
 impl SavedTime {
-    /// Ticks of a TSC of this rate that are as long as `elapsed`, at least.
+    /// The rate at which the guest's TSC goes on where the host's has rate `host`.
     ///
     /// # Errors
-    /// The rates differ by too much: there is nothing that could make up for it.
-    pub fn elapsed_at(&self, rate: Hertz) -> Result<u64, BadState> {
-        let difference = self.tsc.get().abs_diff(rate.get());
-        if difference.saturating_mul(SAME_RATE) > rate.get() {
-            return Err(BadState::Rate(self.tsc));
+    /// The rates differ by too much, and there is nothing that could make up for it.
+    pub fn rate_here(&self, host: Hertz, scaling: TscScaling) -> Result<Hertz, BadState> {
+        let difference = self.tsc.get().abs_diff(host.get());
+        if difference.saturating_mul(SAME_RATE) <= host.get() {
+            return Ok(host);
         }
-        if difference == 0 {
-            return Ok(self.elapsed);
+        match scaling {
+            TscScaling::Any if TscScale::new(host, self.tsc).is_some() => Ok(self.tsc),
+            TscScaling::Any | TscScaling::None => Err(BadState::Rate(self.tsc)),
         }
-        Ok(Ratio::new(self.tsc, rate).apply_up(self.elapsed))
+    }
+
+    /// Ticks of a TSC of this rate that are as long as `elapsed`, at least.
+    pub fn elapsed_at(&self, rate: Hertz) -> u64 {
+        if self.tsc == rate {
+            return self.elapsed;
+        }
+        Ratio::new(self.tsc, rate).apply_up(self.elapsed)
     }
 }
 

@@ -23,7 +23,7 @@ pub struct SavedVcpu {
     pub id: VcpuId,
     /// When it was saved.
     pub at: Instant,
-    /// The guest's TSC minus the host's.
+    /// The guest's TSC minus the host's, the latter in ticks of the former.
     pub tsc_offset: u64,
     /// Running, halted, or waiting for start-up.
     pub activity: Activity,

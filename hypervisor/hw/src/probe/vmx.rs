@@ -27,6 +27,8 @@ pub mod bit {
     pub const INVPCID: u32 = 1 << 12;
     /// Secondary: XSAVES and XRSTORS.
     pub const XSAVES: u32 = 1 << 20;
+    /// Secondary: the guest's TSC runs at another rate.
+    pub const TSC_SCALING: u32 = 1 << 25;
     /// Entry: the guest is in long mode.
     pub const ENTRY_LONG_MODE: u32 = 1 << 9;
 }
@@ -230,6 +232,11 @@ impl VmxProbe {
         })
     }
 
+    /// Whether the TSC of a guest can run at another rate than the CPU's.
+    pub const fn scales_tsc(&self) -> bool {
+        self.secondary_allowed & bit::TSC_SCALING != 0
+    }
+
     /// The optional features with their names, and whether they are there.
     pub fn table(&self) -> [(&'static str, bool); 14] {
         let secondary = |bit: u32| self.secondary_allowed >> bit & 1 != 0;
@@ -250,7 +257,7 @@ impl VmxProbe {
             ("virtual-interrupts", secondary(9)),
             ("VMCS-shadowing", secondary(14)),
             ("PML", secondary(17)),
-            ("TSC-scaling", secondary(25)),
+            ("TSC-scaling", self.scales_tsc()),
         ]
     }
 }

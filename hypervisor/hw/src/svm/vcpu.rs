@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 use bulkhead_core::addr::{Gpa, Hpa};
 use bulkhead_core::decode::Width;
 use bulkhead_core::fault::{Exception, ResourceError};
+use bulkhead_core::guest_tsc::GuestTsc;
 use bulkhead_core::id::Vector;
 use bulkhead_core::tlb_tag::{FlushKind, TagHolder};
 use bulkhead_core::vcpu::{
@@ -462,12 +463,9 @@ impl Vcpu for SvmVcpu {
         self.extended.set_xcr0(value);
     }
 
-    fn tsc_offset(&self) -> u64 {
-        self.block.vmcb.tsc_offset()
-    }
-
-    fn set_tsc_offset(&mut self, offset: u64) {
-        self.block.vmcb.set_tsc_offset(offset);
+    fn set_guest_tsc(&mut self, tsc: GuestTsc) {
+        // The binary says that these CPUs do not scale.
+        self.block.vmcb.set_tsc_offset(tsc.offset);
     }
 
     fn kept_msr(&self, msr: u32) -> Option<u64> {

@@ -50,6 +50,7 @@ fields! {
     VirtualApicPage = 0x2012, Never;
     EptPointer = 0x201a, Never;
     XssExitBitmap = 0x202c, Never;
+    TscMultiplier = 0x2032, Never;
     GuestPhysicalAddress = 0x2400, Exit;
     LinkPointer = 0x2800, Never;
     DebugControl = 0x2802, Exit;

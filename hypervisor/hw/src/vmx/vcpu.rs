@@ -12,6 +12,7 @@ use alloc::boxed::Box;
 use bulkhead_core::addr::{Gpa, Hpa};
 use bulkhead_core::decode::{Segment, Width};
 use bulkhead_core::fault::{Exception, ResourceError};
+use bulkhead_core::guest_tsc::GuestTsc;
 use bulkhead_core::id::{CpuId, Vector};
 use bulkhead_core::time::Ticks;
 use bulkhead_core::tlb_tag::{FlushKind, TagHolder};
@@ -532,12 +533,15 @@ impl<A: VmcsAccess> Vcpu for VmxVcpu<A> {
         self.extended.set_xcr0(value);
     }
 
-    fn tsc_offset(&self) -> u64 {
-        self.vmcs.get(Field::TscOffset)
-    }
-
-    fn set_tsc_offset(&mut self, offset: u64) {
-        self.vmcs.set(Field::TscOffset, offset);
+    fn set_guest_tsc(&mut self, tsc: GuestTsc) {
+        self.vmcs.set(Field::TscOffset, tsc.offset);
+        let scaling = u64::from(bit::TSC_SCALING);
+        if tsc.scale.is_unit() {
+            self.vmcs.update(Field::SecondaryControls, scaling, 0);
+        } else {
+            self.vmcs.set(Field::TscMultiplier, tsc.scale.bits());
+            self.vmcs.update(Field::SecondaryControls, 0, scaling);
+        }
     }
 
     fn kept_msr(&self, msr: u32) -> Option<u64> {

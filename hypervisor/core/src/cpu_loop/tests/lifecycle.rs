@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fault::StopCause;
+use crate::guest_tsc::GuestTsc;
 use crate::id::{CpuId, Vector};
 use crate::local_apic::Trigger;
 use crate::shared_vcpu::Hazard;
@@ -60,9 +61,8 @@ fn a_guest_that_is_done_comes_to_rest_and_can_be_started_again() {
 fn a_restart_leaves_nothing_of_the_guests_former_life() {
     let (_, partition, mut cpu) = single();
     let record = cpu.record(0);
-    record.hw.set_tsc_offset(77);
     record.hw.set_xcr0(7);
-    record.apic.set_tsc_offset(77, crate::time::Instant(0));
+    record.set_guest_tsc(GuestTsc::with_offset(77), crate::time::Instant(0));
     cpu.hw(0).after(
         move |vcpu| {
             vcpu.set(Gpr::Rax, Number::Stop as u64);
@@ -74,8 +74,8 @@ fn a_restart_leaves_nothing_of_the_guests_former_life() {
     cpu.pass();
     cpu.pass();
     let record = cpu.record(0);
-    assert_eq!(record.hw.tsc_offset, 0);
-    assert_eq!(record.apic.tsc_offset(), 0);
+    assert_eq!(record.hw.tsc, GuestTsc::HOST);
+    assert_eq!(record.apic.guest_tsc(), GuestTsc::HOST);
     assert_eq!(record.hw.xcr0, 1);
     assert!(record.hw.delivered.is_empty(), "the NMI is gone");
 }

@@ -55,7 +55,7 @@ fn the_tsc_is_the_hosts_plus_an_offset() {
     let now = bench.host.clock.get();
     assert_eq!(bench.rdmsr(0x10), now);
     let _ = bench.wrmsr(0x10, 5);
-    assert_eq!(bench.vcpu.hw.tsc_offset, 5_u64.wrapping_sub(now));
+    assert_eq!(bench.vcpu.hw.tsc.offset, 5_u64.wrapping_sub(now));
     bench.host.advance(100);
     assert_eq!(bench.rdmsr(0x10), 105);
     let _ = bench.wrmsr(0x10, u64::MAX);

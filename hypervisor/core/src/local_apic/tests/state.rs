@@ -53,7 +53,7 @@ fn a_tsc_deadline_survives() {
     let state = apic.save(NOW);
     let mut copy = LocalApic::new(ApicId(3), ProcessorRole::Bootstrap, &config());
     let elsewhere = Instant(10);
-    copy.set_tsc_offset(NOW.0 - 10, elsewhere);
+    copy.set_guest_tsc(GuestTsc::with_offset(NOW.0 - 10), elsewhere);
     copy.restore(&state, elsewhere).unwrap();
     assert_eq!(copy.deadline(), elsewhere + Ticks(900));
 }

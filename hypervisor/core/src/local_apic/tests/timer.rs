@@ -111,14 +111,14 @@ fn zero_stops_the_timer() {
 #[test]
 fn tsc_deadlines_follow_the_guests_clock() {
     let mut apic = with_timer(0x4_0040, 0b1011);
-    apic.set_tsc_offset(0u64.wrapping_sub(1_000_000), NOW);
+    apic.set_guest_tsc(GuestTsc::with_offset(0u64.wrapping_sub(1_000_000)), NOW);
     let target = NOW.0 - 1_000_000 + 500;
     assert_eq!(apic.write_msr(0x6e0, target, NOW), Ok(Effect::TimerChanged));
     assert_eq!(apic.deadline(), NOW + Ticks(500));
     assert_eq!(apic.read_msr(0x6e0, NOW), Ok(target));
     let _ = apic.write_mmio(0x380, 5, NOW);
     assert_eq!(apic.deadline(), NOW + Ticks(500), "the count is ignored");
-    apic.set_tsc_offset(0u64.wrapping_sub(1_000_100), NOW);
+    apic.set_guest_tsc(GuestTsc::with_offset(0u64.wrapping_sub(1_000_100)), NOW);
     assert_eq!(apic.deadline(), NOW + Ticks(600));
     apic.expire(NOW + Ticks(600));
     assert_eq!(apic.next_vector(), Some(Vector(0x40)));

@@ -5,6 +5,7 @@ use crate::cpu_shape::CpuShape;
 use crate::cpu_state::{Component, EventKind, PendingEvent, Shadow};
 use crate::fakes::{cpuid_table, initial_extended};
 use crate::id::{ApicId, VcpuId, Vector};
+use crate::lifecycle::maker::TscScaling;
 use crate::local_apic::{
     ExtendedDestination, LapicConfig, LapicFeatures, LapicState, LocalApic, ProcessorRole, Trigger,
 };
@@ -197,12 +198,21 @@ fn a_state_that_was_forged_is_refused_or_one_that_can_be() {
 #[test]
 fn time_that_ran_at_nearly_the_same_rate_is_not_shorter() {
     let time = partition().time;
-    assert_eq!(time.elapsed_at(RATE), Ok(5_000_000));
+    assert_eq!(time.elapsed_at(RATE), 5_000_000);
     let faster = Hertz::new(RATE.get() + RATE.get() / 2000).unwrap();
-    let elapsed = time.elapsed_at(faster).unwrap();
+    let elapsed = time.elapsed_at(faster);
     assert!((5_002_500..5_002_502).contains(&elapsed), "{elapsed}");
     let much_faster = Hertz::new(RATE.get() + RATE.get() / 100).unwrap();
-    assert_eq!(time.elapsed_at(much_faster), Err(BadState::Rate(RATE)));
+    let rate = |host, scaling| time.rate_here(host, scaling);
+    for scaling in [TscScaling::None, TscScaling::Any] {
+        assert_eq!(rate(RATE, scaling), Ok(RATE));
+        assert_eq!(rate(faster, scaling), Ok(faster));
+    }
+    let refused = Err(BadState::Rate(RATE));
+    assert_eq!(rate(much_faster, TscScaling::None), refused);
+    assert_eq!(rate(much_faster, TscScaling::Any), Ok(RATE));
+    let absurd = Hertz::new(1 << 60).unwrap();
+    assert_eq!(rate(absurd, TscScaling::Any), refused);
 }
 
 #[test]

@@ -61,11 +61,6 @@ impl Vmcb {
         self.control.clean &= !clean::MAPS;
     }
 
-    /// The TSC offset.
-    pub fn tsc_offset(&self) -> u64 {
-        self.control.tsc_offset
-    }
-
     /// Sets the TSC offset.
     pub fn set_tsc_offset(&mut self, offset: u64) {
         self.control.tsc_offset = offset;

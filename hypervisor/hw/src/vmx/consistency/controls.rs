@@ -7,6 +7,8 @@ use crate::vmx::field::Field;
 
 /// Controls that the backend switches at run time.
 const AT_TIMES: u32 = bit::WINDOW | bit::CR8_LOAD | bit::NMI_WINDOW;
+/// The same of the secondary ones.
+const SECONDARY_AT_TIMES: u32 = bit::TSC_SCALING;
 
 /// The first check that fails.
 pub fn failed<A: VmcsAccess>(subject: &Subject<'_, A>) -> Option<&'static str> {
@@ -30,7 +32,11 @@ fn fields<A: VmcsAccess>(subject: &Subject<'_, A>) -> Option<&'static str> {
             "the processor-based controls are not those that the CPU's capabilities gave",
         ),
         (
-            differs(Field::SecondaryControls, chosen.secondary, 0),
+            differs(
+                Field::SecondaryControls,
+                chosen.secondary,
+                SECONDARY_AT_TIMES,
+            ),
             "the secondary controls are not those that the CPU's capabilities gave",
         ),
         (

@@ -6,6 +6,8 @@ use super::*;
 use crate::probe::VmxProbe;
 use crate::probe::machines::skylake_x;
 use crate::vmx::vmcs::fake::Fake;
+use bulkhead_core::guest_tsc::TscScale;
+use bulkhead_core::time::Hertz;
 
 pub fn vcpu() -> VmxVcpu<Fake> {
     let machine = skylake_x();
@@ -112,4 +114,24 @@ fn outside_of_64_bit_mode_the_instruction_pointer_wraps() {
         exit(&mut vcpu, reason::HLT, 0xffff_ffff, 1);
         assert_eq!(vcpu.next_rip(), Ok(0));
     }
+}
+
+#[test]
+fn a_tsc_of_another_rate_is_scaled_and_one_of_the_hosts_is_not() {
+    let mut vcpu = vcpu();
+    let rate = |hz| Hertz::new(hz).unwrap();
+    let scale = TscScale::new(rate(2_000_000_000), rate(3_000_000_000)).unwrap();
+    vcpu.set_guest_tsc(GuestTsc { scale, offset: 7 });
+    exit(&mut vcpu, reason::HLT, 0x1000, 1);
+    let field =
+        |vcpu: &VmxVcpu<Fake>, field: Field| vcpu.vmcs.access().fields.borrow()[&field.encoding()];
+    assert_eq!(field(&vcpu, Field::TscMultiplier), 3 << 47);
+    assert_eq!(field(&vcpu, Field::TscOffset), 7);
+    let controls = field(&vcpu, Field::SecondaryControls);
+    assert_ne!(controls & u64::from(bit::TSC_SCALING), 0);
+    vcpu.set_guest_tsc(GuestTsc::with_offset(8));
+    exit(&mut vcpu, reason::HLT, 0x1000, 1);
+    assert_eq!(field(&vcpu, Field::TscOffset), 8);
+    let controls = field(&vcpu, Field::SecondaryControls);
+    assert_eq!(controls & u64::from(bit::TSC_SCALING), 0);
 }

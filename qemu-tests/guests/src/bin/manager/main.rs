@@ -4,6 +4,7 @@
 //! left; `way=many` has `count=` of them at once; `way=isolation` looks for what former owners left in memory, and for memory of
 //! others; `way=windows` touches the window of a guest that it has destroyed, which must end it; `way=orphans` dies and finds its
 //! guest again; `way=transfer` saves a guest and lets it go on elsewhere;
+//! `way=rates` lets one go on whose state says that its TSC ran at another rate, or finds it refused without `scaled=1`;
 //! `way=forged` does the same `rounds=` times with states that were changed on the way.
 #![no_std]
 #![allow(
@@ -48,6 +49,7 @@ fn main(info: &'static StartInfo) {
         "windows" => windows(info),
         "orphans" => orphans(info),
         "transfer" => transfer::transfer(info),
+        "rates" => transfer::rates(number(info, "scaled") == Some(1)),
         "forged" => transfer::forged(number(info, "rounds").unwrap_or(1), info),
         other => fail(format_args!("unknown way {other:?}")),
     }

@@ -45,6 +45,20 @@ impl Buffer {
         unsafe { *self.byte(at) ^= bits };
     }
 
+    fn number(&self, at: u64) -> u64 {
+        // SAFETY: as above.
+        u64::from_le_bytes(core::array::from_fn(|byte| unsafe {
+            *self.byte(at + byte as u64)
+        }))
+    }
+
+    fn set_number(&self, at: u64, number: u64) {
+        for (byte, at) in number.to_le_bytes().into_iter().zip(at..) {
+            // SAFETY: as above.
+            unsafe { *self.byte(at) = byte };
+        }
+    }
+
     /// Makes the checksum right again: the CRC-32 of all before it.
     fn seal(&self, length: u64) {
         let mut sum = u32::MAX;
@@ -147,6 +161,65 @@ pub fn transfer(info: &StartInfo) {
     end(second);
     let after = left();
     check!(after == before, "{after:x?} are left of {before:x?}");
+}
+
+/// Where a state has the rate of the TSC: behind its head, the head of its first section, bytes of RAM, and the number of vCPUs.
+const RATE_AT: u64 = 16 + 8 + 8 + 2;
+
+/// A guest whose state says that its TSC ran at 5/2 of the rate that it has here goes on at that rate, and its timers at theirs.
+pub fn rates(scaled: bool) {
+    const TICKS_COUNTED: u64 = 40;
+    let first = start(0);
+    spin(|| first.get(TICKS) >= BEFORE);
+    control(first, PartitionAction::Pause);
+    settled(first, PartitionState::Paused);
+    let length = save(first);
+    let shown = first.get(LOG + (first.get(TICKS) - 1) % LOG_ENTRIES * 8);
+    let host = STATE.number(RATE_AT);
+    STATE.set_number(RATE_AT, host * 5 / 2);
+    STATE.seal(length);
+    let second = create(MEGABYTES, VCPUS, 1);
+    for at in (0..MEGABYTES * MIB).step_by(8) {
+        second.put(at, first.get(at));
+    }
+    let status = restore(second, length);
+    if !scaled {
+        check!(
+            status == Status::BadArgument as u64,
+            "a guest whose TSC cannot run at its rate was restored: {status}"
+        );
+        second.destroy();
+        return end(first);
+    }
+    check!(status == 0, "a restore was refused with status {status}");
+    settled(second, PartitionState::Paused);
+    let ticks = second.get(TICKS);
+    control(second, PartitionAction::Resume);
+    let reach = |tick: u64| {
+        spin(|| second.get(TICKS) > tick);
+        let here = cpu::rdtsc();
+        (here, second.get(LOG + tick % LOG_ENTRIES * 8))
+    };
+    let (from, there) = reach(ticks + 1);
+    check!(there > shown, "its TSC went back from {shown} to {there}");
+    let (to, later) = reach(ticks + 1 + TICKS_COUNTED);
+    let (here, there) = (to - from, later - there);
+    result("host_ticks", here);
+    result("guest_ticks", there);
+    check!(
+        there.abs_diff(here * 5 / 2) < here / 8,
+        "its TSC got on by {there} where the host's did by {here}"
+    );
+    let [old, new] = [later - there, later].map(|tsc| clock(second, tsc));
+    let passed = u128::from(here) * 1_000_000_000 / u128::from(host);
+    check!(
+        (new - old).abs_diff(passed as u64) < passed as u64 / 8,
+        "its clock got on by {} ns in {passed} ns",
+        new - old
+    );
+    finish(second);
+    end(second);
+    end(first);
 }
 
 /// States that somebody has changed and sealed again are refused, or run as well as they can; nobody else notices.

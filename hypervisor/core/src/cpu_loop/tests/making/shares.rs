@@ -1,6 +1,7 @@
 //! What partitions get of the physical CPUs.
 
 use super::*;
+use crate::guest_tsc::GuestTsc;
 use crate::id::CpuId;
 use crate::paravirtual_clock::Place;
 
@@ -114,7 +115,7 @@ fn the_time_at_its_limit_is_stolen_from_a_guest() {
     let record = &mut run_loop.residents[slot].as_mut().unwrap().record;
     let mut place = Place {
         base: partition.devices.lock().clock_base(),
-        tsc_offset: 0,
+        tsc: GuestTsc::HOST,
         memory: &partition.memory,
         host,
     };

@@ -3,9 +3,12 @@
 use super::*;
 use crate::cpu_state::{Component, EventKind};
 use crate::fakes::Queued;
+use crate::guest_tsc::{GuestTsc, TscScale};
 use crate::id::Vector;
+use crate::lifecycle::maker::TscScaling;
 use crate::local_apic::Acceptance;
 use crate::saved_state::{SavedPartition, Shape};
+use crate::time::Hertz;
 
 const SHAPE: Shape = Shape {
     ram: 4 * MIB,
@@ -29,8 +32,7 @@ impl Rig {
             number: 2,
             bytes: vec![7; 256],
         }];
-        record.hw.tsc_offset = 0x1234;
-        record.apic.set_tsc_offset(0x1234, now);
+        record.set_guest_tsc(GuestTsc::with_offset(0x1234), now);
         record.apic.wire_like_firmware();
         let _ = record.apic.write_mmio(0x320, 0x2_0040, now);
         let _ = record.apic.write_mmio(0x380, 50_000_000, now);
@@ -161,6 +163,53 @@ fn a_guest_goes_on_in_another_partition_and_its_time_has_stood_still() {
         rig.cpus[1].record(slots[1]).activity,
         Activity::WaitForStartUp
     );
+}
+
+#[test]
+fn a_guest_from_a_machine_with_a_faster_tsc_keeps_its_rate_where_the_cpus_scale() {
+    let mut rig = Rig::new();
+    let first = rig.busy_guest();
+    let mut state = SavedPartition::load(&rig.saved(first), &SHAPE).unwrap();
+    let host = state.time.tsc;
+    let guest = Hertz::new(host.get() * 5 / 2).unwrap();
+    state.time.tsc = guest;
+    state.vcpus[0].clock.stolen = 1000;
+    let bytes = state.save().unwrap();
+    let second = rig.empty();
+    rig.cpus[0].host.advance(1 << 33);
+    assert_eq!(rig.restored(second, &bytes), Err(Status::BadArgument));
+    rig.cpus[0].host.made.scaling.set(TscScaling::Any);
+    rig.restored(second, &bytes).unwrap();
+    rig.pass();
+    let slot = rig.slot(0, second);
+    let record = rig.cpus[0].record(slot);
+    let tsc = record.hw.tsc;
+    assert_eq!(tsc, record.apic.guest_tsc());
+    assert_eq!(tsc.scale, TscScale::new(host, guest).unwrap());
+    let now = rig.cpus[0].host.now();
+    let again = SavedPartition::load(&rig.saved(second), &SHAPE).unwrap();
+    assert_eq!(again.time.tsc, guest);
+    // The TSC has gone on from what it showed, and all instants are told in its ticks.
+    let shown = state.time.at.0 + state.vcpus[0].tsc_offset;
+    let passed = tsc.at(now) - shown;
+    assert!(passed < 1 << 33, "{passed}");
+    let (at, offset) = (again.time.at.0, again.vcpus[0].tsc_offset);
+    let ran = at.wrapping_add(offset) - shown;
+    let elapsed = again.time.elapsed - state.time.elapsed;
+    assert!(ran.abs_diff(elapsed) <= 3, "{ran} {elapsed}");
+    let stolen = again.vcpus[0].clock.stolen;
+    assert!((1000..1005).contains(&stolen), "{stolen}");
+    for (again, before) in again.vcpus.iter().zip(&state.vcpus) {
+        assert_eq!(again.registers, before.registers);
+        assert_eq!(again.apic.lvt, before.apic.lvt);
+    }
+    // A start from scratch is at the host's rate.
+    rig.cpus[0].record(slot).reset();
+    assert_eq!(rig.cpus[0].record(slot).hw.tsc, GuestTsc::HOST);
+    let partition = rig.partition(second);
+    let mut devices = partition.devices.lock();
+    devices.reset(now);
+    assert_eq!(devices.clock_base().guest_tsc, host);
 }
 
 #[test]
