@@ -113,15 +113,16 @@ pub fn run_one(test: &MachineTest, artefacts: &Artefacts) -> Outcome {
     let started = Instant::now();
     let log = artefacts.scratch.join(format!("{}.log", test.name));
     let mut console = Vec::new();
-    let mut verdict = Err("not started".to_owned());
-    for _ in 0..STARTS {
+    let mut starts = 0;
+    let verdict = loop {
         console.clear();
-        verdict = attempt(test, artefacts, &log, &mut console)
+        let verdict = attempt(test, artefacts, &log, &mut console)
             .unwrap_or_else(|error| Err(format!("cannot run: {error:#}")));
-        if !console.iter().any(|line| bochs::found_no_display(line)) {
-            break;
+        starts += 1;
+        if starts == STARTS || !console.iter().any(|line| bochs::found_no_display(line)) {
+            break verdict;
         }
-    }
+    };
     let shown = console.split_off(console.len().saturating_sub(SHOWN_LINES));
     Outcome {
         name: test.name,

@@ -338,7 +338,7 @@ const VMX_EXIT_LIMITS: [(&str, u64); 12] = [
 /// Instructions for what another partition answers.
 const REQUEST_LIMITS: [(&str, u64); 6] = [
     ("io_request", 3300),
-    ("memory_request", 8700),
+    ("memory_request", 8500),
     ("doorbell", 420),
     ("console_out", 400),
     ("console_status", 400),

@@ -224,15 +224,7 @@ impl LocalApic {
 
     /// What the APIC answers to; `None` while it is globally disabled.
     pub const fn identity(&self) -> Option<Identity> {
-        let mode = match self.mode {
-            ApicMode::Disabled => return None,
-            ApicMode::XApic => IdentityMode::XApic {
-                ldr: self.ldr,
-                dfr: self.dfr,
-            },
-            ApicMode::X2Apic => IdentityMode::X2Apic,
-        };
-        Some(Identity { id: self.id, mode })
+        Identity::of(self.mode, self.id, self.ldr, self.dfr)
     }
 
     /// The page of the MMIO registers, in xAPIC mode.

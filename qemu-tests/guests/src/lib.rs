@@ -16,6 +16,7 @@ pub mod hypercall;
 pub mod idt;
 pub mod measure;
 pub mod outside;
+pub mod record_page;
 pub mod smp;
 mod start;
 pub mod trap;

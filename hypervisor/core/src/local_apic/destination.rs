@@ -2,6 +2,7 @@
 //!
 //! Used by IPI, I/O APIC and MSI delivery. Sources: SDM 3A 10.6.2, 10.12.10; APM 2 16.6.
 
+use super::ApicMode;
 use super::message::{IpiRequest, Shorthand};
 use crate::id::ApicId;
 
@@ -96,6 +97,18 @@ pub struct Identity {
     pub id: ApicId,
     /// Its mode, with the logical id of that mode.
     pub mode: IdentityMode,
+}
+
+impl Identity {
+    /// That of an APIC in this mode, with the logical id that software wrote; `None` while it is globally disabled.
+    pub(super) const fn of(mode: ApicMode, id: ApicId, ldr: u32, dfr: u32) -> Option<Self> {
+        let mode = match mode {
+            ApicMode::Disabled => return None,
+            ApicMode::XApic => IdentityMode::XApic { ldr, dfr },
+            ApicMode::X2Apic => IdentityMode::X2Apic,
+        };
+        Some(Identity { id, mode })
+    }
 }
 
 /// The mode of an [`Identity`].

@@ -3,7 +3,7 @@
 use super::lvt::{LvtEntry, lvt_legal};
 use super::registers::{BASE_BSP, BASE_ENABLE, BASE_X2APIC, LVT_MASKED, SVR_ENABLE};
 use super::vectors::{VectorBits, VectorSet};
-use super::{ApicMode, Identity, IdentityMode, LapicFeatures, LocalApic};
+use super::{ApicMode, Identity, LapicFeatures, LocalApic};
 use crate::id::ApicId;
 use crate::time::Instant;
 
@@ -107,15 +107,7 @@ impl LapicState {
 
     /// What an APIC in this state answers to; `None` while it is globally disabled.
     pub fn identity(&self) -> Option<Identity> {
-        let mode = match self.mode().ok()? {
-            ApicMode::Disabled => return None,
-            ApicMode::XApic => IdentityMode::XApic {
-                ldr: self.ldr,
-                dfr: self.dfr,
-            },
-            ApicMode::X2Apic => IdentityMode::X2Apic,
-        };
-        Some(Identity { id: self.id, mode })
+        Identity::of(self.mode().ok()?, self.id, self.ldr, self.dfr)
     }
 
     fn mode(&self) -> Result<ApicMode, StateError> {

@@ -3,6 +3,7 @@
 mod events;
 mod rare_exit;
 mod reset;
+mod segments;
 #[cfg(test)]
 mod tests;
 mod whole;

@@ -84,4 +84,24 @@ impl Boot {
         let modules = self.modules.iter().map(|module| &module.image);
         self.kernel.iter().chain(&self.initrd).chain(modules)
     }
+
+    /// Takes over a fact that stands under this name, in the store and in what clients see; `None` where there is no such fact,
+    /// or it cannot have this value. `arguments` are those of the last module.
+    pub fn take_fact(&mut self, name: &str, value: String) -> Option<()> {
+        match name {
+            "kernel" => self.kernel = Some(ImageName::new(&value)?),
+            "initrd" => self.initrd = Some(ImageName::new(&value)?),
+            "command-line" => self.command_line = Some(value),
+            "format" => self.format = Some(BootFormat::from_name(&value)?),
+            "load-address" => self.load_address = Some(value.parse().ok()?),
+            "entry-address" => self.entry_address = Some(value.parse().ok()?),
+            "module" => self.modules.push(BootModule {
+                image: ImageName::new(&value)?,
+                arguments: String::new(),
+            }),
+            "arguments" => self.modules.last_mut()?.arguments = value,
+            _ => return None,
+        }
+        Some(())
+    }
 }

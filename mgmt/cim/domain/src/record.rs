@@ -7,10 +7,9 @@ use crate::allocation::{
     Allocation, ConsoleKind, ConsoleSettings, Mapping, MemorySettings, ProcessorSettings, Resource,
     Topology,
 };
-use crate::boot::{BootFormat, BootModule};
+use crate::boot::BootFormat;
 use crate::definition::{Definition, RecoveryAction, ShutdownAction, StartupAction};
 use crate::id::{AllocationId, SystemId};
-use crate::image::ImageName;
 use crate::one_line::{escaped, unescaped};
 use crate::uuid::Uuid;
 use alloc::format;
@@ -192,7 +191,6 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Definition> {
 }
 
 fn decode_line(to: &mut Definition, key: &str, value: String) -> Option<()> {
-    let boot = &mut to.boot;
     match key {
         "name" => to.name = value,
         "uuid" => to.uuid = Uuid::parse(&value)?,
@@ -227,19 +225,11 @@ fn decode_line(to: &mut Definition, key: &str, value: String) -> Option<()> {
                 _ => return None,
             });
         }
-        "kernel" => boot.kernel = Some(ImageName::new(&value)?),
-        "initrd" => boot.initrd = Some(ImageName::new(&value)?),
-        "command-line" => boot.command_line = Some(value),
-        "format" => boot.format = Some(BootFormat::from_name(&value)?),
-        "load-address" => boot.load_address = Some(value.parse().ok()?),
-        "entry-address" => boot.entry_address = Some(value.parse().ok()?),
-        "module" => boot.modules.push(BootModule {
-            image: ImageName::new(&value)?,
-            arguments: String::new(),
-        }),
-        "module-arguments" => boot.modules.last_mut()?.arguments = value,
         "allocation" => to.allocations.push(allocation(&value)?),
-        _ => return None,
+        "module-arguments" => return to.boot.take_fact("arguments", value),
+        // The store has another name for it.
+        "arguments" => return None,
+        _ => return to.boot.take_fact(key, value),
     }
     Some(())
 }

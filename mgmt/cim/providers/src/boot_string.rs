@@ -9,7 +9,7 @@ use alloc::string::{String, ToString};
 use core::fmt::{Display, Write};
 
 use cim_domain::one_line::{escaped, unescaped};
-use cim_domain::{Boot, BootFormat, BootModule, ImageName, Problem};
+use cim_domain::{Boot, BootFormat, Problem};
 
 use crate::given::invalid;
 
@@ -50,7 +50,7 @@ pub(crate) fn read(text: &str) -> Result<Boot, Problem> {
     let mut boot = Boot::default();
     for line in text.lines().filter(|line| !line.is_empty()) {
         let (name, value) = line.split_once(' ').unwrap_or((line, ""));
-        let understood = unescaped(value).and_then(|value| fact(&mut boot, name, value));
+        let understood = unescaped(value).and_then(|value| boot.take_fact(name, value));
         if understood.is_none() {
             let what = format!("The line \"{line}\" is not understood");
             let fix = "Give lines that begin with kernel, initrd, command-line, format, load-address, entry-address, \
@@ -61,26 +61,10 @@ pub(crate) fn read(text: &str) -> Result<Boot, Problem> {
     Ok(boot)
 }
 
-fn fact(boot: &mut Boot, name: &str, value: String) -> Option<()> {
-    match name {
-        "kernel" => boot.kernel = Some(ImageName::new(&value)?),
-        "initrd" => boot.initrd = Some(ImageName::new(&value)?),
-        "command-line" => boot.command_line = Some(value),
-        "format" => boot.format = Some(BootFormat::from_name(&value)?),
-        "load-address" => boot.load_address = Some(value.parse().ok()?),
-        "entry-address" => boot.entry_address = Some(value.parse().ok()?),
-        "module" => boot.modules.push(BootModule {
-            image: ImageName::new(&value)?,
-            arguments: String::new(),
-        }),
-        "arguments" => boot.modules.last_mut()?.arguments = value,
-        _ => return None,
-    }
-    Some(())
-}
-
 #[cfg(test)]
 mod tests {
+    use cim_domain::{BootModule, ImageName};
+
     use super::*;
 
     fn image(name: &str) -> ImageName {

@@ -1,10 +1,11 @@
 //! The power-up state, and the ways to start from it (SDM 3A table 9-1, `bulkhead_abi::start`).
 
 use bulkhead_core::boot_state::{BootSegment, BootState};
+use bulkhead_core::cpu_state::SegmentRegister;
 use bulkhead_core::msr::ControlRules;
 use bulkhead_core::vcpu::{Gpr, StartState, Vcpu, Watch};
 
-use super::{EFER_LMA, VmxVcpu};
+use super::{EFER_LMA, VmxVcpu, segments};
 use crate::probe::VmxProbe;
 use crate::probe::vmx::bit;
 use crate::virtualization::register_file::RegisterFile;
@@ -16,51 +17,6 @@ use crate::vmx::plain_length::PlainLengths;
 const CR0_FREE: u64 = 1 | 1 << 31;
 /// CR0: NE, NW, CD.
 const CR0_HELD: u64 = 1 << 5 | 1 << 29 | 1 << 30;
-/// The rights of a segment that cannot be used.
-const UNUSABLE: u64 = 1 << 16;
-
-/// The fields of a segment: selector, base, limit, rights.
-type SegmentFields = [Field; 4];
-
-const CODE: SegmentFields = [
-    Field::CsSelector,
-    Field::CsBase,
-    Field::CsLimit,
-    Field::CsRights,
-];
-const DATA: [SegmentFields; 5] = [
-    [
-        Field::EsSelector,
-        Field::EsBase,
-        Field::EsLimit,
-        Field::EsRights,
-    ],
-    [
-        Field::SsSelector,
-        Field::SsBase,
-        Field::SsLimit,
-        Field::SsRights,
-    ],
-    [
-        Field::DsSelector,
-        Field::DsBase,
-        Field::DsLimit,
-        Field::DsRights,
-    ],
-    [
-        Field::FsSelector,
-        Field::FsBase,
-        Field::FsLimit,
-        Field::FsRights,
-    ],
-    [
-        Field::GsSelector,
-        Field::GsBase,
-        Field::GsLimit,
-        Field::GsRights,
-    ],
-];
-
 /// CR0 bits that the guest does not change itself: VMX wants some to be 1, and caches are the host's.
 pub(super) const fn owned_cr0(probe: &VmxProbe) -> u64 {
     probe.cr0_ones & !CR0_FREE & 0xffff_ffff | CR0_HELD
@@ -74,15 +30,6 @@ const fn segment(selector: u16, attributes: u16, limit: u32, base: u64) -> BootS
         limit,
         base,
     }
-}
-
-/// The access rights (SDM 3C table 24-2): the upper four bits of the attributes are four further up.
-const fn rights(attributes: u16) -> u64 {
-    let attributes = attributes as u64;
-    if attributes & 1 << 7 == 0 {
-        return UNUSABLE;
-    }
-    attributes & 0xff | (attributes & 0xf00) << 4
 }
 
 impl<A: VmcsAccess> VmxVcpu<A> {
@@ -127,7 +74,7 @@ impl<A: VmcsAccess> VmxVcpu<A> {
             (Field::GuestPat, 0x0007_0406_0007_0406),
             (Field::Rflags, 2),
             (Field::LdtrLimit, 0xffff),
-            (Field::LdtrRights, UNUSABLE),
+            (Field::LdtrRights, segments::UNUSABLE),
             (Field::TrLimit, 0xffff),
             // A busy task-state segment: the CPU knows no other.
             (Field::TrRights, 0x8b),
@@ -193,18 +140,18 @@ impl<A: VmcsAccess> VmxVcpu<A> {
 
     /// CS, and one for all the data segments.
     fn set_segments(&mut self, code: BootSegment, data: BootSegment) {
-        self.set_segment(CODE, &code);
-        for fields in DATA {
-            self.set_segment(fields, &data);
+        for fields in segments::ALL {
+            let segment = if fields == segments::CS { code } else { data };
+            self.put_segment(
+                fields,
+                &SegmentRegister {
+                    selector: segment.selector,
+                    attributes: segment.attributes,
+                    limit: segment.limit,
+                    base: segment.base,
+                },
+            );
         }
-    }
-
-    fn set_segment(&mut self, fields: SegmentFields, segment: &BootSegment) {
-        let [selector, base, limit, rights_field] = fields;
-        self.vmcs.set(selector, u64::from(segment.selector));
-        self.vmcs.set(base, segment.base);
-        self.vmcs.set(limit, u64::from(segment.limit));
-        self.vmcs.set(rights_field, rights(segment.attributes));
     }
 
     pub(super) fn set_control_registers(&mut self, cr0: u64, cr3: u64, cr4: u64, efer: u64) {
@@ -222,17 +169,5 @@ impl<A: VmcsAccess> VmxVcpu<A> {
         };
         let entry = self.probe.controls.entry | long;
         self.vmcs.set(Field::EntryControls, u64::from(entry));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rights_are_attributes_with_a_gap() {
-        assert_eq!(rights(0xa9b), 0xa09b);
-        assert_eq!(rights(0x093), 0x0093);
-        assert_eq!(rights(0), UNUSABLE);
     }
 }

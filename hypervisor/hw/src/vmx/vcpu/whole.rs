@@ -1,13 +1,13 @@
 //! The vCPU's state as a whole, for core to save and restore.
 
 use bulkhead_core::cpu_state::{
-    ArchitecturalState, CpuState, EventKind as Kind, ExtendedImage, PendingEvent, SegmentRegister,
-    Shadow, TableRegister,
+    ArchitecturalState, CpuState, EventKind as Kind, ExtendedImage, PendingEvent, Shadow,
+    TableRegister,
 };
 use bulkhead_core::fault::ResourceError;
 use bulkhead_core::vcpu::{Gpr, Vcpu, Watch};
 
-use super::{IN_NMI, SHADOWS, VmxVcpu};
+use super::{IN_NMI, SHADOWS, VmxVcpu, segments};
 use crate::probe::vmx::bit;
 use crate::virtualization::extended_state;
 use crate::vmx::access::VmcsAccess;
@@ -19,110 +19,14 @@ use crate::vmx::resident::Values;
 /// Interruptibility: the shadow of STI, that of MOV SS.
 const STI: u64 = 1;
 const MOV_SS: u64 = 1 << 1;
-/// The rights of a segment that cannot be used.
-const UNUSABLE: u64 = 1 << 16;
-/// Attributes: DPL, P.
-const DPL: u16 = 3 << 5;
-const PRESENT: u16 = 1 << 7;
 /// RFLAGS.TF.
 const RFLAGS_TF: u64 = 1 << 8;
 /// Pending debug exceptions: single step.
 const SINGLE_STEP: u64 = 1 << 14;
 
-/// Selector, base, limit, rights.
-type SegmentFields = [Field; 4];
-
-/// ES, CS, SS, DS, FS, GS.
-const SEGMENTS: [SegmentFields; 6] = [
-    [
-        Field::EsSelector,
-        Field::EsBase,
-        Field::EsLimit,
-        Field::EsRights,
-    ],
-    [
-        Field::CsSelector,
-        Field::CsBase,
-        Field::CsLimit,
-        Field::CsRights,
-    ],
-    [
-        Field::SsSelector,
-        Field::SsBase,
-        Field::SsLimit,
-        Field::SsRights,
-    ],
-    [
-        Field::DsSelector,
-        Field::DsBase,
-        Field::DsLimit,
-        Field::DsRights,
-    ],
-    [
-        Field::FsSelector,
-        Field::FsBase,
-        Field::FsLimit,
-        Field::FsRights,
-    ],
-    [
-        Field::GsSelector,
-        Field::GsBase,
-        Field::GsLimit,
-        Field::GsRights,
-    ],
-];
-const LDTR: SegmentFields = [
-    Field::LdtrSelector,
-    Field::LdtrBase,
-    Field::LdtrLimit,
-    Field::LdtrRights,
-];
-const TR: SegmentFields = [
-    Field::TrSelector,
-    Field::TrBase,
-    Field::TrLimit,
-    Field::TrRights,
-];
 const POINTERS: [Field; 4] = [Field::Pdpte0, Field::Pdpte1, Field::Pdpte2, Field::Pdpte3];
 
-/// Access rights as attributes of 12 bits (SDM 3C table 24-2).
-const fn attributes(rights: u64) -> u16 {
-    let attributes = (rights & 0xff | rights >> 4 & 0xf00) as u16;
-    if rights & UNUSABLE != 0 {
-        attributes & !PRESENT
-    } else {
-        attributes
-    }
-}
-
-/// The reverse. The DPL of SS counts also where the segment cannot be used.
-const fn rights(attributes: u16) -> u64 {
-    if attributes & PRESENT == 0 {
-        return UNUSABLE | (attributes & DPL) as u64;
-    }
-    let attributes = attributes as u64;
-    attributes & 0xff | (attributes & 0xf00) << 4
-}
-
 impl<A: VmcsAccess> VmxVcpu<A> {
-    fn segment(&self, fields: SegmentFields) -> SegmentRegister {
-        let [selector, base, limit, rights] = fields;
-        SegmentRegister {
-            selector: self.vmcs.get(selector) as u16,
-            attributes: attributes(self.vmcs.get(rights)),
-            limit: self.vmcs.get(limit) as u32,
-            base: self.vmcs.get(base),
-        }
-    }
-
-    fn put_segment(&mut self, fields: SegmentFields, register: &SegmentRegister) {
-        let [selector, base, limit, rights_field] = fields;
-        self.vmcs.set(selector, u64::from(register.selector));
-        self.vmcs.set(base, register.base);
-        self.vmcs.set(limit, u64::from(register.limit));
-        self.vmcs.set(rights_field, rights(register.attributes));
-    }
-
     fn table(&self, base: Field, limit: Field) -> TableRegister {
         TableRegister {
             base: self.vmcs.get(base),
@@ -154,9 +58,9 @@ impl<A: VmcsAccess> ArchitecturalState for VmxVcpu<A> {
             efer: system.efer,
             page_pointers: None,
             privilege: system.cpl,
-            segments: SEGMENTS.map(|fields| self.segment(fields)),
-            ldtr: self.segment(LDTR),
-            tr: self.segment(TR),
+            segments: segments::ALL.map(|fields| self.segment(fields)),
+            ldtr: self.segment(segments::LDTR),
+            tr: self.segment(segments::TR),
             gdtr: self.table(Field::GdtrBase, Field::GdtrLimit),
             idtr: self.table(Field::IdtrBase, Field::IdtrLimit),
             breakpoints: self.extended.breakpoints(),
@@ -194,11 +98,11 @@ impl<A: VmcsAccess> ArchitecturalState for VmxVcpu<A> {
         self.reason = 0;
         self.plain = PlainLengths::new();
         self.tags.invalidate();
-        for (fields, register) in SEGMENTS.into_iter().zip(&state.segments) {
+        for (fields, register) in segments::ALL.into_iter().zip(&state.segments) {
             self.put_segment(fields, register);
         }
-        self.put_segment(LDTR, &state.ldtr);
-        self.put_segment(TR, &state.tr);
+        self.put_segment(segments::LDTR, &state.ldtr);
+        self.put_segment(segments::TR, &state.tr);
         self.set_control_registers(state.cr0, state.cr3, state.cr4, state.efer);
         for (field, pointer) in POINTERS
             .into_iter()
@@ -295,6 +199,8 @@ fn injected(event: &PendingEvent) -> Event {
 
 #[cfg(test)]
 mod tests {
+    use bulkhead_core::cpu_state::SegmentRegister;
+
     use super::*;
 
     fn state() -> CpuState {
@@ -377,22 +283,5 @@ mod tests {
             });
             assert_eq!(vcpu.registers().pending_debug, pending);
         }
-    }
-
-    #[test]
-    fn rights_and_attributes_say_the_same() {
-        for (rights_field, attributes_field) in [
-            (0xa09b, 0xa9b),
-            (0xc0f3, 0xcf3),
-            (0x8b, 0x8b),
-            (UNUSABLE, 0),
-            (UNUSABLE | 0x60, 0x60),
-        ] {
-            assert_eq!(attributes(rights_field), attributes_field);
-            assert_eq!(rights(attributes_field), rights_field);
-        }
-        // What is left of a segment that was unloaded does not count.
-        assert_eq!(attributes(UNUSABLE | 0xc093), 0xc13);
-        assert_eq!(rights(0xc13), UNUSABLE);
     }
 }

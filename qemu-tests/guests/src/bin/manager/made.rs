@@ -1,7 +1,6 @@
 //! A guest that was made: its program, its window, its requests.
 
 use core::arch::global_asm;
-use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use micro_guests::abi::event::FIRST_PORT;
@@ -10,6 +9,7 @@ use micro_guests::abi::hypercall::{Number, PartitionAction, Status};
 use micro_guests::abi::io::{DIRECTION_READ, DIRECTION_WRITE, STATE_PENDING, Space};
 use micro_guests::abi::partition::{BootSegment, BootState, PartitionRequest};
 use micro_guests::high_memory::reach;
+use micro_guests::record_page::RecordPage;
 use micro_guests::{check, cpu, fail, hypercall};
 
 /// Guest-physical addresses of a made guest.
@@ -96,30 +96,8 @@ impl Page {
 pub static EVENTS: Page = Page([const { AtomicU64::new(0) }; 512]);
 pub static REQUESTS: [Page; MOST] = [const { Page([const { AtomicU64::new(0) }; 512]) }; MOST];
 
-/// A page for records.
-#[repr(C, align(4096))]
-pub struct Record(UnsafeCell<[u8; 4096]>);
-
-// SAFETY: the guest has one vCPU.
-unsafe impl Sync for Record {}
-
-pub static RECORD: Record = Record(UnsafeCell::new([0; 4096]));
-
-impl Record {
-    pub fn address(&self) -> u64 {
-        self.0.get().addr() as u64
-    }
-
-    pub fn put<T: Copy>(&self, record: &T) {
-        // SAFETY: records of the contract fit into the page.
-        unsafe { self.0.get().cast::<T>().write_volatile(*record) };
-    }
-
-    fn take<T: Copy>(&self) -> T {
-        // SAFETY: the hypervisor filled the record in, whose fields are numbers.
-        unsafe { self.0.get().cast::<T>().read_volatile() }
-    }
-}
+/// For the records of hypercalls.
+pub static RECORD: RecordPage = RecordPage::new();
 
 /// How a guest starts.
 #[derive(Clone, Copy, PartialEq, Eq)]

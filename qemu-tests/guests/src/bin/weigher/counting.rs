@@ -1,12 +1,12 @@
 //! A guest that only counts: its program, its window, what it has got.
 
 use core::arch::global_asm;
-use core::cell::UnsafeCell;
 
 use micro_guests::abi::host::PartitionInfo;
 use micro_guests::abi::hypercall::{Number, PartitionAction};
 use micro_guests::abi::partition::{BootSegment, BootState, PartitionRequest};
 use micro_guests::high_memory::reach;
+use micro_guests::record_page::RecordPage;
 use micro_guests::{check, hypercall};
 
 /// Guest-physical addresses of a made guest.
@@ -82,30 +82,8 @@ unsafe extern "C" {
     static counting_guest_end: u8;
 }
 
-/// A page for records.
-#[repr(C, align(4096))]
-pub struct Record(UnsafeCell<[u8; 4096]>);
-
-// SAFETY: the guest has one vCPU.
-unsafe impl Sync for Record {}
-
-pub static RECORD: Record = Record(UnsafeCell::new([0; 4096]));
-
-impl Record {
-    pub fn address(&self) -> u64 {
-        self.0.get().addr() as u64
-    }
-
-    pub fn put<T: Copy>(&self, record: &T) {
-        // SAFETY: records of the contract fit into the page.
-        unsafe { self.0.get().cast::<T>().write_volatile(*record) };
-    }
-
-    fn take<T: Copy>(&self) -> T {
-        // SAFETY: the hypervisor filled the record in, whose fields are numbers.
-        unsafe { self.0.get().cast::<T>().read_volatile() }
-    }
-}
+/// For the records of hypercalls.
+pub static RECORD: RecordPage = RecordPage::new();
 
 /// A guest that was made.
 #[derive(Clone, Copy)]
