@@ -43,6 +43,8 @@ pub fn start(platform: Box<Platform>) -> ! {
         }
     };
     let mut cpu = ThisCpu::new(block, shared);
+    // What they take from the heap is taken before the first partition looks how much there is.
+    shared.wait_for_others();
     info!("{} CPUs ready", shared.cpus.len());
     configured::start_all(shared, &mut cpu);
     if shared.machine.partition_count() == 0 {
@@ -85,6 +87,7 @@ fn run_on<V: Vcpu>(mut cpu: ThisCpu, enabled: Result<V::Cpu, ResourceError>) -> 
     };
     let slice = slice(cpu.all().tsc);
     let mut run_loop = CpuLoop::<V>::new(backend, slice);
+    cpu.all().arrive();
     // SAFETY: the IDT is loaded; interrupt stubs take no lock.
     unsafe { registers::enable_interrupts() };
     run_loop.run(&mut cpu)

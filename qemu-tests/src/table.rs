@@ -317,7 +317,7 @@ const EXIT_LIMITS: [(&str, u64); 12] = [
     ("uart_status", 380),
     ("x2apic_timer", 450),
     ("x2apic_eoi", 200),
-    ("self_ipi", 400),
+    ("self_ipi", 450),
     ("hlt_timer", 650),
 ];
 /// The same on Intel's, in ticks of a TSC that counts about an instruction each.
@@ -338,7 +338,7 @@ const VMX_EXIT_LIMITS: [(&str, u64); 12] = [
 /// Instructions for what another partition answers.
 const REQUEST_LIMITS: [(&str, u64); 6] = [
     ("io_request", 3300),
-    ("memory_request", 8500),
+    ("memory_request", 8700),
     ("doorbell", 420),
     ("console_out", 400),
     ("console_status", 400),

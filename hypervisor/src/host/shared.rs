@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use bulkhead_abi::host::{HostInfo, NODE_CPUS, NODES};
 use bulkhead_boot::BootInfo;
@@ -38,6 +39,8 @@ const XCR0: u64 = 0x2e7;
 pub struct Shared {
     /// Partitions, inboxes, interrupt routes.
     pub machine: Machine,
+    /// CPUs that have no run loop yet.
+    expected: AtomicUsize,
     /// The CPUs by number.
     pub cpus: Vec<(&'static PerCpu, ApicId)>,
     /// The TSC's rate.
@@ -116,6 +119,7 @@ impl Shared {
                 when_done,
                 platform.frames,
             ),
+            expected: AtomicUsize::new(cpus.len()),
             tsc: platform.tsc,
             tsc_to_timer: Ratio::new(platform.tsc, platform.apic_timer),
             lapic: LapicConfig {
@@ -186,6 +190,18 @@ impl Shared {
             if let Some(shared) = SHARED.get() {
                 return shared;
             }
+            core::hint::spin_loop();
+        }
+    }
+
+    /// Says that the CPU which runs this has its run loop, and all the memory that it needs.
+    pub fn arrive(&self) {
+        self.expected.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Waits until all other CPUs have arrived. One that cannot has said why.
+    pub fn wait_for_others(&self) {
+        while self.expected.load(Ordering::Acquire) > 1 {
             core::hint::spin_loop();
         }
     }

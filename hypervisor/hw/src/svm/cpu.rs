@@ -17,9 +17,35 @@ const EFER: u32 = 0xc000_0080;
 /// MSR VM_HSAVE_PA.
 const VM_HSAVE_PA: u32 = 0xc001_0117;
 
+/// How an external interrupt gets into a guest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum InterruptDelivery {
+    /// By event injection.
+    Event,
+    /// As a virtual interrupt. QEMU's TCG (7.2 to 10.1 at least) leaves the vector of an injected interrupt in its list of things to
+    /// do: if its loop is interrupted before the next exit or exception, the guest gets the vector a second time, even with
+    /// interrupts off.
+    VirtualInterrupt,
+}
+
+impl InterruptDelivery {
+    /// What the CPU that runs this can be trusted with.
+    fn of_this_cpu() -> Self {
+        let has_hypervisor_leaves = __cpuid(1).ecx & 1 << 31 != 0;
+        let name = __cpuid(0x4000_0000);
+        let tcg = u32::from_le_bytes(*b"TCGT");
+        if has_hypervisor_leaves && name.ebx == tcg {
+            Self::VirtualInterrupt
+        } else {
+            Self::Event
+        }
+    }
+}
+
 /// What a physical CPU keeps for its vCPUs.
 pub struct SvmCpu {
     pub(super) tags: TagPool,
+    pub(super) interrupt_delivery: InterruptDelivery,
     /// The CPU can forget what branches did before (CPUID 8000_0008h EBX bit 12).
     pub(super) has_ibpb: bool,
     /// Where VMRUN puts the host's state.
@@ -60,6 +86,7 @@ impl SvmCpu {
         }
         Ok(Self {
             tags,
+            interrupt_delivery: InterruptDelivery::of_this_cpu(),
             has_ibpb: __cpuid(0x8000_0008).ebx & 1 << 12 != 0,
             _host_save: host_save,
             host_vmcb,

@@ -17,10 +17,10 @@ use bulkhead_core::vcpu::{
     SystemState, Vcpu, Watch,
 };
 
-use super::cpu::SvmCpu;
+use super::cpu::{InterruptDelivery, SvmCpu};
 use super::exit_code as code;
 use super::instructions::{self, EntryBlock, world_switch};
-use super::vmcb::{Event, EventKind, Intercepts, TlbControl};
+use super::vmcb::{Event, EventKind, Intercepts, Taken, TlbControl};
 use crate::virtualization::PermissionMaps;
 use crate::virtualization::combine::{Combined, combine};
 use crate::virtualization::extended_state::ExtendedState;
@@ -43,6 +43,9 @@ pub struct SvmVcpu {
     host_vmcb: u64,
     /// An interrupt whose delivery an exception interrupted; injected at the next interrupt window.
     deferred: Option<Event>,
+    interrupt_delivery: InterruptDelivery,
+    /// The next entry injects an interrupt that it should offer instead.
+    offers: bool,
     tags: TagHolder,
     extended: ExtendedState,
 }
@@ -68,6 +71,8 @@ impl SvmVcpu {
             loaded: Loaded::Host,
             host_vmcb: 0,
             deferred: None,
+            interrupt_delivery: InterruptDelivery::Event,
+            offers: false,
             tags: TagHolder::new(),
             extended: ExtendedState::new()?,
         };
@@ -139,6 +144,30 @@ impl SvmVcpu {
         self.load();
     }
 
+    /// Has this event injected at the next entry.
+    #[inline]
+    fn inject(&mut self, event: Event) {
+        self.block.vmcb.set_injection(Some(event));
+        self.offers = self.interrupt_delivery == InterruptDelivery::VirtualInterrupt
+            && event.kind() == EventKind::Interrupt;
+    }
+
+    /// The entry of [`InterruptDelivery::VirtualInterrupt`]. Outside of it the interrupt is one that waits for injection, as on
+    /// every other CPU.
+    #[inline(never)]
+    fn enter_offering(&mut self) -> Exit {
+        self.offers = false;
+        let Some(event) = self.block.vmcb.offer_interrupt() else {
+            return self.enter();
+        };
+        let exit = self.enter();
+        if self.block.vmcb.withdraw_interrupt() == Taken::No {
+            // Whatever else the exit says about its delivery.
+            self.inject(event);
+        }
+        exit
+    }
+
     /// Sets the tag, and the flush that goes with it, for the entries from now on.
     fn take_tag(&mut self, cpu: &mut SvmCpu, epoch: u64) {
         self.settle_flush(cpu);
@@ -164,6 +193,9 @@ impl Vcpu for SvmVcpu {
 
     #[inline(always)]
     fn enter(&mut self) -> Exit {
+        if self.offers {
+            return self.enter_offering();
+        }
         // SAFETY: the VMCB confines the guest by nested tables and permission maps that the constructor and `activate`
         // set; SVM is on; since `hold_interrupts` GIF is 0 and the VMLOAD state is loaded.
         unsafe { world_switch(&mut self.block, self.physical) };
@@ -235,6 +267,7 @@ impl Vcpu for SvmVcpu {
         self.block.vmcb.set_nested_root(root);
         self.take_tag(cpu, epoch);
         self.host_vmcb = cpu.host_vmcb();
+        self.interrupt_delivery = cpu.interrupt_delivery;
         self.extended.load();
     }
 
@@ -337,9 +370,11 @@ impl Vcpu for SvmVcpu {
 
     #[inline]
     fn inject_interrupt(&mut self, vector: Vector) {
-        self.block
-            .vmcb
-            .set_injection(Some(Event::interrupt(vector.0)));
+        if self.deferred.is_none() && self.block.vmcb.window() == Watch::On {
+            // What it was for comes now.
+            self.block.vmcb.set_window(Watch::Off);
+        }
+        self.inject(Event::interrupt(vector.0));
     }
 
     fn inject_exception(&mut self, exception: Exception) -> bool {

@@ -12,7 +12,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use control::{Intercepts, TlbControl};
+pub use control::{Intercepts, Taken, TlbControl};
 pub use event::{Event, EventKind};
 pub use layout::{Segment, Vmcb};
 pub use state::EFER_SVME;

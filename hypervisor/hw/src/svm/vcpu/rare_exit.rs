@@ -18,7 +18,7 @@ impl SvmVcpu {
             EventKind::Software | EventKind::Reserved => {}
             EventKind::Exception if matches!(event.vector(), 3 | 4) => {}
             EventKind::Interrupt | EventKind::Nmi | EventKind::Exception => {
-                self.block.vmcb.set_injection(Some(event));
+                self.inject(event);
             }
         }
     }
@@ -31,7 +31,7 @@ impl SvmVcpu {
             code::VINTR => {
                 self.block.vmcb.set_window(Watch::Off);
                 if let Some(event) = self.deferred.take() {
-                    self.block.vmcb.set_injection(Some(event));
+                    self.inject(event);
                 }
                 Exit::Window
             }

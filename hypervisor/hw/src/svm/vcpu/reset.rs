@@ -29,6 +29,7 @@ impl SvmVcpu {
         self.block.registers = RegisterFile::default();
         self.block.lengths.clear();
         self.deferred = None;
+        self.offers = false;
         self.tags.invalidate();
         let vmcb = &mut self.block.vmcb;
         vmcb.set_injection(None);

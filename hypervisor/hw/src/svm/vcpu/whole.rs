@@ -56,7 +56,10 @@ impl ArchitecturalState for SvmVcpu {
             }
             None => None,
         };
-        vmcb.set_injection(event);
+        vmcb.set_injection(None);
+        if let Some(event) = event {
+            self.inject(event);
+        }
         for (register, value) in Gpr::ALL.into_iter().zip(state.registers) {
             self.set_gpr(register, value);
         }

@@ -3,8 +3,26 @@
 use bulkhead_core::addr::Hpa;
 use bulkhead_core::vcpu::Watch;
 
-use super::event::Event;
+use super::event::{Event, EventKind};
 use super::layout::{Vmcb, clean};
+
+/// `V_IRQ`: a virtual interrupt waits (APM 2 15.21.4).
+const V_IRQ: u64 = 1 << 8;
+/// `V_INTR_PRIO` 15 and `V_IGN_TPR`: it comes before all others.
+const V_FIRST: u64 = 0xf << 16 | 1 << 20;
+/// The first bit of `V_INTR_VECTOR`.
+const V_VECTOR: u32 = 32;
+/// The intercept of virtual interrupts, in the word at offset 0xc.
+const VINTR: u32 = 1 << 4;
+
+/// Whether the guest has taken an interrupt that was offered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Taken {
+    /// It has begun with it.
+    Yes,
+    /// It still waits.
+    No,
+}
 
 /// `TLB_CONTROL` (APM 2 15.16.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,19 +142,50 @@ impl Vmcb {
 
     /// Raises or drops a virtual interrupt whose only use is the VINTR exit once the guest can take it.
     pub fn set_window(&mut self, on: Watch) {
-        const V_IRQ: u64 = 1 << 8;
-        const V_IGN_TPR: u64 = 1 << 20;
         match on {
             Watch::On => {
-                self.control.virtual_interrupt |= V_IRQ | V_IGN_TPR | 0xf << 16;
-                self.control.intercept_1 |= 1 << 4;
+                self.control.virtual_interrupt |= V_IRQ | V_FIRST;
+                self.control.intercept_1 |= VINTR;
             }
             Watch::Off => {
-                self.control.virtual_interrupt &= !(V_IRQ | V_IGN_TPR | 0xf << 16);
-                self.control.intercept_1 &= !(1 << 4);
+                self.control.virtual_interrupt &= !(V_IRQ | V_FIRST);
+                self.control.intercept_1 &= !VINTR;
             }
         }
         self.control.clean &= !(clean::TPR | clean::INTERCEPTS);
+    }
+
+    /// Whether there is an exit once the guest can take an interrupt.
+    #[inline]
+    pub fn window(&self) -> Watch {
+        if self.control.intercept_1 & VINTR != 0 {
+            Watch::On
+        } else {
+            Watch::Off
+        }
+    }
+
+    /// Makes a virtual interrupt of the external interrupt that waits for injection, where the window does not use that already.
+    pub fn offer_interrupt(&mut self) -> Option<Event> {
+        let event = self
+            .injection()
+            .filter(|event| event.kind() == EventKind::Interrupt)?;
+        if self.window() == Watch::On {
+            return None;
+        }
+        self.set_injection(None);
+        let vector = u64::from(event.vector()) << V_VECTOR;
+        self.control.virtual_interrupt |= V_IRQ | V_FIRST | vector;
+        self.control.clean &= !clean::TPR;
+        Some(event)
+    }
+
+    /// Takes back what [`Vmcb::offer_interrupt`] offered; whether the guest has taken it.
+    pub fn withdraw_interrupt(&mut self) -> Taken {
+        let waits = self.control.virtual_interrupt & V_IRQ != 0;
+        self.control.virtual_interrupt &= !(V_IRQ | V_FIRST | 0xff << V_VECTOR);
+        self.control.clean &= !clean::TPR;
+        if waits { Taken::No } else { Taken::Yes }
     }
 
     /// Whether the guest is in the shadow of STI or MOV SS.

@@ -73,6 +73,48 @@ fn setting_the_same_value_keeps_the_group_clean() {
     assert_eq!(reload(&mut vmcb), 0);
 }
 
+/// A vector was taken twice, where an emulator did not forget the event that it had injected.
+#[test]
+fn an_offered_interrupt_is_taken_once() {
+    let mut vmcb = vmcb();
+    vmcb.mask_host_interrupts();
+    vmcb.set_task_priority(3);
+    let plain = vmcb.control.virtual_interrupt;
+    let event = Event::interrupt(0x60);
+    assert_eq!(vmcb.offer_interrupt(), None, "nothing waits");
+    vmcb.set_injection(Some(event));
+    vmcb.set_clean();
+    assert_eq!(vmcb.offer_interrupt(), Some(event));
+    assert_eq!(reload(&mut vmcb), clean::TPR);
+    assert_eq!(vmcb.injection(), None, "one way is enough");
+    assert_eq!(vmcb.control.virtual_interrupt, plain | 0x60_001f_0100);
+    assert_eq!(vmcb.withdraw_interrupt(), Taken::No);
+    assert_eq!(reload(&mut vmcb), clean::TPR);
+    assert_eq!(vmcb.control.virtual_interrupt, plain);
+    vmcb.set_injection(Some(event));
+    assert_eq!(vmcb.offer_interrupt(), Some(event));
+    // As the CPU does it.
+    vmcb.control.virtual_interrupt &= !(1 << 8);
+    assert_eq!(vmcb.withdraw_interrupt(), Taken::Yes);
+    assert_eq!(vmcb.control.virtual_interrupt, plain);
+}
+
+#[test]
+fn what_cannot_be_offered_is_injected() {
+    let mut vmcb = vmcb();
+    for event in [Event::nmi(), Event::exception(14, Some(2))] {
+        vmcb.set_injection(Some(event));
+        assert_eq!(vmcb.offer_interrupt(), None);
+        assert_eq!(vmcb.injection(), Some(event));
+    }
+    vmcb.set_injection(Some(Event::interrupt(0x60)));
+    vmcb.set_window(Watch::On);
+    let window = vmcb.control.virtual_interrupt;
+    assert_eq!(vmcb.offer_interrupt(), None, "the window uses it");
+    assert_eq!(vmcb.injection(), Some(Event::interrupt(0x60)));
+    assert_eq!(vmcb.control.virtual_interrupt, window);
+}
+
 #[test]
 fn events_keep_their_parts() {
     let event = Event::exception(14, Some(0x1_0002));
