@@ -75,9 +75,9 @@ pub struct PartitionInfo {
     pub reservation_percent: u32,
     /// Percent of one physical CPU that it gets at most; 0: no limit.
     pub limit_percent: u32,
-    /// Zero.
-    pub zero: u32,
-    /// The physical CPUs that its vCPUs are on, or on their way to, a bit each.
+    /// Its vCPUs that are present, the first of `vcpus`.
+    pub present_vcpus: u32,
+    /// The physical CPUs that its vCPUs that are present are on, or on their way to, a bit each.
     pub cpus: [u64; 4],
     /// Bytes of `memory_bytes` by NUMA node.
     pub node_memory: [u64; NODES],

@@ -156,6 +156,14 @@ hypercalls! {
     /// line in the log that says why. All clocks of the guest, its TSC included, go on from what they showed: between a save
     /// and a restore its time stands still. The rates of the two machines' TSCs may differ by a thousandth.
     PartitionRestore = 32, Management;
+    /// Has the first RSI vCPUs of partition RDI, made by [`Number::PartitionCreate`], present and the others absent. It may run. Those that come are placed on the
+    /// physical CPUs whose bits are set in the four words at the start of the page at GPA RDX (none: any), as at power-up, and wait for their
+    /// start-up IPI. Those that go stop where they are, whatever the guest does with them: ask it to let go first. An absent vCPU gets
+    /// neither interrupts nor time, and nothing is reserved for it; weight, reservation and limit of the partition are
+    /// divided anew among those that are present. [`Status::NoResource`] where the physical CPUs cannot promise that, [`Status::BadArgument`] for
+    /// less than one vCPU, for more than it may have, and for fewer than its reservation needs, [`Status::Busy`] while another
+    /// partition is made or removed; nothing has changed then.
+    PartitionVcpus = 33, Management;
 }
 
 /// What RAX returns.

@@ -20,7 +20,7 @@ pub struct PartitionRequest {
     pub name: [u8; 64],
     /// Bytes of RAM, a multiple of 2 MiB.
     pub memory_bytes: u64,
-    /// Number of vCPUs, at most [`MAX_VCPUS`]. An APIC id holds the numbers of socket, core and thread in fields that are
+    /// Number of vCPUs that it may have, at most [`MAX_VCPUS`]. An APIC id holds the numbers of socket, core and thread in fields that are
     /// just wide enough: ids are 0, 1, 2 and so on unless a count is not a power of two.
     pub vcpus: u32,
     /// How CPUID shows them: threads of a core.
@@ -31,15 +31,16 @@ pub struct PartitionRequest {
     pub cpus: [u64; 4],
     /// Whatever management knows it by, for instance a UUID; `crate::host::PartitionInfo` gives it back.
     pub cookie: [u8; 16],
-    /// Its weight among systems that want the same physical CPU, 1 to 10000, divided among its vCPUs; 0: 100 for each vCPU.
+    /// Its weight among systems that want the same physical CPU, 1 to 10000, divided among its vCPUs that are present; 0: 100 for each of them.
     pub weight: u32,
     /// What it gets whenever it wants it, in percent of one physical CPU, divided among its vCPUs: at most 90 for each, as no CPU
     /// promises more.
     pub reservation_percent: u32,
     /// What all its vCPUs together get at most, in percent of one physical CPU, up to 6400; 0: as much as there is.
     pub limit_percent: u32,
-    /// Zero.
-    pub zero: u32,
+    /// The vCPUs that are present when it is made, the first of `vcpus`; 0: all. `hypercall::Number::PartitionVcpus` changes
+    /// that.
+    pub present_vcpus: u32,
     /// Blocks of 2 MiB of its RAM from each of the first NUMA nodes, `memory_bytes` together; all zero: from any node.
     pub node_blocks: [u32; NODES],
 }

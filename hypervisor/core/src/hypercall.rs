@@ -14,6 +14,7 @@ mod shares;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod vcpus;
 
 use core::ops::ControlFlow;
 
@@ -124,6 +125,7 @@ fn perform<V: Vcpu, H: Host>(
         Number::PartitionRestore => transfer::restore(vcpu, host, arguments),
         Number::PartitionShares => shares::shares(vcpu, host, arguments),
         Number::PartitionAffinity => shares::affinity(vcpu, host, arguments),
+        Number::PartitionVcpus => vcpus::set(vcpu, host, arguments),
     }
 }
 

@@ -298,6 +298,39 @@ impl Machine {
         true
     }
 
+    /// Gives homes to vCPUs that come, on CPUs that are `allowed`, for what each brings. `false` where there is no room for all; nothing
+    /// has changed then but the homes of vCPUs that have no place.
+    #[must_use]
+    pub fn take_places(
+        &self,
+        vcpus: &[Arc<SharedVcpu>],
+        allowed: impl Fn(CpuId) -> bool,
+        load: Load,
+    ) -> bool {
+        for (done, vcpu) in vcpus.iter().enumerate() {
+            let Some(cpu) = self.take_place(&allowed, load) else {
+                self.leave_places(vcpus.get(..done).unwrap_or_default(), load);
+                return false;
+            };
+            vcpu.set_home(cpu);
+        }
+        true
+    }
+
+    /// The CPUs of these vCPUs do not have what each has brought any more.
+    pub fn leave_places(&self, vcpus: &[Arc<SharedVcpu>], load: Load) {
+        for vcpu in vcpus {
+            self.leave_place(vcpu.home(), load);
+        }
+    }
+
+    /// Undoes [`Machine::leave_places`].
+    pub fn return_to_places(&self, vcpus: &[Arc<SharedVcpu>], load: Load) {
+        for vcpu in vcpus {
+            self.change_load(vcpu.home(), |before| Some(before.and(load)));
+        }
+    }
+
     /// Changes with what partitions are entitled to: run loops compare it with what they know.
     #[inline]
     pub fn shares_version(&self) -> u64 {

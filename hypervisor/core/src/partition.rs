@@ -118,7 +118,7 @@ pub struct PartitionParts {
     pub devices: PlatformDevices,
     /// What it gets of the physical CPUs.
     pub entitlement: Entitlement,
-    /// The shared parts of its vCPUs, in the order of their ids.
+    /// The shared parts of its vCPUs, in the order of their ids; those that are present come first.
     pub vcpus: Vec<Arc<SharedVcpu>>,
 }
 
@@ -146,7 +146,7 @@ pub struct Partition {
     pub memory: GuestMemory,
     /// The device memory it may reach.
     pub windows: DeviceWindows,
-    /// The shared parts of its vCPUs.
+    /// The shared parts of its vCPUs, the absent ones included: they are there for whatever all vCPUs have to obey.
     pub vcpus: Vec<Arc<SharedVcpu>>,
     /// What the schedulers of its vCPUs know of it.
     pub system: Arc<System>,
@@ -207,7 +207,10 @@ impl Partition {
             cpuid: parts.cpuid,
             memory: parts.memory,
             windows: parts.windows,
-            system: Arc::new(System::new(parts.vcpus.len() as u32, parts.entitlement)),
+            system: {
+                let present = parts.vcpus.iter().filter(|vcpu| vcpu.is_present());
+                Arc::new(System::new(present.count() as u32, parts.entitlement))
+            },
             vcpus: parts.vcpus,
             root: parts.space.root(),
             space: Mutex::new(parts.space),
@@ -491,6 +494,12 @@ impl Partition {
     /// The shared part of a vCPU.
     pub fn vcpu(&self, id: VcpuId) -> Option<&Arc<SharedVcpu>> {
         self.vcpus.get(usize::from(id.0))
+    }
+
+    /// The vCPUs that are present, which have a place on their physical CPU; changes under the lock of the works.
+    pub fn present(&self) -> &[Arc<SharedVcpu>] {
+        let count = self.system.vcpus() as usize;
+        self.vcpus.get(..count).unwrap_or(&self.vcpus)
     }
 
     /// What each vCPU counts for on its physical CPU.

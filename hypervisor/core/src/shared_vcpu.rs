@@ -32,7 +32,18 @@ bitflags::bitflags! {
         const LOAD = 256;
         /// Another CPU is to own the vCPU; see [`SharedVcpu::home`].
         const MOVE = 512;
+        /// The vCPU was added or taken away: it is as at power-up.
+        const RENEW = 1024;
     }
+}
+
+/// Whether the guest has a vCPU.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Presence {
+    /// It may start it.
+    Present,
+    /// Nothing reaches it.
+    Absent,
 }
 
 /// The shared part of one vCPU.
@@ -52,6 +63,8 @@ pub struct SharedVcpu {
     run_ticks: AtomicU64,
     /// Only a signal from outside of the partition can make it run again; stored by the owner.
     at_rest: AtomicBool,
+    /// Whether the guest has the vCPU; changed under the lock of the works.
+    present: AtomicBool,
     /// The pause that the owner has last obeyed; see [`SharedVcpu::obey_pause`].
     pause: AtomicU32,
     /// How often the owner has looked up in a pause; see [`SharedVcpu::looks`].
@@ -82,6 +95,7 @@ impl SharedVcpu {
             exits: AtomicU64::new(0),
             run_ticks: AtomicU64::new(0),
             at_rest: AtomicBool::new(false),
+            present: AtomicBool::new(true),
             pause: AtomicU32::new(0),
             looks: AtomicU32::new(0),
             mailbox: Mailbox::new(),
@@ -160,8 +174,23 @@ impl SharedVcpu {
         self.home.store(u32::from(cpu.0), SeqCst);
     }
 
-    /// What the local APIC answers to; `None` while it is disabled.
+    /// Whether the guest has the vCPU. One that is absent waits for a start-up IPI that never comes.
+    #[inline]
+    pub fn is_present(&self) -> bool {
+        // Relaxed: whoever posts to one that goes finds nobody who listens.
+        self.present.load(Relaxed)
+    }
+
+    /// Says whether the guest has the vCPU; the caller raises [`Hazard::RENEW`] before it comes, or after it went.
+    pub fn set_present(&self, present: Presence) {
+        self.present.store(present == Presence::Present, SeqCst);
+    }
+
+    /// What the local APIC answers to; `None` while it is disabled, or absent.
     pub fn identity(&self) -> Option<Identity> {
+        if !self.is_present() {
+            return None;
+        }
         let packed = self.identity.load(Relaxed);
         let mode = match packed & 3 {
             MODE_X2APIC => IdentityMode::X2Apic,
@@ -249,6 +278,19 @@ mod tests {
                 })
             );
         }
+    }
+
+    #[test]
+    fn nobody_answers_for_an_absent_vcpu() {
+        let vcpu = SharedVcpu::new(VcpuId(1), ApicId(3), CpuId(2));
+        vcpu.set_identity(Some(Identity {
+            id: ApicId(3),
+            mode: IdentityMode::X2Apic,
+        }));
+        vcpu.set_present(Presence::Absent);
+        assert_eq!(vcpu.identity(), None);
+        vcpu.set_present(Presence::Present);
+        assert!(vcpu.identity().is_some());
     }
 
     #[test]

@@ -194,6 +194,15 @@ impl<V: Vcpu> VcpuRecord<V> {
         self.apic.set_guest_tsc(tsc, now);
     }
 
+    /// As at power-up, but in the time of the partition, which goes on; for any vCPU but the first.
+    pub fn renew(&mut self, now: Instant) {
+        let moves = self.work & Work::MOVE;
+        let tsc = self.apic.guest_tsc();
+        self.reset();
+        self.set_guest_tsc(tsc, now);
+        self.work |= moves;
+    }
+
     /// Nobody waits for the answer to the request any more, nor for the rest of its instruction.
     pub fn drop_request(&mut self) {
         if let Some(pending) = self.pending_io.take() {

@@ -77,6 +77,18 @@ pub fn rows() -> Vec<MachineTest> {
                     .management()
                     .arguments("way=moves"),
             ),
+        MachineTest::new("a-vcpu-comes-and-goes-while-its-guest-runs")
+            .machine(Machine {
+                cpus: 2,
+                ..Machine::default()
+            })
+            .patience(Duration::from_secs(120))
+            .passing(
+                Partition::new("weigher", "weigher")
+                    .memory_mib(32)
+                    .management()
+                    .arguments("way=grows"),
+            ),
         test("a-guest-goes-on-from-its-saved-state", 2, 256, "way=transfer"),
         test("a-guest-goes-on-from-its-saved-state-on-one-cpu", 1, 256, "way=transfer"),
         test("a-guest-keeps-the-rate-of-its-tsc", 2, 256, "way=rates scaled=1").on(Backends::Only(

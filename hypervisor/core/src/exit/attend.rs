@@ -90,6 +90,8 @@ fn hazards<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, hazard: Haz
     if hazard.contains(Hazard::RESET) {
         vcpu.reset();
         vcpu.duty = Duty::On;
+    } else if hazard.contains(Hazard::RENEW) {
+        vcpu.renew(host.now());
     }
     if hazard.contains(Hazard::MOVE) {
         vcpu.work |= Work::MOVE | Work::YIELD;
@@ -147,6 +149,8 @@ fn signals<V: Vcpu>(vcpu: &mut VcpuRecord<V>, drained: Drained) {
     }
     if let Some(page) = drained.startup
         && vcpu.activity == Activity::WaitForStartUp
+        // It may have been sent to one that went meanwhile.
+        && vcpu.shared.is_present()
     {
         vcpu.hw.reset(StartState::StartUp {
             vector: Vector(page),

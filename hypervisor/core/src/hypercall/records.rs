@@ -44,7 +44,7 @@ pub fn partition_info<V: Vcpu, H: Host>(
         weight: entitlement.weight(),
         reservation_percent: entitlement.reservation(),
         limit_percent: entitlement.limit(),
-        zero: 0,
+        present_vcpus: subject.system.vcpus(),
         cpus: [0; 4],
         node_memory: [0; NODES],
     };
@@ -58,7 +58,7 @@ pub fn partition_info<V: Vcpu, H: Host>(
         }
     }
     drop(works);
-    for vcpu in &subject.vcpus {
+    for vcpu in subject.present() {
         let CpuId(number) = vcpu.home();
         if let Some(word) = record.cpus.get_mut(usize::from(number / 64)) {
             *word |= 1 << (number % 64);

@@ -33,7 +33,7 @@ pub fn shares<V: Vcpu, H: Host>(
     )
     .map_err(|_| Status::BadArgument)?;
     let load = Load::of_vcpu(entitlement, vcpus);
-    if !machine.change_places(&subject.vcpus, subject.load_of_vcpu(), load) {
+    if !machine.change_places(subject.present(), subject.load_of_vcpu(), load) {
         return Err(Status::NoResource);
     }
     subject.system.set(entitlement);
@@ -55,10 +55,10 @@ pub fn affinity<V: Vcpu, H: Host>(
     // Not the caller's own: the interrupts of devices are bound to the CPUs that its vCPUs are on.
     let subject = served(host, arguments.rdi)?;
     let chosen = if arguments.rsi == u64::from(ALL_VCPUS) {
-        subject.vcpus.as_slice()
+        subject.present()
     } else {
         let index = usize::try_from(arguments.rsi).map_err(|_| Status::NotFound)?;
-        let one = subject.vcpus.get(index).ok_or(Status::NotFound)?;
+        let one = subject.present().get(index).ok_or(Status::NotFound)?;
         core::slice::from_ref(one)
     };
     let allowed = |cpu: CpuId| {

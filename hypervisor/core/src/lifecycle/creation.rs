@@ -29,7 +29,7 @@ use crate::partition::{Partition, PartitionParts};
 use crate::platform_devices::PlatformDevices;
 use crate::sched::Entitlement;
 use crate::sched::placement::Load;
-use crate::shared_vcpu::SharedVcpu;
+use crate::shared_vcpu::{Presence, SharedVcpu};
 
 /// Heap that a partition takes at most, without its vCPUs and ranges of RAM.
 const HEAP_BASE: usize = 64 << 10;
@@ -87,7 +87,7 @@ pub struct Order {
     pub windows: DeviceWindows,
     /// How CPUID shows its vCPUs.
     pub shape: CpuShape,
-    /// The physical CPU of each vCPU.
+    /// The physical CPU of each vCPU that is present; the others stay with the first one's, and cost it nothing.
     pub owners: Vec<CpuId>,
     /// What it gets of them.
     pub entitlement: Entitlement,
@@ -103,7 +103,8 @@ pub fn make<H: Host>(
     order: Order,
 ) -> Result<Arc<Partition>, ResourceError> {
     let machine = host.machine();
-    host.check_heap(heap_for(order.owners.len(), order.memory.ranges().len()))?;
+    let vcpus = usize::from(order.shape.vcpus);
+    host.check_heap(heap_for(vcpus, order.memory.ranges().len()))?;
     let tables = tables_for(&order.memory).saturating_add(SPARE_TABLES);
     host.grow_tables(tables, &mut works.frames)?;
     let mut space = host.new_space()?;
@@ -127,9 +128,15 @@ pub fn make<H: Host>(
 /// The partition of these parts. A function of its own, because it needs much of the stack.
 #[inline(never)]
 fn assemble<H: Host>(host: &H, order: Order, space: Box<dyn NestedSpace>) -> Arc<Partition> {
-    let vcpus = (0..).zip(&order.owners).map(|(number, owner)| {
+    let first = order.owners.first().copied().unwrap_or(CpuId(0));
+    let vcpus = (0..order.shape.vcpus).map(|number| {
         let apic = order.shape.apic_id(number);
-        Arc::new(SharedVcpu::new(VcpuId(number), apic, *owner))
+        let owner = order.owners.get(usize::from(number));
+        let vcpu = SharedVcpu::new(VcpuId(number), apic, *owner.unwrap_or(&first));
+        if owner.is_none() {
+            vcpu.set_present(Presence::Absent);
+        }
+        Arc::new(vcpu)
     });
     Arc::new(Partition::new(PartitionParts {
         id: order.id,
@@ -192,10 +199,11 @@ pub fn create<H: Host>(
         request.memory_bytes,
         &request.node_blocks,
     )?;
-    let mut owners = Vec::with_capacity(usize::from(vcpus));
-    let load = Load::of_vcpu(entitlement, request.vcpus);
+    let present = present(request);
+    let mut owners = Vec::with_capacity(present as usize);
+    let load = Load::of_vcpu(entitlement, present);
     let runs = |cpu| allowed(cpu) && host.has_cpu(cpu);
-    owners.extend((0..vcpus).map_while(|_| machine.take_place(runs, load)));
+    owners.extend((0..present).map_while(|_| machine.take_place(runs, load)));
     let places = owners.clone();
     let undo = |works: &mut Works| {
         for place in &places {
@@ -203,7 +211,7 @@ pub fn create<H: Host>(
         }
         works.frames.free_all(Owner::Partition(id));
     };
-    if places.len() < usize::from(vcpus) {
+    if places.len() < present as usize {
         undo(&mut works);
         return Err(CreateError::Resource(ResourceError::Reservations));
     }
@@ -258,16 +266,24 @@ fn check(request: &PartitionRequest) -> Result<(&str, Entitlement), &'static str
     if from_nodes != 0 && from_nodes != request.memory_bytes {
         return Err("what it takes of the NUMA nodes is not its memory");
     }
-    if request.zero != 0 {
-        return Err("it asks for what this version does not know");
+    if request.present_vcpus > request.vcpus {
+        return Err("more of its vCPUs are present than it may have");
     }
     let entitlement = Entitlement::new(
         request.weight,
         request.reservation_percent,
         request.limit_percent,
-        request.vcpus,
+        present(request),
     )?;
     Ok((name, entitlement))
+}
+
+/// How many of its vCPUs are present.
+fn present(request: &PartitionRequest) -> u32 {
+    match request.present_vcpus {
+        0 => request.vcpus,
+        present => present,
+    }
 }
 
 /// Takes RAM for a partition, laid out as a PC has it: so many blocks of each node, or any where none is named.

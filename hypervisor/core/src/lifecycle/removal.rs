@@ -75,7 +75,7 @@ pub fn remove<V: Vcpu, H: Host>(
     // The records of its vCPUs refer to it: with the last reference, no CPU has anything of it.
     let mut partition = machine.take_unshared(id).ok_or(RemoveError::Busy)?;
     let load = partition.load_of_vcpu();
-    for vcpu in &partition.vcpus {
+    for vcpu in partition.present() {
         machine.leave_place(vcpu.home(), load);
     }
     let owner = Owner::Partition(id);

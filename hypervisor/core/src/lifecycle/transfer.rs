@@ -19,13 +19,13 @@ use crate::fault::ResourceError;
 use crate::guest_tsc::{GuestTsc, TscScale};
 use crate::host::Host;
 use crate::lifecycle::{tell_management, wake_all};
-use crate::local_apic::LapicFeatures;
+use crate::local_apic::{LapicFeatures, StateError};
 use crate::partition::Partition;
 use crate::saved_state::{BadState, Limits, SavedPartition, SavedTime, SavedVcpu, Shape};
 use crate::shared_vcpu::Hazard;
 use crate::time::Instant;
 use crate::vcpu::Vcpu;
-use crate::vcpu_record::{Duty, VcpuRecord, Work};
+use crate::vcpu_record::{Activity, Duty, VcpuRecord, Work};
 
 /// Heap that a state takes at most for each vCPU, with all that goes on until it is made.
 const HEAP_VCPU: usize = 12 << 10;
@@ -451,6 +451,9 @@ fn check<V: Vcpu, H: Host>(
             apic_id: vcpu.apic_id,
         })?;
         V::check_extended(&saved.extended).map_err(BadState::Extended)?;
+        if !vcpu.is_present() && saved.activity != Activity::WaitForStartUp {
+            return Err(StateError::MissingFeature("a vCPU that is absent").into());
+        }
     }
     Ok(())
 }
@@ -480,7 +483,11 @@ pub fn load_vcpu<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> bo
     let fits = vcpu.apic.restore(&saved.apic, at).is_ok() && vcpu.bank.restore(&saved.bank).is_ok();
     vcpu.hw.set_cr8(vcpu.apic.cr8());
     vcpu.shared.set_identity(vcpu.apic.identity());
-    vcpu.activity = saved.activity;
+    vcpu.activity = match vcpu.shared.is_present() {
+        true => saved.activity,
+        // It went after the state was looked at.
+        false => Activity::WaitForStartUp,
+    };
     vcpu.work = vcpu.work & Work::MOVE | Work::EVENT | Work::TAG;
     vcpu.work.set(Work::NMI, saved.nmi);
     vcpu.work.set(Work::EXT_INT, saved.ext_int);

@@ -68,21 +68,22 @@ struct Terms {
 
 impl Terms {
     fn new(system: &System, slice: Ticks) -> Self {
-        let entitlement = system.entitlement();
-        let weight = entitlement.weight_of_vcpu(system.vcpus()).max(1);
+        let word = system.word();
+        let (entitlement, vcpus) = System::read(word);
+        let weight = entitlement.weight_of_vcpu(vcpus).max(1);
         let limit = entitlement.limit();
         let at_once = slice.0.saturating_mul(u64::from(limit)) / 100;
         let at_once = at_once.saturating_mul(CHUNK_SLICES).min(slice.0);
-        let fair = at_once / u64::from(system.vcpus().max(1));
+        let fair = at_once / u64::from(vcpus.max(1));
         let least = slice.0 / LEAST_TURNS_IN_SLICE;
         let pace = (1 << VIRTUAL_BITS) / weight;
-        let reserved = Stretch::of(entitlement.reservation(), system.vcpus());
+        let reserved = Stretch::of(entitlement.reservation(), vcpus);
         let chunks = Stretch::of(limit, 1).map(|pace| Chunks {
             pace,
             length: Ticks(fair.max(least).max(1)),
         });
         Self {
-            word: entitlement.to_word(),
+            word,
             weight,
             pace,
             credit: u128::from(slice.0) * u128::from(pace),

@@ -29,20 +29,26 @@ impl Stretch {
 /// A virtual system. Its vCPUs' schedulers and whoever changes it reach it from any CPU.
 #[derive(Debug)]
 pub struct System {
-    /// The [`Entitlement`]; schedulers compare it with what they know at each turn.
+    /// The [`Entitlement`], and the number of vCPUs above [`VCPUS_SHIFT`]; schedulers compare it with what they know at each
+    /// turn.
     word: AtomicU64,
     /// When the next chunk is valid: what was taken so far, laid end to end at the pace of the limit.
     next_chunk: AtomicU64,
-    vcpus: u32,
+}
+
+/// Where the number of vCPUs is in the word; [`Entitlement::to_word`] needs the bits below.
+const VCPUS_SHIFT: u32 = 48;
+
+fn to_word(vcpus: u32, entitlement: Entitlement) -> u64 {
+    u64::from(vcpus) << VCPUS_SHIFT | entitlement.to_word()
 }
 
 impl System {
-    /// A system of so many vCPUs.
+    /// A system of so many vCPUs, at most 65,535.
     pub fn new(vcpus: u32, entitlement: Entitlement) -> Self {
         Self {
-            word: AtomicU64::new(entitlement.to_word()),
+            word: AtomicU64::new(to_word(vcpus, entitlement)),
             next_chunk: AtomicU64::new(0),
-            vcpus,
         }
     }
 
@@ -51,19 +57,31 @@ impl System {
         Entitlement::from_word(self.word())
     }
 
-    /// Changes what it is entitled to. The caller tells the schedulers of its vCPUs, which take it over then.
+    /// Changes what it is entitled to. The caller has the works, and tells the schedulers of its vCPUs, which take it over then.
     pub fn set(&self, entitlement: Entitlement) {
         // Relaxed: a scheduler that sees one before the other counts one chunk wrong.
-        let former = self.word.swap(entitlement.to_word(), Relaxed);
+        let word = to_word(self.vcpus(), entitlement);
+        let former = self.word.swap(word, Relaxed);
         if Entitlement::from_word(former).limit() != entitlement.limit() {
             // Whoever waited long for a low limit shall not go on doing so.
             self.next_chunk.store(0, Relaxed);
         }
     }
 
+    /// It has so many vCPUs from now on, at most 65,535; with the same for the caller to do.
+    pub fn resize(&self, vcpus: u32) {
+        self.word.store(to_word(vcpus, self.entitlement()), Relaxed);
+    }
+
     /// Its number of vCPUs.
-    pub const fn vcpus(&self) -> u32 {
-        self.vcpus
+    #[inline]
+    pub fn vcpus(&self) -> u32 {
+        (self.word() >> VCPUS_SHIFT) as u32
+    }
+
+    /// What a word says: the entitlement, and the number of vCPUs.
+    pub(super) fn read(word: u64) -> (Entitlement, u32) {
+        (Entitlement::from_word(word), (word >> VCPUS_SHIFT) as u32)
     }
 
     #[inline]

@@ -345,6 +345,23 @@ impl<T: Trap> Hypervisor<T> {
         Ok(cpu as u16)
     }
 
+    /// Has the first `count` vCPUs of a partition present and the others absent, running or not. Those that come are placed on
+    /// the physical CPUs of the page, as for [`Hypervisor::partition_affinity`].
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`]; nothing has changed. [`Status::NoResource`]: the CPUs have no room for what the partition was
+    /// promised; [`Status::BadArgument`]: it cannot have so many, or needs more for what it was promised.
+    pub fn partition_vcpus(
+        &self,
+        partition: PartitionId,
+        count: u32,
+        page: u64,
+    ) -> Result<(), Refusal> {
+        let arguments = [partition.0.into(), count.into(), page, 0, 0];
+        self.call(Number::PartitionVcpus, arguments)?;
+        Ok(())
+    }
+
     /// Ends a partition that does not run and gives back all that it has. Its window must not be touched from the first call on.
     ///
     /// # Errors

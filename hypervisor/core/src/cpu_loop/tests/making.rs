@@ -6,6 +6,7 @@ mod moves;
 mod nodes;
 mod shares;
 mod transfer;
+mod vcpus;
 
 use bulkhead_abi::host::{PartitionInfo, PartitionOrigin, PartitionState};
 use bulkhead_abi::hypercall::{Number, PartitionAction, Status};
@@ -312,8 +313,8 @@ fn requests_that_make_no_sense_are_refused() {
         |r| r.threads_per_core = 0,
         |r| r.cores_per_socket = 3,
         |r| r.cpus[0] = 4,
-        |r| r.zero = 1,
-        |r| r.zero = 1,
+        |r| r.present_vcpus = 3,
+        |r| (r.present_vcpus, r.reservation_percent) = (1, 91),
         |r| r.node_blocks[1] = 1,
         |r| r.weight = 10_001,
         |r| r.reservation_percent = 181,

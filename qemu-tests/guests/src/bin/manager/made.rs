@@ -196,7 +196,7 @@ pub fn create(megabytes: u64, vcpus: u32, page: usize) -> Made {
         weight: 0,
         reservation_percent: 0,
         limit_percent: 0,
-        zero: 0,
+        present_vcpus: 0,
         node_blocks: [0; 8],
     };
     request.name[..4].copy_from_slice(b"made");

@@ -7,7 +7,7 @@ use micro_guests::abi::hypercall::{Number, PartitionAction};
 use micro_guests::abi::partition::{BootSegment, BootState, PartitionRequest};
 use micro_guests::high_memory::reach;
 use micro_guests::record_page::RecordPage;
-use micro_guests::{check, hypercall};
+use micro_guests::{check, hypercall, wait};
 
 /// Guest-physical addresses of a made guest.
 const TABLES: u64 = 0x1000;
@@ -17,10 +17,14 @@ const TICKS: u64 = 0x4008;
 const TIMED: u64 = 0x4010;
 const HALTING: u64 = 0x4018;
 const INTERRUPTS_REGISTER: u64 = 0x4020;
+const SECOND_COUNTER: u64 = 0x4028;
+const STARTING: u64 = 0x4030;
 const STOLEN: u64 = 0x5000;
 const SEGMENTS: u64 = 0x6000;
 const STACK: u64 = 0x7ff0;
 const CODE: u64 = 0x8000;
+/// The page of the second vCPU's start.
+const SECOND_CODE: u64 = 0x9000;
 const BYTES: u64 = 2 << 20;
 /// The vector of its timer.
 const VECTOR: u64 = 0x41;
@@ -76,7 +80,41 @@ global_asm!(
     "counting_guest_end:",
 );
 
+// It counts, and starts its second vCPU whenever it is told to, which counts as well, in real mode.
+global_asm!(
+    "starting_guest:",
+    "mov ecx, 0x1b",
+    "rdmsr",
+    "or eax, 0xc00",
+    "wrmsr",
+    "mov ebx, 0x4000",
+    "2: inc qword ptr [rbx]",
+    "cmp dword ptr [rbx + 0x30], 0",
+    "je 2b",
+    "mov edx, 1",
+    "mov ecx, 0x830",
+    "mov eax, 0x4500",
+    "wrmsr",
+    "mov eax, 0x4609",
+    "wrmsr",
+    "mov dword ptr [rbx + 0x30], 0",
+    "jmp 2b",
+    "starting_guest_end:",
+    ".code16",
+    "second_vcpu:",
+    "xor ax, ax",
+    "mov ds, ax",
+    "2: inc word ptr [0x4028]",
+    "jmp 2b",
+    "second_vcpu_end:",
+    ".code64",
+);
+
 unsafe extern "C" {
+    static starting_guest: u8;
+    static starting_guest_end: u8;
+    static second_vcpu: u8;
+    static second_vcpu_end: u8;
     static counting_guest: u8;
     static counting_guest_tick: u8;
     static counting_guest_end: u8;
@@ -148,6 +186,17 @@ impl Made {
         self.get(STOLEN)
     }
 
+    /// How far its second vCPU has counted.
+    pub fn second_count(self) -> u64 {
+        self.get(SECOND_COUNTER)
+    }
+
+    /// Has it start its second vCPU; it has sent the start-up IPI when this returns.
+    pub fn start_second(self) {
+        self.put(STARTING, 1);
+        wait::until("the start-up IPI", 10_000, || self.get(STARTING) == 0);
+    }
+
     /// Has it halt after each count, until its timer ticks.
     pub fn halt(self) {
         self.put(HALTING, 1);
@@ -168,10 +217,44 @@ impl Made {
 
 /// Makes a guest that counts, with this weight on these CPUs.
 pub fn make(weight: u32, cpus: u64) -> Made {
+    let guest = create(weight, cpus, [1, 1]);
+    copy(
+        guest,
+        CODE,
+        [&raw const counting_guest, &raw const counting_guest_end],
+    );
+    guest
+}
+
+/// Makes a guest that counts with two vCPUs once the second one is present.
+pub fn make_growing() -> Made {
+    let guest = create(100, 3, [2, 1]);
+    copy(
+        guest,
+        CODE,
+        [&raw const starting_guest, &raw const starting_guest_end],
+    );
+    copy(
+        guest,
+        SECOND_CODE,
+        [&raw const second_vcpu, &raw const second_vcpu_end],
+    );
+    guest
+}
+
+fn copy(guest: Made, at: u64, [start, end]: [*const u8; 2]) {
+    // SAFETY: the program is static, and the window no memory of this one.
+    unsafe {
+        start.copy_to_nonoverlapping(guest.word(at).cast(), end.addr() - start.addr());
+    }
+}
+
+/// A guest without a program, with so many vCPUs, of which so many are present.
+fn create(weight: u32, cpus: u64, [vcpus, present_vcpus]: [u32; 2]) -> Made {
     let mut request = PartitionRequest {
         name: [0; 64],
         memory_bytes: BYTES,
-        vcpus: 1,
+        vcpus,
         threads_per_core: 1,
         cores_per_socket: 1,
         cpus: [cpus, 0, 0, 0],
@@ -179,7 +262,7 @@ pub fn make(weight: u32, cpus: u64) -> Made {
         weight,
         reservation_percent: 0,
         limit_percent: 0,
-        zero: 0,
+        present_vcpus,
         node_blocks: [0; 8],
     };
     request.name[..8].copy_from_slice(b"counting");
@@ -196,12 +279,6 @@ pub fn make(weight: u32, cpus: u64) -> Made {
     let base = done("a window", Number::MemoryWindow, [id, 0, 0, 0]);
     reach(base);
     let guest = Made { id, base };
-    let start = &raw const counting_guest;
-    let bytes = (&raw const counting_guest_end).addr() - start.addr();
-    // SAFETY: the program is static, and the window no memory of this one.
-    unsafe {
-        start.copy_to_nonoverlapping(guest.word(CODE).cast(), bytes);
-    }
     guest.put(TABLES, (TABLES + 0x1000) | 3);
     guest.put(TABLES + 0x1000, 0x83);
     let segment = |selector, attributes| BootSegment {

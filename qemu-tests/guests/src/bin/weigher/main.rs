@@ -8,6 +8,7 @@
 #![no_main]
 
 mod counting;
+mod growing;
 mod moving;
 
 use counting::{Made, control, info_of, make};
@@ -39,6 +40,7 @@ fn main(info: &'static StartInfo) {
     match option(info, "way").unwrap_or("shares") {
         "shares" => shared(info),
         "moves" => moving::moves(),
+        "grows" => growing::grows(),
         other => fail(format_args!("unknown way {other:?}")),
     }
 }
