@@ -5,14 +5,17 @@
 use crate::machine::{FramePorts, ManagementDevices, Network};
 use crate::monitor::Monitor;
 use anyhow::{Context, Result, bail};
+use std::collections::hash_map::RandomState;
+use std::fs;
+use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a server may take for one answer; emulation is slow.
-const ANSWER: Duration = Duration::from_secs(5);
+/// How long a server may take for one answer; emulation is slow, and so may the machine under it be.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// What can be reached from outside.
 #[derive(Debug)]
@@ -80,8 +83,7 @@ impl View {
 /// # Errors
 /// All are in use.
 pub fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free TCP port")?;
-    Ok(listener.local_addr()?.port())
+    free_ports(1, 0)
 }
 
 /// The first of `count` TCP ports of 127.0.0.1 in a row that nobody uses now and that `taken`, which somebody will use, is not in.
@@ -91,7 +93,7 @@ pub fn free_port() -> Result<u16> {
 pub fn free_ports(count: u16, taken: u16) -> Result<u16> {
     let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     for _ in 0..64 {
-        let first = free_port()?;
+        let first = listening_port(count)?;
         let Some(end) = end_of_row(first, count, taken) else {
             continue;
         };
@@ -102,6 +104,31 @@ pub fn free_ports(count: u16, taken: u16) -> Result<u16> {
         }
     }
     bail!("there are no {count} free TCP ports in a row")
+}
+
+/// The first of a row of ports, each time another one, below those that the kernel gives to connections: one of these could take
+/// what was found free a moment later, be it only for the end of a connection that nobody remembers.
+fn listening_port(row: u16) -> Result<u16> {
+    const FIRST: u16 = 10_000;
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let end = first_of_connections(&range).unwrap_or(32_768);
+    let width = end
+        .checked_sub(FIRST)
+        .and_then(|width| width.checked_sub(row));
+    let Some(width) = width.filter(|width| *width > 1000) else {
+        // The machine gives nearly all ports to connections.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free TCP port")?;
+        return Ok(listener.local_addr()?.port());
+    };
+    // The standard library's only random numbers.
+    let random = RandomState::new().build_hasher().finish();
+    let offset = random.checked_rem(u64::from(width)).unwrap_or_default();
+    Ok(FIRST.saturating_add(u16::try_from(offset).unwrap_or_default()))
+}
+
+/// Linux, Documentation/networking/ip-sysctl: two numbers, the first and the last port for connections.
+fn first_of_connections(range: &str) -> Option<u16> {
+    range.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// The port behind a row of `count` from `first` on; `None` where there are not so many, or where `taken` is one of them.
@@ -153,6 +180,21 @@ fn asks_well(mut stream: impl Read + Write) -> io::Result<bool> {
 mod tests {
     use super::*;
     use std::thread;
+
+    #[test]
+    fn ports_to_listen_at_are_none_that_connections_get() {
+        assert_eq!(first_of_connections("32768\t60999\n"), Some(32768));
+        assert_eq!(first_of_connections(""), None);
+        let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+        let end = first_of_connections(&range).unwrap();
+        for _ in 0..20 {
+            let first = free_ports(33, 0).unwrap();
+            assert!(
+                end <= 11_100 || (10_000..=end - 33).contains(&first),
+                "{first}"
+            );
+        }
+    }
 
     #[test]
     fn the_cim_port_is_not_one_of_the_consoles() {

@@ -28,7 +28,8 @@ impl Image {
     /// Runs the verb.
     pub fn run(self, workspace: &Workspace) -> Result<ExitCode> {
         setup::ensure(workspace, Purpose::Image)?;
-        let boot = BootFiles::make(workspace, &workspace.output("image")?, &self.add, "")?;
+        let built = BootFiles::build(workspace)?;
+        let boot = BootFiles::make(&built, &workspace.output("image")?, &self.add, "")?;
         let iso = boot.iso(&self.command_line)?;
         for file in [&boot.hypervisor, &boot.modules, &iso] {
             println!("{}", file.display());
@@ -48,16 +49,16 @@ pub struct BootFiles {
 }
 
 impl BootFiles {
-    /// Builds the images and writes them to `folder`; `arguments` is the management partition's command line.
-    pub fn make(
-        workspace: &Workspace,
-        folder: &Path,
-        add: &[PathBuf],
-        arguments: &str,
-    ) -> Result<Self> {
+    /// Builds the images; returns their folder.
+    pub fn build(workspace: &Workspace) -> Result<PathBuf> {
         setup::ensure(workspace, Purpose::Build)?;
         let [hypervisor, management, _] = IMAGES;
-        let built = workspace.build_images(&[hypervisor, management])?;
+        workspace.build_images(&[hypervisor, management])
+    }
+
+    /// Writes the images that are in `built` to `folder`; `arguments` is the management partition's command line.
+    pub fn make(built: &Path, folder: &Path, add: &[PathBuf], arguments: &str) -> Result<Self> {
+        let [hypervisor, management, _] = IMAGES;
         let mut members = vec![
             Member::new(
                 FILE_NAME,

@@ -68,6 +68,9 @@ pub struct Run {
     /// Keep the console in this file too
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Have QEMU's monitor listen at this unix socket
+    #[arg(long, value_name = "PATH")]
+    monitor: Option<PathBuf>,
     /// Stop after so many seconds
     #[arg(long = "for", value_name = "SECONDS")]
     seconds: Option<u64>,
@@ -151,6 +154,8 @@ impl Run {
         if bed == Bed::Bochs {
             self.check_for_bochs()?;
         }
+        // Before ports are chosen: until the emulator takes them, somebody else could.
+        let built = BootFiles::build(workspace)?;
         // A unix socket's path is limited to 107 bytes, so it is not made in the checkout.
         let private = SocketFolder::new("run")?;
         let port = self.port()?;
@@ -163,14 +168,17 @@ impl Run {
             consoles: Some(free_ports(consoles, port)?),
         };
         match bed {
-            Bed::Qemu(accelerator) => self.in_qemu(workspace, &private, forwards, accelerator),
-            Bed::Bochs => self.in_bochs(workspace, &private, forwards),
+            Bed::Qemu(accelerator) => {
+                self.in_qemu(workspace, &built, &private, forwards, accelerator)
+            }
+            Bed::Bochs => self.in_bochs(workspace, &built, &private, forwards),
         }
     }
 
     fn in_qemu(
         &self,
         workspace: &Workspace,
+        built: &Path,
         private: &SocketFolder,
         forwards: Forwards,
         accelerator: Accelerator,
@@ -187,7 +195,7 @@ impl Run {
         }
         // Not where `image` puts its files: they are this run's own.
         let arguments = self.management_arguments(forwards);
-        let boot = BootFiles::make(workspace, private.path(), &[], &arguments)?;
+        let boot = BootFiles::make(built, private.path(), &[], &arguments)?;
         let store = Store::open(self.store.as_deref(), private.path())?;
         images::add(store.path(), &self.add)?;
         if let Some(guest) = self.demo(workspace)
@@ -207,7 +215,7 @@ impl Run {
         };
         let media = self.media(&boot, private.path())?;
         let machine = self.machine(2, accelerator);
-        let arguments = machine.arguments(&media, Some(&devices), None);
+        let arguments = machine.arguments(&media, Some(&devices), self.monitor.as_deref());
         println!("CIM serial: {}", devices.serial_socket.display());
         let emulator = Emulator::start(&qemu, &arguments, self.log.as_deref())?;
         let end = self.watch(emulator, Dialect::Qemu, forwards.cim).run();
@@ -221,6 +229,7 @@ impl Run {
     fn in_bochs(
         &self,
         workspace: &Workspace,
+        built: &Path,
         private: &SocketFolder,
         forwards: Forwards,
     ) -> Result<ExitCode> {
@@ -239,7 +248,7 @@ impl Run {
             modules.extend(files.filter(is_new));
         }
         let arguments = self.management_arguments(forwards);
-        let boot = BootFiles::make(workspace, private.path(), &modules, &arguments)?;
+        let boot = BootFiles::make(built, private.path(), &modules, &arguments)?;
         let iso = boot.iso(&self.command_line)?;
         let machine = self.machine(1, Accelerator::Tcg(Threads::One));
         let (program, arguments) =
@@ -264,6 +273,7 @@ impl Run {
             (self.icount, "--icount: no such clock"),
             (self.uefi, "--uefi: no UEFI firmware"),
             (self.qemu.is_some(), "--qemu: it is not QEMU"),
+            (self.monitor.is_some(), "--monitor: it is not QEMU"),
             (
                 self.nic != NicChoice::Virtio && self.nic != NicChoice::E1000,
                 "--nic: no other network card than e1000",
