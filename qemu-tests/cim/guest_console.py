@@ -4,11 +4,13 @@ import re
 import socket
 import time
 
+from patience import ANSWER, PATIENCE
+
 
 class Console:
     """A logged-in viewer of the console at a TCP port."""
 
-    def __init__(self, host, port, user, password, patience=60):
+    def __init__(self, host, port, user, password, patience=PATIENCE):
         self.text = ""
         self.sock = self._connect((host, port), patience)
         self.expect("login: ", patience)
@@ -23,7 +25,7 @@ class Console:
         end = time.monotonic() + patience
         while True:
             try:
-                return socket.create_connection(address, timeout=20)
+                return socket.create_connection(address, timeout=min(patience, ANSWER))
             except OSError:
                 if time.monotonic() > end:
                     raise
@@ -41,7 +43,7 @@ class Console:
     def type(self, text):
         self.sock.sendall(text.encode())
 
-    def expect(self, pattern, seconds=30):
+    def expect(self, pattern, seconds=PATIENCE):
         """Reads until `pattern` has come; returns its match. What comes up to its end is forgotten."""
         end = time.monotonic() + seconds
         while True:

@@ -15,13 +15,10 @@ import kernels
 import target
 from guest_console import Console
 from lab import COMPLETED, DISABLED, ENABLED, JOB, Lab, memory, OK, PROCESSOR, rasd, RUNNING
+from patience import ANSWER, PATIENCE, wait_until
 
 # Set by guests.py before the tests run.
 OPTIONS = None
-# A guest's answer on a busy machine.
-PATIENCE = 60
-# Linux on a busy machine.
-BOOT = 150
 
 
 def images():
@@ -40,7 +37,7 @@ def put(name, data, password=None):
 def request(method, path, data=None, password=None):
     server = target.SERVER
     word = base64.b64encode(f"{server.user}:{password or server.password}".encode()).decode()
-    connection = http.client.HTTPConnection(*server.address, timeout=120)
+    connection = http.client.HTTPConnection(*server.address, timeout=ANSWER)
     try:
         connection.request(method, path, data, {"Authorization": f"Basic {word}"})
         answer = connection.getresponse()
@@ -123,6 +120,10 @@ class Guest:
                 return shown
             time.sleep(0.1)
         raise AssertionError(f"{self.name} is in state {self.state()}, not {state}: {shown['StatusDescriptions']}")
+
+    def number(self):
+        """What the partition calls it on its console; no other system ever has this number."""
+        return int(self.lab.defined_settings(self.path)["InstanceID"].split("/")[1])
 
     def port(self):
         console = self.lab.one(self.path, "CIM_HostedAccessPoint", "CIM_TextRedirectionSAP")
@@ -208,11 +209,14 @@ def peek_text(console, address):
     return peek(console, address, 32).split(b"\0")[0].decode()
 
 
-def free_things():
-    """What the partition said was free and in use when a system was last destroyed, and the bytes of its heap in use."""
+def free_things(number):
+    """What the partition said was free and in use when the system of that number was destroyed, and the bytes of its heap in use."""
+    pattern = rf"system {number} is gone: (.*); heap (\d+) bytes\r?\n"
+
+    def said():
+        with open(OPTIONS.log, encoding="utf-8", errors="replace") as log:
+            return re.search(pattern, log.read())
+
     # What it says takes a moment to the file.
-    time.sleep(0.05)
-    with open(OPTIONS.log, encoding="utf-8", errors="replace") as log:
-        lines = re.findall(r"is gone: (.*); heap (\d+) bytes", log.read())
-    assert lines, "the partition said nothing of what is free"
-    return lines[-1][0], int(lines[-1][1])
+    found = wait_until(said, f"the partition does not say what is free without the system {number}")
+    return found[1], int(found[2])

@@ -16,6 +16,8 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import guest_target  # noqa: E402
+import machine_evidence  # noqa: E402
+import report  # noqa: E402
 import target  # noqa: E402
 
 MODULES = [
@@ -43,6 +45,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for word in ("--url", "--user", "--password", "--kernel", "--initrd", "--log"):
         parser.add_argument(word, required=True)
+    parser.add_argument("--monitor", help="unix socket of QEMU's monitor, for a look at a machine in which a test failed")
     parser.add_argument("--qemu", default="qemu-system-x86_64", help="for a machine to compare with")
     parser.add_argument("--filter", action="append", default=[], help="run only tests whose name contains one of these")
     parser.add_argument("--boot-modules", action="store_true", help="kernel and initramfs are boot modules already")
@@ -53,8 +56,7 @@ def main():
     for module in MODULES:
         for group in unittest.defaultTestLoader.loadTestsFromName(module):
             suite.addTests(test for test in group if is_chosen(test.id(), options.filter, options.boot_modules))
-    result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
-    failed = len(result.failures) + len(result.errors)
+    result, failed = report.run(suite, machine_evidence.lines, verbosity=2)
     print(f"{result.testsRun - failed - len(result.skipped)} passed, {failed} failed")
     return 0 if failed == 0 and result.testsRun else 1
 

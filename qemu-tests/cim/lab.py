@@ -4,6 +4,8 @@ import time
 
 from pywbem import CIMInstance, Uint16, Uint32, Uint64
 
+from patience import PATIENCE
+
 PROCESSOR, MEMORY, IO_DEVICE, SERIAL_PORT = 3, 4, 13, 21
 ENABLED, DISABLED, SHUT_DOWN, QUIESCE, REBOOT, RESET = 2, 3, 4, 9, 10, 11
 STARTING = 10
@@ -33,7 +35,7 @@ def memory(mebibytes, **properties):
 class Lab:
     """A server with what the tests do to it."""
 
-    def __init__(self, server, user=None, password=None, kernel="vmlinuz", initrd="initrd.img", patience=10):
+    def __init__(self, server, user=None, password=None, kernel="vmlinuz", initrd="initrd.img", patience=PATIENCE):
         """Systems boot `kernel` if nothing else is said; `patience` is for jobs, in seconds."""
         self.server = server
         self.kernel, self.initrd, self.patience = kernel, initrd, patience

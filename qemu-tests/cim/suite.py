@@ -19,6 +19,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import report  # noqa: E402
 import target  # noqa: E402
 
 MODULES = [
@@ -67,8 +68,7 @@ def main():
                     left_out = any(word in test.id() for word in options.leave_out)
                     if options.filter in test.id() and not left_out:
                         suite.addTest(test)
-        result = unittest.TextTestRunner(verbosity=1, stream=sys.stdout).run(suite)
-    failed = len(result.failures) + len(result.errors)
+        result, failed = report.run(suite)
     skipped = len(result.skipped)
     passed = result.testsRun - failed - skipped
     reasons = collections.Counter(reason for _, reason in result.skipped)

@@ -11,6 +11,8 @@ import urllib.parse
 
 import pywbem
 
+from patience import ANSWER, wait_until
+
 # Set by suite.py before the tests run.
 SERVER = None
 
@@ -48,14 +50,14 @@ class Server:
         QEMU's user network has room for one connection that it has not looked at; more make the host's kernel wait for
         a second or many, before the machine sees anything of them.
         """
-        sock = socket.create_connection(self.address, timeout=20)
+        sock = socket.create_connection(self.address, timeout=ANSWER)
         if not self.is_demo:
             time.sleep(0.02)
         return sock
 
     def connect(self, user=None, password=None, namespace="root/cimv2"):
         credentials = (user or self.user, password or self.password)
-        return pywbem.WBEMConnection(self.url, credentials, default_namespace=namespace, timeout=30)
+        return pywbem.WBEMConnection(self.url, credentials, default_namespace=namespace, timeout=ANSWER)
 
 
 @contextlib.contextmanager
@@ -109,6 +111,17 @@ def demo(test):
     return run
 
 
+def is_gone(conn, path):
+    """Whether there is no such instance."""
+    try:
+        conn.GetInstance(path)
+    except pywbem.CIMError as error:
+        if error.status_code != pywbem.CIM_ERR_NOT_FOUND:
+            raise
+        return True
+    return False
+
+
 class CimTest(unittest.TestCase):
     """A test with a connection as administrator."""
 
@@ -126,6 +139,10 @@ class CimTest(unittest.TestCase):
         with self.assertRaises(pywbem.CIMError) as caught:
             operation(*args, **kwargs)
         self.assertEqual(caught.exception.status_code, status, caught.exception)
+
+    def wait_until_gone(self, path):
+        """Ends when there is no such instance any more."""
+        wait_until(lambda: is_gone(self.conn, path), f"{path} is there still")
 
     def system(self, name):
         """The path of a system of the demonstration world."""

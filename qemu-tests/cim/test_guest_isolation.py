@@ -1,12 +1,11 @@
 """What guests cannot see of each other, many at once, and that systems which come and go leave nothing."""
 
-import time
-
 from pywbem import Uint64
 
 import kernels
-from guest_target import Guest, GuestTest, PATIENCE, free_things, peek
+from guest_target import Guest, GuestTest, free_things, peek
 from lab import DISABLED, ENABLED, memory
+from patience import PATIENCE
 
 PATTERN = 0x5ECE7BAD
 # Behind what a monitor needs for itself.
@@ -68,9 +67,7 @@ class IsolationTest(GuestTest):
             for number, console in enumerate(consoles):
                 console.type(f"guest {number} round {round_}\r")
             # The management plane answers meanwhile.
-            begun = time.monotonic()
             self.assertEqual(len(self.conn.EnumerateInstanceNames("CIM_TextRedirectionSAP")), 32)
-            self.assertLess(time.monotonic() - begun, 10)
             for number, console in enumerate(consoles):
                 console.expect(f"GUEST {number} ROUND {round_}\r\n", PATIENCE)
         for guest, _ in guests:
@@ -79,20 +76,21 @@ class IsolationTest(GuestTest):
 
 class CyclingTest(GuestTest):
     def cycle(self):
+        """A system comes and goes; returns what is free and in use then."""
         guest = Guest("cycle", memory(16), Kernel="echo.bin", **FLAT).start()
+        number = guest.number()
         guest.change(DISABLED)
         guest.destroy()
+        return free_things(number)
 
     def cycles(self, count):
         # What the first ones make may stay: room for jobs, pages to share.
-        for _ in range(2):
-            self.cycle()
-        before, heap = free_things()
+        self.cycle()
+        before, heap = self.cycle()
         for number in range(count):
-            self.cycle()
-            now, _ = free_things()
+            now, grown = self.cycle()
             self.assertEqual(now, before, f"after {number + 1} cycles")
-        return free_things()[1] - heap
+        return grown - heap
 
 
 class CycleTest(CyclingTest):

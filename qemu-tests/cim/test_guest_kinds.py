@@ -6,8 +6,9 @@ import pywbem
 from pywbem import Uint64
 
 import kernels
-from guest_target import GuestTest, PATIENCE, lab, peek, peek_text, put, request
+from guest_target import GuestTest, lab, peek, peek_text, put, request
 from lab import DISABLED, ENABLED, EXCEPTION, memory, OK, PROCESSOR, rasd, vssd
+from patience import PATIENCE
 
 
 class KindTest(GuestTest):

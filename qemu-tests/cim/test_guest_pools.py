@@ -1,13 +1,13 @@
 """Pools, shares and physical CPUs of systems on the machine: what the model says is what the hypervisor does."""
 
 import re
-import time
 
 from pywbem import CIMError, CIMInstanceName, Uint32, Uint64
 
 import guest_target
-from guest_target import GuestTest, PATIENCE, peek
+from guest_target import Guest, GuestTest, free_things, peek
 from lab import DISABLED, ENABLED, EXCEPTION, MEMORY, OK, PROCESSOR, memory, rasd
+from patience import wait_until
 
 IN_USE, SHORT = 6, 8
 # MappingBehavior.
@@ -53,26 +53,29 @@ class PoolTest(GuestTest):
 
     def spinner(self, *resources, name):
         """A guest that runs; `how` in it finds what the hypervisor said of it since."""
-        mark = len(self.said())
         guest = self.guest(*resources, name=name, Kernel="monitor.bin", BootFormat="flat",
                            LoadAddress=Uint64(guest_target.kernels.BASE), EntryAddress=Uint64(guest_target.kernels.BASE))
         guest.start()
-        return guest, self.said_after(mark)
+        return guest, self.said_after(0, guest.number())
+
+    def mark(self):
+        """How many such lines there are; those of all that has been done are in the file when a system's that comes and goes is."""
+        guest = Guest("mark", memory(16), Kernel="pvh.elf")
+        number = guest.number()
+        guest.destroy()
+        free_things(number)
+        return len(self.said())
 
     def said(self):
         with open(guest_target.OPTIONS.log, encoding="utf-8", errors="replace") as log:
             return re.findall(r"system (\d+) runs on processors ([\d, ]+) with weight (\d+), reservation (\d+) %, "
                               r"limit (\d+) %", log.read())
 
-    def said_after(self, mark):
-        """The hypervisor's own numbers: processors, weight, reservation, limit."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            new = self.said()[mark:]
-            if new:
-                return new[-1][1], tuple(int(number) for number in new[-1][2:])
-            time.sleep(0.1)
-        raise AssertionError("the partition does not say how the system runs")
+    def said_after(self, mark, number):
+        """The hypervisor's own numbers of a system: processors, weight, reservation, limit."""
+        new = wait_until(lambda: [line for line in self.said()[mark:] if line[0] == str(number)],
+                         f"the partition does not say how system {number} runs")
+        return new[-1][1], tuple(int(word) for word in new[-1][2:])
 
     def state_processors(self, guest):
         return self.lab.allocations(self.lab.state_settings(guest.path))[PROCESSOR, None]
@@ -143,11 +146,11 @@ class PoolTest(GuestTest):
         first, how = self.spinner(memory(16), rasd(PROCESSOR, Weight=50, Reservation=10, Limit=80), name="first")
         self.assertEqual(how[1], (50, 10, 80))
         second, _ = self.spinner(memory(16), name="second")
-        mark = len(self.said())
+        mark = self.mark()
         found = self.state_processors(first)
         found["Weight"], found["Reservation"], found["Limit"] = Uint32(700), Uint64(30), Uint64(60)
         self.assertEqual(self.modify(found)[0], OK)
-        self.assertEqual(self.said_after(mark)[1], (700, 30, 60))
+        self.assertEqual(self.said_after(mark, first.number())[1], (700, 30, 60))
         found = [self.state_processors(guest) for guest in (first, second)]
         before = self.left(), found
         changed = [item.copy() for item in found]
@@ -156,6 +159,7 @@ class PoolTest(GuestTest):
         with self.assertRaises(CIMError):
             self.modify(*changed)
         self.assertEqual((self.left(), [self.state_processors(guest) for guest in (first, second)]), before)
+        self.mark()
         self.assertEqual(self.said()[-1][2:], ("700", "30", "60"))
 
     def test_memory_of_a_numa_node(self):
@@ -166,23 +170,28 @@ class PoolTest(GuestTest):
         for resource in (memory(48, PoolID=pool), memory(48, HostResource=[str(far)])):
             guest, _ = self.spinner(resource, name="far")
             self.assertIn(guest.path.keybindings["Name"], self.affected(far))
-            self.assertEqual(self.memory_said(), f"node 1: {48 << 20} bytes")
+            self.assertEqual(self.memory_said(guest), f"node 1: {48 << 20} bytes")
         self.assertEqual(self.figures(child), (64, 48, 48))
         # As much as a node has, and some more.
         blocks = max(self.conn.GetInstance(node)["NumberOfBlocks"] for node in nodes)
         size = (blocks * 4096 >> 20) + 64 & ~1
         wide, _ = self.spinner(memory(size), name="wide")
-        self.assertIn("node 0", self.memory_said())
-        self.assertIn("node 1", self.memory_said())
+        self.assertIn("node 0", self.memory_said(wide))
+        self.assertIn("node 1", self.memory_said(wide))
         self.assertEqual(len(self.affected(far)), 3)
         ram = self.conn.AssociatorNames(wide.path, AssocClass="CIM_Dependency", Role="Dependent",
                                         ResultClass="CIM_Memory")
         self.assertEqual(len(ram), 2)
 
-    def memory_said(self):
-        """Where the hypervisor put the memory of the system that came last, in its own words."""
-        with open(guest_target.OPTIONS.log, encoding="utf-8", errors="replace") as log:
-            return re.findall(r"memory of system \d+ is on (.*?)\r?\n", log.read())[-1]
+    def memory_said(self, guest):
+        """Where the hypervisor put the memory of a system, in its own words."""
+        pattern = rf"memory of system {guest.number()} is on (.*?)\r?\n"
+
+        def said():
+            with open(guest_target.OPTIONS.log, encoding="utf-8", errors="replace") as log:
+                return re.findall(pattern, log.read())
+
+        return wait_until(said, "the partition does not say where the memory is")[-1]
 
     def test_running_systems_move(self):
         parent = self.primordial[PROCESSOR]
@@ -195,26 +204,26 @@ class PoolTest(GuestTest):
             peek(console, 0x100000, 1)
         guest, console = guests[0]
         for target, place in ((pool, "1"), ("processor/primordial", "0"), (pool, "1")):
-            mark = len(self.said())
+            mark = self.mark()
             found = self.state_processors(guest)
             found["PoolID"] = target
             self.assertEqual(self.modify(found)[0], OK)
-            self.assertEqual(self.said_after(mark)[0], place)
+            self.assertEqual(self.said_after(mark, guest.number())[0], place)
             peek(console, 0x100000, 1)
         self.assertEqual(self.figures(child), (100, 0, 100))
         # A dedicated one that cannot be leaves all as it was.
-        before = self.left(), len(self.said())
+        before = self.left(), self.mark()
         own = self.guest(memory(16), rasd(PROCESSOR, MappingBehavior=DEDICATED), name="own", Kernel="pvh.elf")
         code, outputs = self.lab.ask(own.path, ENABLED)
         self.assertEqual(own.finish(outputs["Job"])["JobState"], EXCEPTION, code)
         own.destroy()
-        self.assertEqual((self.left(), len(self.said())), before)
+        self.assertEqual((self.left(), self.mark()), before)
         guest.destroy()
         self.assertEqual(self.call("RemoveResourcesFromResourcePool", Pool=child,
                                    HostResources=[self.cpus[1]])[0], OK)
-        mark = len(self.said())
+        mark = self.mark()
         own = self.guest(memory(16), rasd(PROCESSOR, MappingBehavior=DEDICATED), name="owner", Kernel="pvh.elf").start()
-        self.assertEqual(self.said_after(mark)[0], "1")
+        self.assertEqual(self.said_after(mark, own.number())[0], "1")
         self.assertEqual([self.affected(cpu) for cpu in self.cpus], [names[1:], [own.path.keybindings["Name"]]])
         peek(guests[1][1], 0x100000, 1)
         own.destroy()

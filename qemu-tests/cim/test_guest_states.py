@@ -1,16 +1,15 @@
 """States of a system, asked for and not, with what listeners are told; with kernels that start at once."""
 
-import queue
 import random
-import socket
-import time
 
 import pywbem
 
 import target
 from guest_console import Console
-from guest_target import GuestTest, PATIENCE, free_things, peek
+from guest_target import GuestTest, free_things, peek
 from lab import BUSY, DISABLED, ENABLED, INVALID_TRANSITION, JOB, OK, QUIESCE, REBOOT, RESET, SHUT_DOWN, memory
+from listener import Listener
+from patience import PATIENCE, wait_until
 
 # OperationalStatus.
 FINE, ERROR, STOPPED, ABORTED, DORMANT = 2, 6, 10, 14, 15
@@ -24,14 +23,8 @@ READY = r"MONITOR READY"
 class StateTest(GuestTest):
     def listen(self):
         """Changes of EnabledState from now on, of all systems."""
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            port = sock.getsockname()[1]
-        received = queue.Queue()
-        listener = pywbem.WBEMListener("127.0.0.1", http_port=port)
-        listener.add_callback(lambda indication, host: received.put(indication))
-        listener.start()
-        self.addCleanup(listener.stop)
+        listener = Listener(self).start()
+        port = listener.port
         manager = pywbem.WBEMSubscriptionManager("guests")
         server = manager.add_server(pywbem.WBEMServer(self.conn))
         self.addCleanup(manager.remove_all_servers)
@@ -41,15 +34,15 @@ class StateTest(GuestTest):
             server, source_namespaces=["root/cimv2"], owned=True, filter_id=f"f{port}", query_language="DMTF:CQL",
             query="SELECT * FROM CIM_InstIndication WHERE SourceInstance ISA CIM_ComputerSystem")
         manager.add_subscriptions(server, filter_.path, destination_paths=destination.path)
-        return received
+        return listener
 
-    def told(self, received, *changes):
+    def told(self, listener, *changes):
         """These changes of EnabledState were told, in this order; returns the last."""
         seen = []
         while len(seen) < len(changes):
             try:
-                item = received.get(timeout=PATIENCE)
-            except queue.Empty:
+                item = listener.next()
+            except AssertionError:
                 self.fail(f"only {seen} of {changes} were told")
             if item.classname != "CIM_InstModification":
                 continue
@@ -60,69 +53,67 @@ class StateTest(GuestTest):
         return item["SourceInstance"]
 
     def test_asked_for(self):
-        received = self.listen()
+        listener = self.listen()
         guest, console, _, _ = self.monitor()
-        self.assertEqual(received.get(timeout=PATIENCE).classname, "CIM_InstCreation")
-        self.told(received, (DISABLED, STARTING), (STARTING, ENABLED))
+        self.assertEqual(listener.next().classname, "CIM_InstCreation")
+        self.told(listener, (DISABLED, STARTING), (STARTING, ENABLED))
         self.assertStatus(guest.show(), ENABLED, [FINE], "is running")
         guest.change(QUIESCE)
-        self.told(received, (ENABLED, QUIESCE))
+        self.told(listener, (ENABLED, QUIESCE))
         self.assertStatus(guest.show(), QUIESCE, [DORMANT], "is paused")
-        console.silence(0.2)
         console.type("?")
         self.assertEqual(console.silence(2), "", "a paused guest is silent")
         guest.change(ENABLED)
         console.expect(READY, PATIENCE)
-        self.told(received, (QUIESCE, ENABLED))
+        self.told(listener, (QUIESCE, ENABLED))
         guest.change(RESET)
         console.expect("is reset", PATIENCE)
         console.expect(READY, PATIENCE)
-        self.told(received, (ENABLED, STARTING), (STARTING, ENABLED))
+        self.told(listener, (ENABLED, STARTING), (STARTING, ENABLED))
         guest.change(QUIESCE)
         guest.change(RESET)
         console.expect(READY, PATIENCE)
         self.assertEqual(guest.state(), ENABLED)
-        self.told(received, (ENABLED, QUIESCE), (QUIESCE, STARTING), (STARTING, ENABLED))
-        console.type("h")
+        self.told(listener, (ENABLED, QUIESCE), (QUIESCE, STARTING), (STARTING, ENABLED))
         guest.change(DISABLED)
-        self.told(received, *OFF_AT_ONCE)
+        self.told(listener, *OFF_AT_ONCE)
         self.assertStatus(guest.show(), DISABLED, [STOPPED], "is off")
         console.expect("is off", PATIENCE)
         guest.start()
         console.expect(READY, PATIENCE)
-        self.told(received, (DISABLED, STARTING), (STARTING, ENABLED))
+        self.told(listener, (DISABLED, STARTING), (STARTING, ENABLED))
         guest.change(QUIESCE)
         guest.change(DISABLED)
-        self.told(received, (ENABLED, QUIESCE), (QUIESCE, SHUTTING_DOWN), (SHUTTING_DOWN, DISABLED))
+        self.told(listener, (ENABLED, QUIESCE), (QUIESCE, SHUTTING_DOWN), (SHUTTING_DOWN, DISABLED))
         guest.destroy()
-        item = received.get(timeout=PATIENCE)
+        item = listener.next()
         while item.classname == "CIM_InstModification":
-            item = received.get(timeout=PATIENCE)
+            item = listener.next()
         self.assertEqual((item.classname, item["SourceInstance"]["ElementName"]), ("CIM_InstDeletion", guest.name))
 
     def test_done_by_the_guest(self):
-        received = self.listen()
+        listener = self.listen()
         guest, console, _, _ = self.monitor()
-        self.told(received, (DISABLED, STARTING), (STARTING, ENABLED))
+        self.told(listener, (DISABLED, STARTING), (STARTING, ENABLED))
         # Port 0xcf9, then the keyboard controller.
         for letter in "rk":
             console.type(letter)
             console.expect("is reset", PATIENCE)
             console.expect(READY, PATIENCE)
-            self.told(received, (ENABLED, STARTING), (STARTING, ENABLED))
+            self.told(listener, (ENABLED, STARTING), (STARTING, ENABLED))
             self.assertStatus(guest.show(), ENABLED, [FINE], "is running")
         console.type("o")
         guest.wait(DISABLED)
         self.assertStatus(guest.show(), DISABLED, [STOPPED], "its guest powered it off")
-        self.assertStatus(self.told(received, (ENABLED, DISABLED)), DISABLED, [STOPPED], "its guest powered it off")
+        self.assertStatus(self.told(listener, (ENABLED, DISABLED)), DISABLED, [STOPPED], "its guest powered it off")
         guest.start()
         console.expect(READY, PATIENCE)
-        self.told(received, (DISABLED, STARTING), (STARTING, ENABLED))
+        self.told(listener, (DISABLED, STARTING), (STARTING, ENABLED))
 
     def test_crash(self):
-        received = self.listen()
+        listener = self.listen()
         guest, console, _, _ = self.monitor()
-        self.told(received, (DISABLED, STARTING), (STARTING, ENABLED))
+        self.told(listener, (DISABLED, STARTING), (STARTING, ENABLED))
         console.type("t")
         console.expect("has crashed", PATIENCE)
         shown = guest.wait(DISABLED)
@@ -130,13 +121,20 @@ class StateTest(GuestTest):
         self.assertIn("triple fault", shown["StatusDescriptions"][0])
         self.assertIn("rip", shown["StatusDescriptions"][1].lower())
         self.assertEqual(shown["HealthState"], 20)
-        told = self.told(received, (ENABLED, SHUTTING_DOWN), (SHUTTING_DOWN, DISABLED))
+        told = self.told(listener, (ENABLED, SHUTTING_DOWN), (SHUTTING_DOWN, DISABLED))
         self.assertStatus(told, DISABLED, [ERROR, ABORTED], "triple fault")
         # Nothing is held by a crashed system, and it can be started again.
         self.assertEqual(self.lab.pool(4)["Reserved"], 0)
         guest.start()
         console.expect(READY, PATIENCE)
         self.assertStatus(guest.show(), ENABLED, [FINE], "is running")
+
+    def test_halt_for_good(self):
+        """With interrupts off nothing could ever wake it: that is told as a crash, and not waited for."""
+        guest, console, _, _ = self.monitor()
+        console.type("h")
+        console.expect("has crashed", PATIENCE)
+        self.assertStatus(guest.wait(DISABLED), DISABLED, [ERROR, ABORTED], "nothing that could wake it")
 
     def test_crash_of_a_system_that_is_to_recover(self):
         guest, console, _, _ = self.monitor(AutomaticRecoveryAction=pywbem.Uint16(3))
@@ -159,18 +157,10 @@ class StateTest(GuestTest):
                 self.assertIn(code, (OK, JOB, INVALID_TRANSITION, BUSY))
         for guest, console, _, _ in guests:
             # Where it was busy, or a request is still under way.
-            for _ in range(20):
-                code, outputs = self.lab.ask(guest.path, DISABLED)
-                if code == OK:
-                    break
-                if code == JOB:
-                    guest.finish(outputs["Job"])
-                else:
-                    time.sleep(0.2)
-            self.assertEqual(guest.state(), DISABLED)
+            wait_until(lambda: self.is_off(guest), guest.state)
             # What is typed while it is off is for nobody: not even a command that would turn it off again.
-            console.silence(0.3)
             console.type("o")
+            self.all_is_typed(guest)
             console.silence(0.3)
             console.text = ""
             guest.start()
@@ -178,9 +168,22 @@ class StateTest(GuestTest):
             console.type("?")
             console.expect(READY, PATIENCE)
             guest.change(DISABLED)
-        self.guest(memory(16), name="after", Kernel="pvh.elf").destroy()
+        after = self.guest(memory(16), name="after", Kernel="pvh.elf")
+        number = after.number()
+        after.destroy()
         # Their memory and event ports are back; their consoles stay as long as they are defined.
-        self.assertIn("in use 0 event ports", free_things()[0])
+        self.assertIn("in use 0 event ports", free_things(number)[0])
+
+    def is_off(self, guest):
+        """Asks for it; whether it was so already."""
+        code, outputs = self.lab.ask(guest.path, DISABLED)
+        if code == JOB:
+            guest.finish(outputs["Job"])
+        return code == OK
+
+    def all_is_typed(self, guest):
+        """Has the partition take what was typed before: who has logged in after that has exchanged more with it, by the same way."""
+        guest.console().close()
 
     def test_power_button_that_nobody_hears(self):
         """The job of a graceful shutdown ends with its time limit, and the system still runs."""

@@ -5,6 +5,7 @@ import http.client
 import socket
 
 import target
+from patience import ANSWER
 from target import CimTest
 
 ENVELOPE = (
@@ -44,7 +45,7 @@ class HttpTest(CimTest):
         return headers
 
     def ask(self, body=None, method="POST", path="/cimom", headers=None):
-        conn = http.client.HTTPConnection(*target.SERVER.address, timeout=20)
+        conn = http.client.HTTPConnection(*target.SERVER.address, timeout=ANSWER)
         self.addCleanup(conn.close)
         conn.request(method, path, message() if body is None else body, headers or self.headers())
         response = conn.getresponse()
@@ -53,7 +54,7 @@ class HttpTest(CimTest):
 
     def raw(self, data, count=1):
         """Sends bytes and returns everything until the server closes or as many answers have come."""
-        with socket.create_connection(target.SERVER.address, timeout=20) as sock:
+        with socket.create_connection(target.SERVER.address, timeout=ANSWER) as sock:
             sock.sendall(data)
             received = b""
             while received.count(b"</CIM>") < count:
@@ -204,7 +205,7 @@ class HttpTest(CimTest):
 
     def test_expect_continue(self):
         body = message()
-        with socket.create_connection(target.SERVER.address, timeout=20) as sock:
+        with socket.create_connection(target.SERVER.address, timeout=ANSWER) as sock:
             sock.sendall(self.head_bytes(len(body), "Expect: 100-continue\r\n"))
             self.assertTrue(sock.recv(1024).startswith(b"HTTP/1.1 100"))
             sock.sendall(body)
@@ -228,11 +229,11 @@ class HttpTest(CimTest):
     def test_clients_that_vanish_leave_the_server_well(self):
         body = message()
         for cut in (1, 40, 300, len(body) // 2):
-            with socket.create_connection(target.SERVER.address, timeout=20) as sock:
+            with socket.create_connection(target.SERVER.address, timeout=ANSWER) as sock:
                 sock.sendall((self.head_bytes(len(body)) + body)[:cut])
         # One that asks for much and does not read it.
         body = message(method="EnumerateClasses", params='<IPARAMVALUE NAME="DeepInheritance"><VALUE>TRUE</VALUE></IPARAMVALUE>')
-        with socket.create_connection(target.SERVER.address, timeout=20) as sock:
+        with socket.create_connection(target.SERVER.address, timeout=ANSWER) as sock:
             sock.sendall(self.head_bytes(len(body), CIMMethod="EnumerateClasses") + body)
             sock.recv(10)
         self.assertEqual(self.ask().status, 200)

@@ -9,13 +9,14 @@ import threading
 import pywbem
 
 import target
+from patience import ANSWER
 from target import CimTest
 
 
 class LimitTest(CimTest):
     def test_many_connections_at_once(self):
         conns = [target.SERVER.connect() for _ in range(40)]
-        barrier = threading.Barrier(len(conns), timeout=60)
+        barrier = threading.Barrier(len(conns), timeout=ANSWER)
 
         def work(conn):
             barrier.wait()

@@ -1,12 +1,9 @@
 """Instances of classes that a client has made: every kind of operation on what any server can hold."""
 
-import logging
-import queue
-import socket
-
 import pywbem
 
 import target
+from listener import Listener
 from target import CimTest
 
 THINGS = 60
@@ -183,15 +180,8 @@ class OwnTest(CimTest):
         self.assertEqual(len(list(found)), 3)
 
     def test_changes_are_indicated(self):
-        logging.getLogger("pywbem").setLevel(logging.CRITICAL)
-        received = queue.Queue()
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            port = sock.getsockname()[1]
-        listener = pywbem.WBEMListener("127.0.0.1", http_port=port)
-        listener.add_callback(lambda indication, host: received.put(indication))
-        listener.start()
-        self.addCleanup(listener.stop)
+        listener = Listener(self).start()
+        port = listener.port
         manager = pywbem.WBEMSubscriptionManager("own")
         server = manager.add_server(pywbem.WBEMServer(self.conn))
         self.addCleanup(manager.remove_all_servers)
@@ -205,7 +195,7 @@ class OwnTest(CimTest):
         change = pywbem.CIMInstance("TST_Thing", {"Label": "new"}, path=path)
         self.conn.ModifyInstance(change)
         self.conn.DeleteInstance(path)
-        got = [received.get(timeout=20) for _ in range(3)]
+        got = listener.take(3)
         self.assertEqual([item.classname for item in got],
                          ["CIM_InstCreation", "CIM_InstModification", "CIM_InstDeletion"])
         self.assertEqual([item["SequenceNumber"] for item in got], [0, 1, 2])

@@ -62,6 +62,7 @@ class PullTest(CimTest):
         if other:
             self.assertCimError(gone, other.PullInstancesWithPath, opened.context, 1)
         opened = self.conn.OpenEnumerateInstances("CIM_ComputerSystem", OperationTimeout=1, MaxObjectCount=1)
+        # Longer than it lives unused.
         time.sleep(1.3)
         self.assertCimError(gone, self.conn.PullInstancesWithPath, opened.context, 1)
 

@@ -7,6 +7,7 @@ import sys
 import urllib.parse
 
 import target
+from patience import PATIENCE
 from target import CimTest, demo
 
 
@@ -25,7 +26,7 @@ class ToolTest(CimTest):
             self.skipTest(f"{self.tool} is not installed")
 
     def run_tool(self, *arguments, fails=False):
-        result = subprocess.run([self.path, *arguments], capture_output=True, text=True, timeout=60,
+        result = subprocess.run([self.path, *arguments], capture_output=True, text=True, timeout=PATIENCE,
                                 stdin=subprocess.DEVNULL, check=False)
         text = result.stdout + result.stderr
         self.assertEqual(result.returncode != 0, fails, text)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const PROMPT: &[u8] = b"(qemu) ";
 /// More than any answer takes: `info tlb` of a large table is the slowest.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A connection to the monitor.
 pub struct Monitor<S = UnixStream> {

@@ -25,11 +25,11 @@ use std::time::{Duration, Instant};
 /// Machines at the same time.
 const WORKERS: usize = 2;
 /// How long QEMU may take to end after it has closed its console.
-const LAST_GASP: Duration = Duration::from_secs(10);
+const LAST_GASP: Duration = Duration::from_secs(60);
 /// Size of the disk for the management partition; sparse.
 const STORE_BYTES: u64 = 512 << 20;
 /// Console lines shown for a failed test; the log has them all.
-const SHOWN_LINES: usize = 60;
+const SHOWN_LINES: usize = 30;
 
 /// What the tests run.
 #[derive(Debug, Clone)]

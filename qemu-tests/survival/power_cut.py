@@ -18,6 +18,8 @@ from product import Product
 # Found by the path that `product` sets.
 from lab import MEMORY, PROCESSOR, memory, rasd, vssd  # isort: skip
 
+# How many systems there are, or a few more.
+MANY = 40
 # The latest moment, in seconds after the client has begun.
 LONGEST = 2.5
 
@@ -49,7 +51,8 @@ class Client(threading.Thread):
 
     def step(self):
         kind = self.dice.random()
-        if kind < 0.45 or not self.known:
+        # They become so many that all kinds of change take their time, and no more.
+        if not self.known or kind < (0.45 if len(self.known) < MANY else 0.2):
             self.define()
         elif kind < 0.8:
             self.modify(self.dice.choice(sorted(self.known)))

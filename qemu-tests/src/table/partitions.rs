@@ -63,14 +63,14 @@ pub fn rows() -> Vec<MachineTest> {
         // By executed instructions, so that the shares are the same in each run.
         MachineTest::new("shares-follow-weights-reservations-and-limits")
             .counting_instructions()
-            .patience(Duration::from_secs(240))
+            .patience(Duration::from_secs(600))
             .passing(Partition::new("weigher", "weigher").memory_mib(32).management()),
         MachineTest::new("a-vcpu-moves-between-two-cpus-while-it-runs-and-halts")
             .machine(Machine {
                 cpus: 2,
                 ..Machine::default()
             })
-            .patience(Duration::from_secs(120))
+            .patience(Duration::from_secs(300))
             .passing(
                 Partition::new("weigher", "weigher")
                     .memory_mib(32)
@@ -82,7 +82,7 @@ pub fn rows() -> Vec<MachineTest> {
                 cpus: 2,
                 ..Machine::default()
             })
-            .patience(Duration::from_secs(120))
+            .patience(Duration::from_secs(300))
             .passing(
                 Partition::new("weigher", "weigher")
                     .memory_mib(32)

@@ -105,7 +105,7 @@ impl Drop for Background {
         let asked = Command::new("kill")
             .arg(self.process.id().to_string())
             .status();
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(30);
         while asked.is_ok() && Instant::now() < end {
             if !matches!(self.process.try_wait(), Ok(None)) {
                 return;

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How often the console is left to look at the server and the clock.
 const TICK: Duration = Duration::from_millis(100);
+/// How long an emulator may take to end after it has closed its console.
+const LAST_GASP: Duration = Duration::from_secs(60);
 /// When to say that the server is late.
 const LATE: Duration = Duration::from_secs(120);
 
@@ -72,7 +74,7 @@ impl Watch {
                 Console::Quiet => {}
                 Console::Closed => {
                     let status = match self.dialect {
-                        Dialect::Qemu => self.emulator.ended(Duration::from_secs(10))?,
+                        Dialect::Qemu => self.emulator.ended(LAST_GASP)?,
                         // Its status is the same whatever has happened.
                         Dialect::Bochs(_) => None,
                     };

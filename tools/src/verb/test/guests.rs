@@ -9,22 +9,23 @@ use crate::verb::background::Background;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
 use qemu_tests::emulator::find_program;
+use qemu_tests::socket_folder::SocketFolder;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
-/// Build, boot, and the server's start, on a busy machine.
-const BOOT: Duration = Duration::from_secs(240);
+/// Build, boot, and the server's start, on a slow and busy machine.
+const BOOT: Duration = Duration::from_secs(600);
 /// What the suite may take; it takes less than five minutes on a free machine.
-const SUITE: Duration = Duration::from_secs(900);
+const SUITE: Duration = Duration::from_secs(1500);
 /// What it may take with the long tests, which run only when they are named.
 const LONG: Duration = Duration::from_secs(3600);
 /// The machine ends by itself after this, whatever happens to us.
 const LIFE: &str = "4000";
 /// What the tests in Bochs may take; they take about a minute on a free machine.
-const VMX_SUITE: Duration = Duration::from_secs(400);
+const VMX_SUITE: Duration = Duration::from_secs(600);
 /// Bochs ends by itself after this.
-const VMX_LIFE: &str = "700";
+const VMX_LIFE: &str = "1300";
 /// Memory of the machine in MiB: that of issue 4's many guests.
 const MEMORY: &str = "2048";
 /// Room for images and the configuration store.
@@ -45,10 +46,13 @@ pub fn run(workspace: &Workspace, filters: &[String], qemu: Option<&Path>) -> Re
     let file = File::create(&disk).with_context(|| format!("cannot write {}", disk.display()))?;
     file.set_len(DISK_BYTES)?;
     let (disk_text, console_text) = (path(&disk)?, path(&console)?);
+    let sockets = SocketFolder::new("guests")?;
+    let monitor = sockets.path().join("monitor");
     let mut run = vec![
         "run", "--for", LIFE, "--cpus", "2", "--nodes", "2", "--memory", MEMORY,
     ];
     run.extend(["--store", disk_text, "--log", console_text]);
+    run.extend(["--monitor", path(&monitor)?]);
     run.extend(["--qemu", path(&qemu)?]);
     let said = ["CIM ready", "CIM user", "CIM password"];
     let machine = Background::start(&run, &said, BOOT)?;
@@ -63,6 +67,8 @@ pub fn run(workspace: &Workspace, filters: &[String], qemu: Option<&Path>) -> Re
         .arg("--initrd")
         .arg(&linux.initramfs)
         .args(["--log", console_text])
+        .arg("--monitor")
+        .arg(&monitor)
         .arg("--qemu")
         .arg(&qemu);
     for filter in filters {

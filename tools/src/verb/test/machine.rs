@@ -145,12 +145,15 @@ pub fn report(place: impl Display, outcome: &Outcome) {
     match &outcome.verdict {
         Ok(_) => println!("ok    {place} {name} ({seconds:.1} s)"),
         Err(reason) => {
-            // In one piece: another test may report at the same time.
-            let mut text = format!("FAIL  {place} {name} ({seconds:.1} s): {reason}\n");
+            // In one piece: another test may report at the same time. The name is in each line, and the reason at both ends, for
+            // those who see only the lines of a name, or the last ones.
+            let head = format!("FAIL  {place} {name} ({seconds:.1} s): {reason}\n");
+            let mut text = head.clone();
             for line in &outcome.console {
-                text.push_str(&format!("      | {line}\n"));
+                text.push_str(&format!("      {name} | {line}\n"));
             }
-            println!("{text}      the whole console: {}", outcome.log.display());
+            let log = outcome.log.display();
+            println!("{text}      the whole console of {name}: {log}\n{head}");
         }
     }
 }
