@@ -203,6 +203,16 @@ class LinuxTest(LinuxGuestTest):
     def test_stress(self):
         self.stress(5)
 
+    def test_much_output_on_the_virtio_console(self):
+        """It comes complete and in order, and the serial console stays alive beside it."""
+        _, console, _ = self.boot()
+        self.shell(console)
+        lines, rest = 1 << 12, "-" * 56
+        console.type(f"seq -w {lines} | sed s/$/{rest}/ > /dev/hvc0; echo all-''written\r")
+        text = console.expect(rf"(?s)\n0+1{rest}\r*\n.*\n{lines}{rest}\r*\n", 4 * PATIENCE)[0]
+        self.assertEqual(text.split(), [f"{number:04}{rest}" for number in range(1, lines + 1)])
+        console.expect("all-written", PATIENCE)
+
     def test_panic(self):
         guest = self.linux(words="rdinit=/nothing panic=0 root=/dev/nothing").start()
         with guest.console() as console:
