@@ -162,8 +162,13 @@ impl SvmVcpu {
         };
         let exit = self.enter();
         if self.block.vmcb.withdraw_interrupt() == Taken::No {
-            // Whatever else the exit says about its delivery.
-            self.inject(event);
+            if self.can_take_interrupt() {
+                self.inject(event);
+            } else {
+                // An exception came between.
+                self.deferred = Some(event);
+                self.request_window();
+            }
         }
         exit
     }

@@ -17,6 +17,8 @@ impl SvmVcpu {
             // RIP still points to the INT, INT3 or INTO, which will run again.
             EventKind::Software | EventKind::Reserved => {}
             EventKind::Exception if matches!(event.vector(), 3 | 4) => {}
+            // QEMU calls a virtual interrupt so; it waits on.
+            EventKind::Exception if event.vector() >= 32 => {}
             EventKind::Interrupt | EventKind::Nmi | EventKind::Exception => {
                 self.inject(event);
             }
