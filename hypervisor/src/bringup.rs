@@ -39,6 +39,7 @@ use bulkhead_hw::{console, info, log, pool, registers, space, warn};
 
 use early::EarlyMap;
 use memory::Foundation;
+use options::DeliveryChoice;
 pub use options::{Exit, IommuChoice, Options};
 pub use platform::Platform;
 
@@ -106,7 +107,11 @@ fn survey(magic: u32, info: Hpa) -> Box<Found> {
     let features = CpuFeatures::read(&ThisCpu);
     banner::record(&ThisCpu, &ThisMsrs);
     banner::cpu(&identity, &features);
-    let virtualization = required(Virtualization::read(&ThisCpu, &ThisMsrs));
+    let found = required(Virtualization::read(&ThisCpu, &ThisMsrs));
+    let virtualization = match options.delivery {
+        DeliveryChoice::WherePresent => found,
+        DeliveryChoice::Off => found.with_software_delivery(),
+    };
     banner::virtualization(&virtualization);
 
     let acpi = required(Acpi::read(boot.rsdp, &memory));

@@ -61,6 +61,10 @@ pub fn run<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, cpu: &mut V
         vcpu.hw.release_interrupts();
         return Leave::Interrupted;
     }
+    if V::POSSIBLE && vcpu.apic.is_lent() {
+        // What the CPU holds is looked at again before it goes on where it was interrupted.
+        vcpu.work |= Work::EVENT;
+    }
     let leave = loop {
         if vcpu.has_work() {
             if vcpu.work == Work::EVENT && vcpu.can_go_on() {
@@ -127,6 +131,15 @@ fn rare<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H, exit: Exit) ->
         Exit::InvalidState => crash::stop(vcpu, host, StopCause::InvalidState, None),
         Exit::MachineCheck => crash::stop(vcpu, host, StopCause::MachineCheck, None),
         Exit::Unknown => crash::stop(vcpu, host, StopCause::UnknownExit, None),
+        Exit::EndOfInterrupt(vector) => {
+            let effect = vcpu.apic.ended(vector);
+            deliver::apply(vcpu, host, effect)
+        }
+        Exit::SelfIpi(vector) => {
+            vcpu.apic.self_ipi(vector);
+            vcpu.work |= Work::EVENT;
+            RESUME
+        }
         // The hot exits were dispatched before.
         Exit::MsrWrite
         | Exit::MsrRead

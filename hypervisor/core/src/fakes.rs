@@ -5,6 +5,7 @@
 
 mod backend;
 mod bench;
+mod delivery;
 mod host;
 mod memory;
 mod registers;

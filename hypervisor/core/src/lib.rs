@@ -33,6 +33,7 @@ pub mod host;
 pub mod hypercall;
 pub mod id;
 pub mod instruction_fetch;
+pub mod interrupt_delivery;
 pub mod ioapic;
 pub mod level;
 pub mod lifecycle;

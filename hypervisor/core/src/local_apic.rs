@@ -5,10 +5,11 @@
 //! they post into the vCPU's [`Mailbox`], which the owner drains. Sources: SDM 3A chapter 10, APM 2 chapter 16.
 //!
 //! Invariants: no vector below 16 is ever in IRR or ISR; `threshold` is the priority class a vector must exceed
-//! (15 while the APIC is disabled, so that nothing can); every write that can change it recomputes it.
+//! (15 while the APIC is disabled or lent to the CPU, so that nothing can); every write that can change it recomputes it.
 
 mod access;
 mod destination;
+mod lending;
 mod lvt;
 mod mailbox;
 mod message;
@@ -21,6 +22,7 @@ mod vectors;
 mod tests;
 
 pub use destination::{Destination, DestinationMode, Identity, IdentityMode, lowest_priority};
+pub use lending::{changes_held, shows_held};
 pub use lvt::{LocalDelivery, LvtEntry};
 pub use mailbox::{Drained, Mailbox, WasEmpty};
 pub use message::{DeliveryMode, ExtendedDestination, IpiRequest, Message, Shorthand, Trigger};
@@ -122,7 +124,7 @@ pub struct LocalApic {
     tpr: u8,
     /// A pending vector is deliverable where its class (high nibble) exceeds this one.
     threshold: u8,
-    /// The threshold without what is in service: the class of the task priority, or 15 while disabled.
+    /// The threshold without what is in service: the class of the task priority, or 15 while disabled or lent.
     floor: u8,
     mode: ApicMode,
     features: LapicFeatures,
@@ -142,6 +144,8 @@ pub struct LocalApic {
     errors: u32,
     base: u64,
     physical_bits: u8,
+    /// The CPU holds `isr` and `tpr` and what was in `irr`, which collects what arrives meanwhile.
+    lent: bool,
 }
 
 impl LocalApic {
@@ -172,6 +176,7 @@ impl LocalApic {
             errors: 0,
             base: DEFAULT_BASE | BASE_ENABLE | bsp,
             physical_bits: config.physical_bits,
+            lent: false,
         };
         apic.init_reset();
         apic
@@ -476,7 +481,7 @@ impl LocalApic {
 
     #[inline]
     fn update_threshold(&mut self) {
-        self.floor = if self.accepts() {
+        self.floor = if self.accepts() && !self.lent {
             self.tpr & 0xf0
         } else {
             0xf0

@@ -11,6 +11,7 @@ use crate::decode::{Segment, Width};
 use crate::fault::Exception;
 use crate::guest_tsc::GuestTsc;
 use crate::id::Vector;
+use crate::interrupt_delivery::InterruptDelivery;
 
 /// A general-purpose register, numbered as instructions encode it (SDM 2A 2.1.5, APM 3 1.4.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -173,11 +174,15 @@ pub enum Exit {
     InvalidState,
     /// An exit that the backend does not know.
     Unknown,
+    /// The guest has ended an interrupt whose end is watched ([`InterruptDelivery::watch_ends`]); that is done.
+    EndOfInterrupt(Vector),
+    /// A self-IPI of a vector that the CPU does not take by itself; the instruction is done.
+    SelfIpi(Vector),
 }
 
 impl Exit {
     /// Number of kinds, for counters.
-    pub const KINDS: usize = 19;
+    pub const KINDS: usize = 21;
 
     /// Index of the kind, below [`Exit::KINDS`].
     #[inline]
@@ -202,6 +207,8 @@ impl Exit {
             Exit::TripleFault => 16,
             Exit::InvalidState => 17,
             Exit::Unknown => 18,
+            Exit::EndOfInterrupt(_) => 19,
+            Exit::SelfIpi(_) => 20,
         }
     }
 }
@@ -274,7 +281,7 @@ pub enum StartState {
 pub struct LengthUnknown;
 
 /// One virtual CPU as the hardware runs it. Used only by the physical CPU that owns the vCPU.
-pub trait Vcpu: ArchitecturalState + Send + 'static {
+pub trait Vcpu: ArchitecturalState + InterruptDelivery + Send + 'static {
     /// What the backend keeps for the physical CPU: its TLB tags, its host state.
     type Cpu;
 

@@ -169,6 +169,7 @@ impl<V: Vcpu> VcpuRecord<V> {
 
     /// Power-up: vCPU 0 at its start, the others waiting for a start-up IPI.
     pub fn reset(&mut self) {
+        self.forget_lent();
         self.apic.power_up_reset();
         self.bank.reset();
         self.clock = ParavirtualClock::default();
@@ -201,6 +202,29 @@ impl<V: Vcpu> VcpuRecord<V> {
         self.reset();
         self.set_guest_tsc(tsc, now);
         self.work |= moves;
+    }
+
+    /// Takes back what the CPU holds of the local APIC, for whoever looks at it or changes it.
+    #[inline(always)]
+    pub fn reclaim(&mut self) {
+        if V::POSSIBLE && self.apic.is_lent() {
+            self.take_back();
+        }
+    }
+
+    #[inline(never)]
+    fn take_back(&mut self) {
+        let held = self.hw.give_back();
+        self.apic.take_back(&held);
+        self.work |= Work::EVENT;
+    }
+
+    /// What the CPU holds of the local APIC is of no interest any more.
+    pub fn forget_lent(&mut self) {
+        if V::POSSIBLE && self.apic.is_lent() {
+            let _ = self.hw.give_back();
+            self.apic.forget_lent();
+        }
     }
 
     /// Nobody waits for the answer to the request any more, nor for the rest of its instruction.

@@ -77,6 +77,15 @@ impl Virtualization {
             SvmProbe::read(cpu, msrs).map(Self::Svm)
         }
     }
+
+    /// The same with the hypervisor delivering all interrupts of guests, also where CPUs can.
+    #[must_use]
+    pub fn with_software_delivery(self) -> Self {
+        match self {
+            Self::Vmx(probe) => Self::Vmx(probe.with_software_delivery()),
+            svm @ Self::Svm(_) => svm,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod instructions;
 mod plain_length;
 mod resident;
 mod vcpu;
+mod virtual_apic;
 mod vmcs;
 
 pub use cpu::VmxCpu;

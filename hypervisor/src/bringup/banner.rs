@@ -106,6 +106,7 @@ pub fn virtualization(found: &Virtualization) {
             info!("VMX revision {:#x}", probe.revision);
             info!("VMX features found:{}", names(table.clone(), Found::Yes));
             info!("VMX features missing:{}", names(table, Found::No));
+            info!("interrupts are delivered by {}", probe.delivery.name());
         }
     }
 }

@@ -35,6 +35,16 @@ pub enum IommuChoice {
     Off,
 }
 
+/// Whether CPUs deliver their guests' interrupts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum DeliveryChoice {
+    /// Where they can.
+    #[default]
+    WherePresent,
+    /// In no case: the hypervisor does.
+    Off,
+}
+
 /// A deliberate crash, to test the crash record and the protection of memory from outside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CrashTest {
@@ -72,6 +82,8 @@ pub struct Options {
     pub apic: ApicChoice,
     /// `iommu=off`.
     pub iommu: IommuChoice,
+    /// `apicv=off`.
+    pub delivery: DeliveryChoice,
     /// `exit=when-done`.
     pub exit: Exit,
     /// `crash-test=stack|write-code|run-data|unmapped|panic`.
@@ -93,6 +105,10 @@ impl Options {
                 }
                 ("iommu", Some("off")) => {
                     options.iommu = IommuChoice::Off;
+                    Some(())
+                }
+                ("apicv", Some("off")) => {
+                    options.delivery = DeliveryChoice::Off;
                     Some(())
                 }
                 ("exit", Some("when-done")) => {

@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use bulkhead_abi::host::PartitionState;
 
-use crate::exit::{Flow, Leave, RESUME, crash, deliver, port};
+use crate::exit::{Flow, Leave, RESUME, crash, deliver, msr, port};
 use crate::fault::StopCause;
 use crate::host::Host;
 use crate::id::{VcpuId, Vector};
@@ -140,6 +140,7 @@ fn pause_or_go_on<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
 #[inline(never)]
 fn signals<V: Vcpu>(vcpu: &mut VcpuRecord<V>, drained: Drained) {
     if drained.init {
+        vcpu.forget_lent();
         vcpu.activity = Activity::WaitForStartUp;
         // The 8259A's output does not depend on this CPU.
         vcpu.work.remove(Work::NMI);
@@ -204,6 +205,9 @@ pub fn deliver<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
     if vcpu.work.intersects(Work::NMI | Work::EXT_INT) && deliver_rare(vcpu, host) {
         return;
     }
+    if V::POSSIBLE && vcpu.hw.delivers() && vcpu.apic.can_be_lent() {
+        return hand_over(vcpu, host);
+    }
     // The guest may have written CR8 without an exit.
     let priority = vcpu.hw.cr8();
     if priority != vcpu.apic.cr8() {
@@ -228,6 +232,38 @@ pub fn deliver<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
     }
 }
 
+/// Leaves the delivery of interrupts to the CPU, and ends a halt where it has one to deliver.
+#[inline(never)]
+fn hand_over<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
+    if !vcpu.apic.is_lent() {
+        msr::sync_from_cr8(vcpu);
+        let held = vcpu.apic.lend();
+        vcpu.hw.lend(&held);
+    } else if let Some(arrivals) = vcpu.apic.take_arrivals() {
+        vcpu.hw.request(&arrivals);
+    }
+    vcpu.hw.watch_ends(vcpu.apic.level_vectors());
+    if !vcpu.hw.has_deliverable() {
+        return;
+    }
+    if vcpu.hw.can_take_interrupt() {
+        vcpu.activity = Activity::Running;
+    } else if vcpu.activity == Activity::Running {
+        pass_halt(vcpu, host);
+    }
+}
+
+/// Completes a HLT in the shadow of STI.
+///
+/// Some emulators forget that shadow at entry. Taken before the HLT, an interrupt would not end it, and its handler's news
+/// would wait for the next one: the HLT begins and ends here.
+fn pass_halt<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
+    if vcpu.hw.in_shadow() && at_halt(vcpu, host) {
+        let next = vcpu.hw.rip().wrapping_add(1);
+        vcpu.hw.complete(next);
+    }
+}
+
 #[cold]
 #[inline(never)]
 fn ask_for_window<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
@@ -235,18 +271,13 @@ fn ask_for_window<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
     if vcpu.activity != Activity::Running {
         return;
     }
-    if vcpu.hw.in_shadow() && at_halt(vcpu, host) {
-        // Some emulators forget the shadow of STI at entry. Taken before the HLT, the interrupt would not end it, and its
-        // handler's news would wait for the next one: the HLT begins and ends here.
-        let next = vcpu.hw.rip().wrapping_add(1);
-        vcpu.hw.complete(next);
-        if vcpu.hw.can_take_interrupt()
-            && let Some(vector) = vcpu.apic.next_vector()
-        {
-            vcpu.hw.inject_interrupt(vector);
-            vcpu.apic.acknowledge(vector);
-            return;
-        }
+    pass_halt(vcpu, host);
+    if vcpu.hw.can_take_interrupt()
+        && let Some(vector) = vcpu.apic.next_vector()
+    {
+        vcpu.hw.inject_interrupt(vector);
+        vcpu.apic.acknowledge(vector);
+        return;
     }
     vcpu.hw.request_window();
 }

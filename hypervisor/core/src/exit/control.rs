@@ -34,6 +34,7 @@ pub fn control_write<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -
         },
         8 => match ControlRules::check_cr8(value) {
             Ok(priority) => {
+                vcpu.reclaim();
                 vcpu.apic.set_cr8(priority);
                 vcpu.hw.set_cr8(priority);
                 vcpu.work |= Work::EVENT;

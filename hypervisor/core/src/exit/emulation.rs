@@ -269,6 +269,7 @@ impl<V: Vcpu, H: Host> Emulation<'_, V, H> {
     /// Registers are 32 bits wide on 16-byte borders; other accesses are undefined, and read as the register's bytes.
     fn local_apic(&mut self, offset: u16, direction: Direction, data: u64) -> u64 {
         let now = self.host.now();
+        self.vcpu.reclaim();
         msr::sync_from_cr8(self.vcpu);
         match direction {
             Direction::Read => {

@@ -6,7 +6,7 @@ use crate::fault::GuestFault;
 use crate::host::Host;
 use crate::id::Vector;
 use crate::local_apic::registers::{MSR_APIC_BASE, MSR_EOI, MSR_SELF_IPI, X2APIC_MSR_FIRST};
-use crate::local_apic::{ApicMode, Effect, Trigger};
+use crate::local_apic::{ApicMode, Effect, Trigger, changes_held, shows_held};
 use crate::msr::{Route, route};
 use crate::vcpu::{Gpr, Vcpu};
 use crate::vcpu_record::{VcpuRecord, Work};
@@ -23,6 +23,9 @@ pub fn write<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
     let msr = vcpu.hw.gpr(Gpr::Rcx) as u32;
     let value = vcpu.hw.gpr(Gpr::Rdx) << 32 | vcpu.hw.gpr(Gpr::Rax) & 0xffff_ffff;
     if msr.wrapping_sub(X2APIC_MSR_FIRST) < X2APIC_MSRS {
+        if V::POSSIBLE && vcpu.apic.is_lent() && changes_held(msr) {
+            vcpu.reclaim();
+        }
         if vcpu.apic.mode() == ApicMode::X2Apic {
             // The two writes of every interrupt and every local wake-up, before all others.
             if msr == MSR_EOI && value == 0 {
@@ -87,6 +90,9 @@ pub fn read<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
     };
     let msr = vcpu.hw.gpr(Gpr::Rcx) as u32;
     let value = if msr.wrapping_sub(X2APIC_MSR_FIRST) < X2APIC_MSRS {
+        if V::POSSIBLE && vcpu.apic.is_lent() && shows_held(msr) {
+            vcpu.reclaim();
+        }
         sync_from_cr8(vcpu);
         vcpu.apic.read_msr(msr, host.now())
     } else {
@@ -105,16 +111,25 @@ pub fn read<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> Flow {
 
 /// The APIC's task priority was written: CR8 shows it.
 fn sync_task_priority<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
+    if V::POSSIBLE && vcpu.apic.is_lent() {
+        if vcpu.apic.highest_pending().is_some() {
+            vcpu.work |= Work::EVENT;
+        }
+        return;
+    }
+    vcpu.work |= Work::EVENT;
     let priority = vcpu.apic.cr8();
     if priority != vcpu.hw.cr8() {
         vcpu.hw.set_cr8(priority);
     }
-    vcpu.work |= Work::EVENT;
 }
 
 /// CR8 may have been written without an exit: the APIC shows it.
 #[inline(always)]
 pub fn sync_from_cr8<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
+    if V::POSSIBLE && vcpu.apic.is_lent() {
+        return;
+    }
     let priority = vcpu.hw.cr8();
     if priority != vcpu.apic.cr8() {
         vcpu.apic.set_cr8(priority);
@@ -130,7 +145,12 @@ fn write_other<V: Vcpu, H: Host>(
     value: u64,
 ) -> Result<Effect, GuestFault> {
     match route(msr) {
-        Route::LocalApic if msr == MSR_APIC_BASE => return vcpu.apic.set_apic_base(value),
+        Route::LocalApic if msr == MSR_APIC_BASE => {
+            if value != vcpu.apic.apic_base() {
+                vcpu.reclaim();
+            }
+            return vcpu.apic.set_apic_base(value);
+        }
         Route::LocalApic => return vcpu.apic.write_msr(msr, value, host.now()),
         Route::Tsc => {
             let now = host.now();

@@ -1,6 +1,7 @@
 //! The exit loop, driven by scripts.
 
 mod basics;
+mod delivery;
 mod fuzz;
 mod interrupts;
 mod io;

@@ -9,6 +9,8 @@ use crate::decode::{Segment, Width};
 use crate::fault::Exception;
 use crate::guest_tsc::GuestTsc;
 use crate::id::Vector;
+use crate::interrupt_delivery::HeldInterrupts;
+use crate::local_apic::VectorBits;
 use crate::vcpu::{Exit, Gpr, StartState, SystemState, Watch};
 
 /// What the guest did until an exit.
@@ -83,6 +85,10 @@ pub struct Scripted {
     pub resets: Vec<StartState>,
     pub entries: u64,
     pub settled: u64,
+    /// Whether the CPU delivers interrupts by itself, what of them it holds, and whose end it tells.
+    pub delivers: bool,
+    pub lent: Option<HeldInterrupts>,
+    pub watched: VectorBits,
     /// Registers that are in no other field.
     pub rest: CpuState,
     pub extended: ExtendedImage,
@@ -129,6 +135,9 @@ impl Scripted {
             resets: Vec::new(),
             entries: 0,
             settled: 0,
+            delivers: false,
+            lent: None,
+            watched: VectorBits::EMPTY,
             rest: registers::rest(),
             extended: registers::initial(),
         }
@@ -205,6 +214,9 @@ impl Scripted {
         if self.window == Watch::On && open {
             self.window = Watch::Off;
             return Exit::Window;
+        }
+        if open && self.window == Watch::Off {
+            self.deliver_held();
         }
         let Some(step) = self.script.pop_front() else {
             return Exit::Interrupt;

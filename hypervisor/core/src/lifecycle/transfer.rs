@@ -277,6 +277,7 @@ fn saved<V: Vcpu, H: Host>(
     host: &mut H,
 ) -> Result<SavedVcpu, ResourceError> {
     let at = host.now();
+    vcpu.reclaim();
     let priority = vcpu.hw.cr8();
     if priority != vcpu.apic.cr8() {
         vcpu.apic.set_cr8(priority);
@@ -475,6 +476,7 @@ pub fn load_vcpu<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) -> bo
     }
     drop(transfer);
     vcpu.drop_request();
+    vcpu.forget_lent();
     let at = resumption.instant(saved.at);
     vcpu.hw.set_registers(&saved.registers);
     vcpu.hw.set_extended(&saved.extended);

@@ -186,6 +186,61 @@ fn bochs_intel_models_run_or_are_refused_by_name() {
     }
 }
 
+/// Who delivers interrupts to guests on this CPU.
+fn delivery(record: &VmxRecord) -> vmx::Delivery {
+    intel(&record.machine()).unwrap().delivery
+}
+
+#[test]
+fn cpus_deliver_interrupts_where_they_have_all_that_it_takes() {
+    use bochs::*;
+    use vmx::Delivery::{ByCpu, BySoftware};
+    for (record, expected) in [
+        // MSRs or registers of the x2APIC alone are not enough.
+        (&COREI5_ARRANDALE_M520, BySoftware),
+        (&COREI7_SANDY_BRIDGE_2600K, BySoftware),
+        (&COREI7_IVY_BRIDGE_3770K, BySoftware),
+        (&COREI3_CNL, BySoftware),
+        (&intel::IVY_BRIDGE, BySoftware),
+        (&intel::COFFEE_LAKE, BySoftware),
+        (&COREI7_HASWELL_4770, ByCpu),
+        (&BROADWELL_ULT, ByCpu),
+        (&COREI7_SKYLAKE_X, ByCpu),
+        (&COREI7_ICELAKE_U, ByCpu),
+        (&TIGERLAKE, ByCpu),
+        (&SAPPHIRE_RAPIDS, ByCpu),
+        (&ARROW_LAKE, ByCpu),
+    ] {
+        assert_eq!(delivery(record), expected, "{}", record.name);
+        let probe = intel(&record.machine()).unwrap();
+        // It is switched on for a guest in x2APIC mode, and not before.
+        assert_eq!(probe.controls.secondary & vmx::bit::DELIVERY, 0);
+        let off = Virtualization::Vmx(probe).with_software_delivery();
+        assert_eq!(off, Virtualization::Vmx(probe.with_software_delivery()));
+        assert_eq!(probe.with_software_delivery().delivery, BySoftware);
+    }
+    for bit in [36, 40, 41] {
+        let value = skylake_x().read(0x48b) & !(1 << bit);
+        let machine = skylake_x().with_msrs(&[(0x48b, value)]);
+        assert_eq!(intel(&machine).unwrap().delivery, BySoftware, "bit {bit}");
+    }
+}
+
+#[test]
+fn only_the_emulator_is_taken_for_one_that_forgets_the_interrupt_flag() {
+    assert!(intel(&skylake_x()).unwrap().forgets_interrupt_flag);
+    for record in [&intel::IVY_BRIDGE, &intel::COFFEE_LAKE] {
+        assert!(!intel(&record.machine()).unwrap().forgets_interrupt_flag);
+    }
+}
+
+#[test]
+fn tscs_are_scaled_where_the_cpu_can() {
+    let scales = |record: &VmxRecord| intel(&record.machine()).unwrap().scales_tsc();
+    assert!(scales(&bochs::COREI7_SKYLAKE_X) && scales(&bochs::COREI3_CNL));
+    assert!(!scales(&bochs::COREI7_HASWELL_4770) && !scales(&intel::COFFEE_LAKE));
+}
+
 #[test]
 fn real_intel_parts_run_with_what_they_have() {
     let ivy_bridge = [

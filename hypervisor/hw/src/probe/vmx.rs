@@ -29,6 +29,9 @@ pub mod bit {
     pub const XSAVES: u32 = 1 << 20;
     /// Secondary: the guest's TSC runs at another rate.
     pub const TSC_SCALING: u32 = 1 << 25;
+    /// Secondary: all that lets the CPU deliver interrupts by itself to a guest whose local APIC is in x2APIC mode: virtualization of its
+    /// MSRs, of its registers, and delivery.
+    pub const DELIVERY: u32 = 1 << 4 | 1 << 8 | 1 << 9;
     /// Entry: the guest is in long mode.
     pub const ENTRY_LONG_MODE: u32 = 1 << 9;
 }
@@ -142,6 +145,28 @@ pub struct Controls {
     pub entry: u32,
 }
 
+/// Who delivers a guest's interrupts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// The hypervisor, one at an entry.
+    BySoftware,
+    /// The CPU, while the guest's local APIC is in x2APIC mode (SDM 3C chapter 29).
+    ByCpu,
+}
+
+impl Delivery {
+    /// Who, in words.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BySoftware => "the hypervisor",
+            Self::ByCpu => "the CPU",
+        }
+    }
+}
+
+/// The VMCS revision that Bochs has in all its models; no CPU that can deliver interrupts is known to have it.
+const BOCHS: u32 = 0x2b;
+
 /// What VMX offers on a CPU that has all that is required.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VmxProbe {
@@ -157,6 +182,11 @@ pub struct VmxProbe {
     pub cr4_may: u64,
     /// Nested pages can have 1 GiB.
     pub gigabyte_pages: bool,
+    /// Who delivers interrupts.
+    pub delivery: Delivery,
+    /// The CPU is an emulator's that delivers an interrupt which waits for RFLAGS.IF when the next one of the host comes, whatever
+    /// RFLAGS.IF is (Bochs 3.0).
+    pub forgets_interrupt_flag: bool,
     /// The preemption timer counts this bit of the TSC.
     pub timer_shift: u8,
     secondary_allowed: u32,
@@ -213,8 +243,15 @@ impl VmxProbe {
         if caches & TAG_FLUSHES != TAG_FLUSHES {
             secondary &= !bit::VPID;
         }
+        let revision = basic as u32 & 0x7fff_ffff;
         Ok(Self {
-            revision: basic as u32 & 0x7fff_ffff,
+            revision,
+            delivery: if (secondary_capability >> 32) as u32 & bit::DELIVERY == bit::DELIVERY {
+                Delivery::ByCpu
+            } else {
+                Delivery::BySoftware
+            },
+            forgets_interrupt_flag: revision == BOCHS,
             controls: Controls {
                 pin,
                 processor: processor & !(AT_TIMES & !(processor_capability as u32)),
@@ -230,6 +267,15 @@ impl VmxProbe {
             secondary_allowed: (secondary_capability >> 32) as u32,
             caches,
         })
+    }
+
+    /// The same with the hypervisor delivering interrupts in any case.
+    #[must_use]
+    pub const fn with_software_delivery(self) -> Self {
+        Self {
+            delivery: Delivery::BySoftware,
+            ..self
+        }
     }
 
     /// Whether the TSC of a guest can run at another rate than the CPU's.

@@ -542,3 +542,6 @@ impl Vcpu for SvmVcpu {
         }
     }
 }
+
+/// AMD's way to do so (AVIC) is not used.
+impl bulkhead_core::interrupt_delivery::InterruptDelivery for SvmVcpu {}

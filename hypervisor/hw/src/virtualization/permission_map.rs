@@ -26,6 +26,8 @@ pub struct PermissionMaps {
     msrs: Box<MsrMap>,
     /// Intel's 4 KiB: a bit an MSR, first for reads of the low and the high range, then for writes.
     split_msrs: Box<Page>,
+    /// The same without those of the x2APIC that Intel's CPUs virtualize.
+    virtual_apic_msrs: Box<Page>,
 }
 
 /// Which accesses of an MSR are let through.
@@ -47,10 +49,17 @@ impl PermissionMaps {
             ports: zeroed_box()?,
             msrs: zeroed_box()?,
             split_msrs: zeroed_box()?,
+            virtual_apic_msrs: zeroed_box()?,
         };
         maps.ports.0.iter_mut().for_each(|page| page.0.fill(0xff));
         maps.msrs.0.iter_mut().for_each(|page| page.0.fill(0xff));
         maps.split_msrs.0.fill(0xff);
+        maps.virtual_apic_msrs.0.fill(0xff);
+        let reads = VIRTUAL_READS.iter().cloned().flatten();
+        let writes = VIRTUAL_WRITES.map(|msr| msr as usize + SPLIT_WRITES);
+        for position in reads.map(|msr| msr as usize).chain(writes) {
+            clear(&mut maps.virtual_apic_msrs, position);
+        }
         Ok(maps)
     }
 
@@ -93,9 +102,8 @@ impl PermissionMaps {
             .into_iter()
             .flatten()
         {
-            if let Some(byte) = self.split_msrs.0.get_mut(position / 8) {
-                *byte &= !(1 << (position % 8));
-            }
+            clear(&mut self.split_msrs, position);
+            clear(&mut self.virtual_apic_msrs, position);
         }
     }
 
@@ -109,9 +117,26 @@ impl PermissionMaps {
         physical_of(&*self.msrs)
     }
 
+    /// Machine address of the MSR map in Intel's format that leaves to the CPU what it virtualizes of the x2APIC.
+    pub fn virtual_apic_msrs(&self) -> Hpa {
+        physical_of(&*self.virtual_apic_msrs)
+    }
+
     /// Machine address of the MSR map in Intel's format.
     pub fn split_msrs(&self) -> Hpa {
         physical_of(&*self.split_msrs)
+    }
+}
+
+/// What the virtual-APIC page shows: priorities, and the vectors in service, level-triggered and requested.
+const VIRTUAL_READS: [core::ops::RangeInclusive<u32>; 3] =
+    [0x808..=0x808, 0x80a..=0x80a, 0x810..=0x827];
+/// What the CPU does by itself: task priority, end of interrupt, self-IPI. All others would reach the host's own APIC.
+const VIRTUAL_WRITES: [u32; 3] = [0x808, 0x80b, 0x83f];
+
+fn clear(page: &mut Page, position: usize) {
+    if let Some(byte) = page.0.get_mut(position / 8) {
+        *byte &= !(1 << (position % 8));
     }
 }
 
@@ -170,6 +195,24 @@ mod tests {
         let cleared: u32 = split.iter().map(|b| b.count_zeros()).sum();
         assert_eq!(cleared, 3);
         maps.open_msr(0x4000_0000, MsrAccess::ReadWrite);
+    }
+
+    #[test]
+    fn of_the_x2apic_only_what_the_cpu_virtualizes_is_open() {
+        let mut maps = PermissionMaps::intercept_all().unwrap();
+        maps.open_msr(0x174, MsrAccess::ReadWrite);
+        let open = |map: &Page, position: usize| map.0[position / 8] >> (position % 8) & 1 == 0;
+        for msr in 0..0x2000_usize {
+            let (read, write) = (msr, msr + SPLIT_WRITES);
+            let other = msr == 0x174;
+            assert_eq!(open(&maps.split_msrs, read), other, "{msr:#x}");
+            assert_eq!(open(&maps.split_msrs, write), other, "{msr:#x}");
+            let map = &maps.virtual_apic_msrs;
+            let reads = matches!(msr, 0x808 | 0x80a | 0x810..=0x827);
+            assert_eq!(open(map, read), reads || other, "{msr:#x}");
+            let writes = matches!(msr, 0x808 | 0x80b | 0x83f);
+            assert_eq!(open(map, write), writes || other, "{msr:#x}");
+        }
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub const MWAIT: u16 = 36;
 pub const MONITOR: u16 = 39;
 /// The entry failed: machine check.
 pub const MACHINE_CHECK: u16 = 41;
+/// The end of an interrupt that is watched.
+pub const END_OF_INTERRUPT: u16 = 45;
 /// No translation, or one that does not permit the access.
 pub const NESTED_VIOLATION: u16 = 48;
 /// An entry of the nested tables is not valid.
@@ -64,5 +66,7 @@ pub const INVVPID: u16 = 53;
 pub const WBINVD: u16 = 54;
 /// XSETBV.
 pub const XSETBV: u16 = 55;
+/// A write of a virtual APIC's register that the CPU does not handle.
+pub const APIC_WRITE: u16 = 56;
 /// VMFUNC.
 pub const VMFUNC: u16 = 59;

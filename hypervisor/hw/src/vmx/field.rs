@@ -36,6 +36,7 @@ fields! {
     GsSelector = 0x080a, Exit;
     LdtrSelector = 0x080c, Exit;
     TrSelector = 0x080e, Exit;
+    InterruptStatus = 0x0810, Exit;
     HostEsSelector = 0x0c00, Never;
     HostCsSelector = 0x0c02, Never;
     HostSsSelector = 0x0c04, Never;
@@ -49,6 +50,10 @@ fields! {
     TscOffset = 0x2010, Never;
     VirtualApicPage = 0x2012, Never;
     EptPointer = 0x201a, Never;
+    EndExits0 = 0x201c, Never;
+    EndExits1 = 0x201e, Never;
+    EndExits2 = 0x2020, Never;
+    EndExits3 = 0x2022, Never;
     XssExitBitmap = 0x202c, Never;
     TscMultiplier = 0x2032, Never;
     GuestPhysicalAddress = 0x2400, Exit;

@@ -1,6 +1,8 @@
 //! One virtual CPU on VMX: the implementation of the exit loop's port.
 
+mod delivery;
 mod events;
+mod qualification;
 mod rare_exit;
 mod reset;
 mod segments;
@@ -10,17 +12,15 @@ mod whole;
 
 use alloc::boxed::Box;
 
-use bulkhead_core::addr::{Gpa, Hpa};
+use bulkhead_core::addr::Hpa;
 use bulkhead_core::decode::{Segment, Width};
 use bulkhead_core::fault::{Exception, ResourceError};
 use bulkhead_core::guest_tsc::GuestTsc;
 use bulkhead_core::id::{CpuId, Vector};
+use bulkhead_core::local_apic::VectorBits;
 use bulkhead_core::time::Ticks;
 use bulkhead_core::tlb_tag::{FlushKind, TagHolder};
-use bulkhead_core::vcpu::{
-    Access, Direction, Exit, Gpr, LengthUnknown, NestedFault, PortAccess, PortForm, StartState,
-    SystemState, Vcpu, Watch,
-};
+use bulkhead_core::vcpu::{Exit, Gpr, LengthUnknown, StartState, SystemState, Vcpu, Watch};
 
 use super::access::{Current, VmcsAccess};
 use super::consistency;
@@ -32,6 +32,7 @@ use super::field::Field;
 use super::instructions::{self, Entered, EntryBlock, Extent};
 use super::plain_length::PlainLengths;
 use super::resident::Resident;
+use super::virtual_apic::VirtualApic;
 use super::vmcs::Vmcs;
 use crate::msr::Msr;
 use crate::probe::VmxProbe;
@@ -51,8 +52,6 @@ const EFER_LMA: u64 = 1 << 10;
 const SHADOWS: u64 = 0b11;
 /// Interruptibility: an NMI's handler runs.
 const IN_NMI: u64 = 1 << 3;
-/// Offset of the task priority in the virtual-APIC page.
-const TASK_PRIORITY: usize = 0x80;
 /// An entry that failed (bit 31 of the exit reason).
 const ENTRY_FAILED: u32 = 1 << 31;
 
@@ -61,7 +60,12 @@ pub struct VmxVcpu<A = Current> {
     block: Box<EntryBlock>,
     vmcs: Vmcs<A>,
     region: Box<Page>,
-    virtual_apic: Box<Page>,
+    virtual_apic: VirtualApic,
+    /// Where all of the x2APIC's MSRs exit, and where those do not that the CPU virtualizes.
+    closed_msrs: Hpa,
+    open_msrs: Hpa,
+    /// The vectors whose end exits.
+    watched_ends: VectorBits,
     /// What the next entry injects.
     injection: Option<Event>,
     /// An interrupt whose delivery an exception interrupted; injected at the next interrupt window.
@@ -114,7 +118,10 @@ impl<A: VmcsAccess> VmxVcpu<A> {
             block: zeroed_box()?,
             vmcs: Vmcs::new(access),
             region: new_region(probe)?,
-            virtual_apic: zeroed_box()?,
+            virtual_apic: VirtualApic::new()?,
+            closed_msrs: maps.split_msrs(),
+            open_msrs: maps.virtual_apic_msrs(),
+            watched_ends: VectorBits::EMPTY,
             injection: None,
             deferred: None,
             shadow_over: false,
@@ -155,10 +162,11 @@ impl<A: VmcsAccess> VmxVcpu<A> {
             (Field::IoBitmapA, ports),
             (Field::IoBitmapB, ports + 0x1000),
             (Field::MsrBitmap, maps.split_msrs().as_u64()),
-            (
-                Field::VirtualApicPage,
-                physical_of(&*self.virtual_apic).as_u64(),
-            ),
+            (Field::VirtualApicPage, self.virtual_apic.address().as_u64()),
+            (Field::EndExits0, 0),
+            (Field::EndExits1, 0),
+            (Field::EndExits2, 0),
+            (Field::EndExits3, 0),
             (Field::LinkPointer, u64::MAX),
             (Field::Cr0Mask, self.cr0_owned),
             // A wrong value in CR4 would otherwise surface as a refused entry instead of #GP.
@@ -219,41 +227,6 @@ impl<A: VmcsAccess> VmxVcpu<A> {
         match watch {
             Watch::On => self.vmcs.update(Field::ProcessorControls, 0, mask),
             Watch::Off => self.vmcs.update(Field::ProcessorControls, mask, 0),
-        }
-    }
-
-    fn port_access(&self) -> PortAccess {
-        let info = self.vmcs.get(Field::Qualification);
-        PortAccess {
-            port: (info >> 16) as u16,
-            size: (info as u8 & 7) + 1,
-            direction: if info & 1 << 3 != 0 {
-                Direction::Read
-            } else {
-                Direction::Write
-            },
-            form: if info & 1 << 4 != 0 {
-                PortForm::String
-            } else {
-                PortForm::Single
-            },
-        }
-    }
-
-    fn nested_fault(&mut self) -> NestedFault {
-        self.redeliver();
-        let info = self.vmcs.get(Field::Qualification);
-        NestedFault {
-            gpa: Gpa::new(self.vmcs.get(Field::GuestPhysicalAddress)),
-            access: if info & 1 << 2 != 0 {
-                Access::Fetch
-            } else if info & 1 << 1 != 0 {
-                Access::Write
-            } else {
-                Access::Read
-            },
-            // With a linear address, but not for what it leads to.
-            in_walk: info & 0b11 << 7 == 1 << 7,
         }
     }
 }
@@ -435,20 +408,12 @@ impl<A: VmcsAccess> Vcpu for VmxVcpu<A> {
 
     #[inline]
     fn cr8(&self) -> u8 {
-        let [.., priority] = self
-            .virtual_apic
-            .0
-            .first_chunk::<{ TASK_PRIORITY + 1 }>()
-            .copied()
-            .unwrap_or([0; TASK_PRIORITY + 1]);
-        priority >> 4
+        self.virtual_apic.task_priority() >> 4
     }
 
     #[inline]
     fn set_cr8(&mut self, priority: u8) {
-        if let Some(byte) = self.virtual_apic.0.get_mut(TASK_PRIORITY) {
-            *byte = priority << 4;
-        }
+        self.virtual_apic.set_task_priority(priority << 4);
     }
 
     fn watch_cr8(&mut self, watch: Watch) {

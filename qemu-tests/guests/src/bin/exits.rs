@@ -66,6 +66,7 @@ fn main(_: &StartInfo) {
         cost(|| cpu::wrmsr(apic::TIMER_INITIAL, 1_000_000_000)),
     );
     cpu::wrmsr(apic::TIMER_INITIAL, 0);
+    result("x2apic_tpr", cost(|| cpu::wrmsr(apic::TPR, 0)));
     idt::set(TICK as u8, idt::tick as *const () as u64);
     idt::set(QUICK as u8, quick as *const () as u64);
     idt::set(MEASURED as u8, measured as *const () as u64);

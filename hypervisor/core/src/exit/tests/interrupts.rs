@@ -186,7 +186,7 @@ fn with_pic() -> Bench {
     bench
 }
 
-fn line(bench: &mut Bench, number: u32, level: crate::level::Level) {
+pub(super) fn line(bench: &mut Bench, number: u32, level: crate::level::Level) {
     let partition = bench.partition.clone();
     let woken =
         partition

@@ -8,7 +8,7 @@ use crate::vmx::field::Field;
 /// Controls that the backend switches at run time.
 const AT_TIMES: u32 = bit::WINDOW | bit::CR8_LOAD | bit::NMI_WINDOW;
 /// The same of the secondary ones.
-const SECONDARY_AT_TIMES: u32 = bit::TSC_SCALING;
+const SECONDARY_AT_TIMES: u32 = bit::TSC_SCALING | bit::DELIVERY;
 
 /// The first check that fails.
 pub fn failed<A: VmcsAccess>(subject: &Subject<'_, A>) -> Option<&'static str> {

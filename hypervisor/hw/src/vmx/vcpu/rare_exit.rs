@@ -65,6 +65,8 @@ impl<A: VmcsAccess> VmxVcpu<A> {
                 Exit::Interrupt
             }
             reason::CONTROL_REGISTER => self.control_register(),
+            reason::END_OF_INTERRUPT => self.end_of_interrupt(),
+            reason::APIC_WRITE => self.apic_write(),
             reason::INVD | reason::WBINVD => Exit::CacheFlush,
             reason::RDPMC => Exit::PerformanceCounter,
             reason::XSETBV => Exit::XSetBv,

@@ -1,5 +1,6 @@
 //! A vCPU over a VMCS that counts. `cargo xtask bench exits` shows the counts that the first test prints.
 
+mod delivery;
 mod refusals;
 
 use super::*;
