@@ -307,10 +307,14 @@ pub fn exit_benches() -> Vec<MachineTest> {
 }
 
 /// Tests that run once more where the CPU could deliver the interrupts and must not, and what they are called then.
-const BY_SOFTWARE: [(&str, &str); 6] = [
+const BY_SOFTWARE: [(&str, &str); 7] = [
     ("bench-exits", "bench-exits-of-interrupts-by-software"),
     ("timer-x2apic-is-exact", "timer-x2apic-by-software"),
     ("priorities-x2apic", "priorities-x2apic-by-software"),
+    (
+        "level-triggered-x2apic",
+        "level-triggered-x2apic-by-software",
+    ),
     ("smp-4-vcpus-on-2-cpus", "smp-4-vcpus-on-2-cpus-by-software"),
     (
         "registers-are-kept-apart",

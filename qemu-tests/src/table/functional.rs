@@ -67,6 +67,8 @@ fn interrupts() -> Vec<MachineTest> {
         of("timer-xapic-is-exact", "timer", "mode=xapic exact=1").counting_instructions(),
         of("priorities-x2apic", "priority", "mode=x2apic"),
         of("priorities-xapic", "priority", "mode=xapic"),
+        of("level-triggered-x2apic", "level", "mode=x2apic"),
+        of("level-triggered-xapic", "level", "mode=xapic"),
     ]
 }
 
