@@ -26,6 +26,7 @@ MODULES = [
     "test_guest_pools",
     "test_guest_isolation",
     "test_guest_linux",
+    "test_guest_plugging",
     "test_guest_metrics",
     "test_use_cases",
     "test_capabilities",

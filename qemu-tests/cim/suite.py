@@ -38,6 +38,7 @@ MODULES = [
     "test_limits",
     "test_systems",
     "test_pools",
+    "test_plugging",
     "test_profiles",
     "test_capabilities",
     "test_boot",

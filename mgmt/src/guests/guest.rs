@@ -1,6 +1,8 @@
 //! [`Guest`]: one virtual system that is on: its partition, its devices, and the way to its task.
 
-use alloc::boxed::Box;
+mod parts;
+mod processors;
+
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
@@ -14,15 +16,13 @@ use bulkhead_abi::io::SLOTS;
 use cim_domain::{Event, StartFailure, StartOrder, SystemId, Usage};
 use mgmt_executor::Signal;
 use mgmt_hypercall::{Doorbell, LineLevel, Message, PartitionId, Refusal, Request};
-use vmm_board::{Access, Board, DoorbellId, Effect, Level, Operation, Parts, Space, Width};
-use vmm_firmware::{BoardFacts, Firmware, firmware};
+use vmm_board::{Access, Board, DoorbellId, Effect, Level, Operation, Space, Width};
 use vmm_ram::RamLayout;
 
 use super::consoles::GuestConsole;
 use super::kept::{KeptState, Phase};
 use super::reports::Reports;
 use super::{Host, Shelf};
-use crate::entropy::Entropy;
 use crate::events::{Listener, Ports};
 use crate::guest_window::GuestWindow;
 use crate::images::DiskLibrary;
@@ -56,7 +56,11 @@ pub struct Guest {
     system: SystemId,
     id: PartitionId,
     order: StartOrder,
-    /// Its vCPUs, as slots of the I/O page.
+    /// How many of its vCPUs it has.
+    processors: Cell<u32>,
+    /// How many it has yet to give back, while it is asked for some.
+    returning: Cell<Option<u32>>,
+    /// All vCPUs that it can have, as slots of the I/O page.
     slots: u16,
     signal: Signal,
     commands: RefCell<VecDeque<Command>>,
@@ -101,7 +105,7 @@ impl Guest {
     ) -> Result<Rc<Self>, String> {
         let text = |refusal: Refusal| refusal.to_string();
         let Making { system, id, order } = making;
-        let slots = u16::try_from(order.processors.count)
+        let slots = u16::try_from(order.processors.maximum)
             .unwrap_or(u16::MAX)
             .min(SLOTS as u16);
         let page = host.pages.take().ok_or("no memory for its I/O page")?;
@@ -117,6 +121,8 @@ impl Guest {
             shelf: shelf.clone(),
             system,
             id,
+            processors: Cell::new(order.processors.count),
+            returning: Cell::new(None),
             order,
             slots,
             signal,
@@ -286,8 +292,9 @@ impl Guest {
         let mut board = self.board.borrow_mut();
         if let Some(board) = &mut *board {
             board.reset().map_err(|error| failed(error.to_string()))?;
+            board.offer_processors(self.processors.get());
         } else {
-            let new = Board::new(ram, parts().map_err(failed)?);
+            let new = Board::new(ram, self.parts().map_err(failed)?);
             *board = Some(new.map_err(|error| failed(error.to_string()))?);
         }
         self.wish.set(None);
@@ -303,7 +310,8 @@ impl Guest {
     /// Why that cannot be.
     pub fn take_over(&self, state: &[u8]) -> Result<(), String> {
         let ram = self.map().map_err(|failure| failure.to_string())?;
-        let board = Board::restored(ram, parts()?, state).map_err(|error| error.to_string())?;
+        let board =
+            Board::restored(ram, self.parts()?, state).map_err(|error| error.to_string())?;
         *self.board.borrow_mut() = Some(board);
         self.phase.set(Phase::Running);
         Ok(())
@@ -339,23 +347,6 @@ impl Guest {
             Ok(()) => *self.kept.borrow_mut() = state,
             Err(refusal) => report!("{}: {refusal}", self.name()),
         }
-    }
-
-    /// What it finds in memory when it starts.
-    ///
-    /// # Errors
-    /// There can be no such board.
-    pub fn firmware(&self) -> Result<Firmware, StartFailure> {
-        let topology = self.order.processors.topology;
-        let facts = BoardFacts {
-            name: &self.order.name,
-            uuid: self.order.uuid.0,
-            vcpus: self.order.processors.count,
-            threads_per_core: u16::try_from(topology.threads).unwrap_or(u16::MAX),
-            cores_per_socket: u16::try_from(topology.cores).unwrap_or(u16::MAX),
-            ram: self.ram_layout(),
-        };
-        firmware(&facts).map_err(|error| StartFailure::Machine(error.to_string()))
     }
 
     /// Presses the power button.
@@ -417,6 +408,10 @@ impl Guest {
             },
             Effect::Fault { slot, fault } => {
                 report!("{}: device {slot}: {fault}", self.name());
+                Ok(())
+            }
+            Effect::ProcessorEjected(_) | Effect::ProcessorKept(_) => {
+                self.returned(effect);
                 Ok(())
             }
             Effect::PowerOff => self.end_by_itself(Command::Stop),
@@ -552,15 +547,6 @@ impl Listener for Guest {
             self.with_board(|board| board.notify(bell));
         }
     }
-}
-
-/// What a board is made of.
-fn parts() -> Result<Parts, String> {
-    let entropy = Entropy::detect().ok_or("the CPU makes no random numbers")?;
-    Ok(Parts {
-        terminal: Default::default(),
-        entropy: Box::new(move |bytes| entropy.fill(bytes)),
-    })
 }
 
 fn access(request: Request) -> Option<Access> {

@@ -101,7 +101,8 @@ impl GuestMachine {
             .skip(whole)
             .for_each(|byte| *byte = 0);
         request.memory_bytes = order.memory_bytes;
-        request.vcpus = order.processors.count;
+        request.vcpus = order.processors.maximum;
+        request.present_vcpus = order.processors.count;
         let topology = order.processors.topology;
         let narrow = |count: u32| u16::try_from(count).unwrap_or(u16::MAX);
         request.threads_per_core = narrow(topology.threads);
@@ -182,9 +183,16 @@ impl GuestMachine {
         let mut order = order.clone();
         // What it has, whatever the definition says.
         order.memory_bytes = info.memory_bytes;
-        order.processors.count = info.vcpus;
+        order.processors.maximum = info.vcpus;
+        // A change of their number may have been half done: it is what the definition says.
+        let reserved = placement::count(&self.host, id, &order.processors, &order.cpus);
+        if reserved.is_err() {
+            order.processors.count = info.present_vcpus;
+        }
+        let count = order.processors.count;
         let making = Making { system, id, order };
         let guest = Guest::new(&self.root, &self.host, &self.shelf, making, Some(&kept))?;
+        guest.offer_processors(count);
         let is = |state: PartitionState| info.state == state as u32;
         let state = if is(PartitionState::Paused) {
             AdoptedState::Paused
@@ -314,9 +322,26 @@ impl Machine for GuestMachine {
         processors: &ProcessorOrder,
         cpus: &[u32],
     ) -> Result<(), MachineError> {
-        let id = self.guest(system)?.id();
-        placement::tune(&self.host, id, processors, cpus)?;
-        placement::report(&self.host, system, id);
+        let guest = self.guest(system)?;
+        if processors.count > guest.processors() {
+            guest.must_listen()?;
+        }
+        placement::tune(&self.host, guest.id(), processors, cpus)?;
+        guest.set_processors(processors.count);
+        placement::report(&self.host, system, guest.id());
+        Ok(())
+    }
+
+    fn offer_processors(&mut self, system: SystemId, count: u32) {
+        if let Ok(guest) = self.guest(system) {
+            guest.offer_processors(count);
+        }
+    }
+
+    fn ask_back_processors(&mut self, system: SystemId, count: u32) -> Result<(), MachineError> {
+        let guest = self.guest(system)?;
+        guest.must_listen()?;
+        guest.ask_back_processors(count);
         Ok(())
     }
 

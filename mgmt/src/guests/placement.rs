@@ -84,16 +84,54 @@ pub fn tune(
 ) -> Result<(), MachineError> {
     let before = host.info(id);
     let before = before.map_err(|refusal| MachineError::Failed(refusal.to_string()))?;
-    let changed = settle(host, id, processors, cpus).and_then(|()| {
-        let changed = host.hypervisor.partition_shares(id, shares(processors));
-        changed.map_err(|refusal| refused(&refusal, processors))
-    });
+    let former = before.present_vcpus;
+    let changed = count(host, id, processors, cpus)
+        .and_then(|()| settle(host, id, processors, cpus))
+        .and_then(|()| {
+            let changed = host.hypervisor.partition_shares(id, shares(processors));
+            changed.map_err(|refusal| refused(&refusal, processors))
+        });
     if changed.is_err() {
-        // Where they were a moment ago there is room for them.
+        // What was so a moment ago can be so again.
+        let back = |page| host.hypervisor.partition_vcpus(id, former, page);
+        let _ = host.with_record(&before.cpus, back);
         let back = |page| host.hypervisor.partition_affinity(id, None, page);
         let _ = host.with_record(&before.cpus, back);
+        let shares = Shares {
+            weight: before.weight,
+            reservation_percent: before.reservation_percent,
+            limit_percent: before.limit_percent,
+        };
+        let _ = host.hypervisor.partition_shares(id, shares);
     }
     changed
+}
+
+/// Has a system have so many CPUs. Shares that fit only to another number are made to fit on the way.
+pub fn count(
+    host: &Host,
+    id: PartitionId,
+    processors: &ProcessorOrder,
+    cpus: &[u32],
+) -> Result<(), MachineError> {
+    let info = host.info(id);
+    let info = info.map_err(|refusal| MachineError::Failed(refusal.to_string()))?;
+    if info.present_vcpus == processors.count {
+        return Ok(());
+    }
+    if info.reservation_percent > shares(processors).reservation_percent {
+        // What is promised to many may be more than few can be promised.
+        let fewer = Shares {
+            reservation_percent: shares(processors).reservation_percent,
+            weight: info.weight,
+            limit_percent: info.limit_percent,
+        };
+        let changed = host.hypervisor.partition_shares(id, fewer);
+        changed.map_err(|refusal| refused(&refusal, processors))?;
+    }
+    let call = |page| host.hypervisor.partition_vcpus(id, processors.count, page);
+    let changed = host.with_record(&mask(cpus)?, call);
+    changed.map_err(|refusal| refused(&refusal, processors))
 }
 
 /// Has the CPUs of a system where they may be. As many as there are of it get one each, in the order of their numbers.

@@ -48,6 +48,8 @@ pub enum ResourceKind {
 pub struct ProcessorSettings {
     /// How many.
     pub count: Option<u32>,
+    /// How many there can be while the system is on; `None`: no more than at its start.
+    pub maximum: Option<u32>,
     /// What they are promised together, in percent of one physical CPU.
     pub reservation: Option<u64>,
     /// What they may have together at most, in percent of one physical CPU.
@@ -73,7 +75,7 @@ pub enum Mapping {
     HardAffinity,
 }
 
-/// How virtual CPUs are arranged; the product is their number.
+/// How virtual CPUs are arranged; the product is the largest number of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Topology {
     /// Packages.

@@ -1,7 +1,7 @@
 //! Carrying out what a client says: changes onto definitions and allocations, with every value checked by itself.
 
 use crate::allocation::{
-    Allocation, ConsoleKind, ConsoleSettings, MemorySettings, ProcessorSettings, Resource,
+    Allocation, ConsoleKind, ConsoleSettings, Mapping, MemorySettings, ProcessorSettings, Resource,
     ResourceKind, Topology,
 };
 use crate::change::{AllocationChange, DefinitionChange, HostDevice};
@@ -385,6 +385,7 @@ fn processor(
         let fix = format!("Give 1 to {}", host.max_processors);
         invalid("BH-PROCESSOR-COUNT", what, fix).at("VirtualQuantity")
     };
+    let former = to.count;
     change
         .quantity
         .clone()
@@ -395,6 +396,7 @@ fn processor(
                 .ok_or_else(|| too_many(&count))
         })?
         .apply(&mut to.count);
+    change.maximum.clone().apply(&mut to.maximum);
     let scale = change.allocation_units.given();
     let share = |amount: u64, property| share(amount, scale, property, host);
     change
@@ -407,6 +409,9 @@ fn processor(
         .clone()
         .try_map(|amount| share(amount, "Limit"))?
         .apply(&mut to.limit);
+    if to.count != former {
+        follow_count(change, former, to);
+    }
     change
         .weight
         .clone()
@@ -426,6 +431,18 @@ fn processor(
         Patch::Set(devices) => to.cpus = cpus(devices, host)?,
     }
     Ok(())
+}
+
+/// What was all of so many processors is all of another number as well, also where a client gives back what it has read.
+fn follow_count(change: &AllocationChange, former: Option<u32>, to: &mut ProcessorSettings) {
+    let full = |count: Option<u32>| count.map(|count| u64::from(count).saturating_mul(100));
+    let (before, now) = (full(former), full(to.count));
+    if to.limit == before && (change.limit.given().is_none() || before > now) {
+        to.limit = None;
+    }
+    if to.reservation == before && to.mapping == Some(Mapping::Dedicated) {
+        to.reservation = None;
+    }
 }
 
 /// The physical CPUs that HostResource names, in ascending order.
@@ -546,13 +563,18 @@ fn refuse_weight(change: &AllocationChange) -> Result<(), Problem> {
 }
 
 fn refuse_topology(change: &AllocationChange) -> Result<(), Problem> {
-    let parts = [&change.sockets, &change.cores, &change.threads];
+    let parts = [
+        &change.sockets,
+        &change.cores,
+        &change.threads,
+        &change.maximum,
+    ];
     if parts.iter().all(|part| part.given().is_none()) {
         return Ok(());
     }
     Err(invalid(
         "BH-NO-TOPOLOGY",
-        "Only processors have sockets, cores and threads",
+        "Only processors have sockets, cores, threads and a maximum",
         "Leave the properties out",
     ))
 }

@@ -74,6 +74,8 @@ pub struct AllocationChange {
     pub limit: Patch<u64>,
     /// Weight.
     pub weight: Patch<u32>,
+    /// How many processors there can be while the system is on.
+    pub maximum: Patch<u32>,
     /// Packages that the guest sees.
     pub sockets: Patch<u32>,
     /// Cores in a package.

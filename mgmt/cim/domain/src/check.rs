@@ -220,17 +220,24 @@ fn processor(settings: &ProcessorSettings, host: &HostFacts) -> Result<(), Probl
             })?)
         }
     };
-    if let (Some(arranged), Some(count)) = (arranged, settings.count)
-        && arranged != count
+    let (all, property) = match settings.maximum {
+        Some(maximum) => (Some(maximum), "MaximumQuantity"),
+        None => (settings.count, "VirtualQuantity"),
+    };
+    if let (Some(arranged), Some(all)) = (arranged, all)
+        && arranged != all
     {
         return Err(invalid(
             "BH-TOPOLOGY",
-            format!("Sockets, cores and threads make {arranged} processors, and VirtualQuantity is {count}"),
+            format!(
+                "Sockets, cores and threads make {arranged} processors, and {property} is {all}"
+            ),
             "Make them equal, or leave one of them out",
         )
         .at("Sockets"));
     }
     let count = settings.count.or(arranged).unwrap_or(1);
+    maximum(settings.maximum.unwrap_or(count), count, host)?;
     let full = u64::from(count).saturating_mul(100);
     match settings.mapping {
         Some(Mapping::Dedicated) => return dedicated(settings, count, host),
@@ -262,6 +269,24 @@ fn processor(settings: &ProcessorSettings, host: &HostFacts) -> Result<(), Probl
             format!("Give 0 to {most} percent, or NULL"),
         )
         .at("Reservation"));
+    }
+    Ok(())
+}
+
+/// Judges how many virtual CPUs there can be.
+fn maximum(maximum: u32, count: u32, host: &HostFacts) -> Result<(), Problem> {
+    let most = host.max_processors;
+    if maximum > most {
+        let what = format!("{maximum} is no number of processors that a system can have");
+        let fix = format!("Give {count} to {most}, or NULL");
+        return Err(invalid("BH-MAXIMUM", what, fix).at("MaximumQuantity"));
+    }
+    if count > maximum {
+        let what = format!(
+            "{count} processors are more than the {maximum} that the system can have while it is on"
+        );
+        let fix = "Ask for fewer, or give a larger MaximumQuantity in its defined configuration";
+        return Err(invalid("BH-MAXIMUM", what, fix).at("VirtualQuantity"));
     }
     Ok(())
 }

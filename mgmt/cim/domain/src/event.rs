@@ -20,6 +20,10 @@ pub enum Event {
     Resetting,
     /// It runs again after a reset.
     ResetDone,
+    /// Its guest has given back the CPUs that it was asked for.
+    ProcessorsLeft,
+    /// Its guest does not give them back, for this reason. A sentence without its full stop.
+    ProcessorsKept(String),
     /// It is off and everything that it held has been given back: after a stop, or because its guest powered it off.
     PoweredOff,
     /// It has crashed. Its CPUs stand still; what it holds is given back once the domain has called for a stop.

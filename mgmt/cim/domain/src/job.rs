@@ -24,6 +24,8 @@ pub enum JobKind {
     Reboot,
     /// Boots a system anew.
     Reset,
+    /// Waits for a guest to give CPUs back.
+    TakeProcessors,
     /// Nothing: it only carries the reason why a method was refused.
     Refused,
 }
@@ -40,6 +42,7 @@ impl JobKind {
             JobKind::Pause => "Pause",
             JobKind::Reboot => "Reboot",
             JobKind::Reset => "Reset",
+            JobKind::TakeProcessors => "Take processors back",
             JobKind::Refused => "Refused",
         }
     }

@@ -57,18 +57,30 @@ pub trait Machine {
     /// [`MachineError`].
     fn power_button(&mut self, system: SystemId) -> Result<(), MachineError>;
 
-    /// Changes how the CPUs of a system that is on are run from now on: weight, reservation and limit of `processors`, and
-    /// which physical CPUs may run them (`cpus`, none: any). Their number and arrangement are what they were. It counts
-    /// when the call returns.
+    /// Changes how the CPUs of a system that is on are run from now on: number, weight, reservation and limit of `processors`, and
+    /// which physical CPUs may run them (`cpus`, none: any). Their arrangement is what it was. It counts
+    /// when the call returns; its guest is told of CPUs that come by [`Machine::offer_processors`], and the call may be undone before. CPUs that go,
+    /// the guest has given back before.
     ///
     /// # Errors
-    /// [`MachineError`]; nothing has changed.
+    /// [`MachineError`]; nothing has changed. [`MachineError::Guest`] where CPUs would come and the guest would not hear of them.
     fn tune(
         &mut self,
         system: SystemId,
         processors: &ProcessorOrder,
         cpus: &[u32],
     ) -> Result<(), MachineError>;
+
+    /// Tells the guest of a system that is on that it has so many CPUs, as many as [`Machine::tune`] has made: of those that it
+    /// does not know yet, and that none of them is wanted back any more.
+    fn offer_processors(&mut self, system: SystemId, count: u32);
+
+    /// Asks the guest of a running system to give back all its CPUs but the first so many; ends in `ProcessorsLeft` or
+    /// `ProcessorsKept`, some time or never.
+    ///
+    /// # Errors
+    /// [`MachineError`]; nothing has happened. [`MachineError::Guest`] where the guest would not hear of it.
+    fn ask_back_processors(&mut self, system: SystemId, count: u32) -> Result<(), MachineError>;
 
     /// Forgets what is kept about a system that is off; its definition is gone.
     fn destroy(&mut self, system: SystemId);
@@ -165,6 +177,8 @@ pub enum MachineError {
     Resources(String),
     /// It is busy with this system; the same call may succeed later.
     Busy(String),
+    /// The guest cannot do its part.
+    Guest(String),
     /// It failed.
     Failed(String),
 }

@@ -37,7 +37,9 @@ pub struct StartOrder {
 pub struct ProcessorOrder {
     /// How many.
     pub count: u32,
-    /// Their arrangement.
+    /// How many there can be while the system is on.
+    pub maximum: u32,
+    /// The arrangement of so many.
     pub topology: Topology,
     /// Their share of what is contended: 1 to 10,000.
     pub weight: u32,

@@ -137,6 +137,7 @@ fn encode_allocation(allocation: &Allocation, lines: &mut Lines) {
     match &allocation.resource {
         Resource::Processor(settings) => {
             lines.add_some("count", settings.count);
+            lines.add_some("maximum", settings.maximum);
             lines.add_some("reservation", settings.reservation);
             lines.add_some("limit", settings.limit);
             lines.add_some("weight", settings.weight);
@@ -261,6 +262,7 @@ fn decode_in_allocation(to: &mut Allocation, key: &str, value: String) -> Option
         ("allocation-name", _) => to.name = Some(value),
         ("pool", _) => to.pool = Some(value),
         ("count", Resource::Processor(to)) => to.count = Some(value.parse().ok()?),
+        ("maximum", Resource::Processor(to)) => to.maximum = Some(value.parse().ok()?),
         ("reservation", Resource::Processor(to)) => to.reservation = Some(value.parse().ok()?),
         ("limit", Resource::Processor(to)) => to.limit = Some(value.parse().ok()?),
         ("weight", Resource::Processor(to)) => to.weight = Some(value.parse().ok()?),

@@ -47,6 +47,7 @@ fn resolve_allocation(allocation: &mut Allocation, host: &HostFacts) {
                 let topology = settings.topology.and_then(Topology::count);
                 topology.unwrap_or(1)
             });
+            let maximum = *settings.maximum.get_or_insert(count);
             let full = u64::from(count).saturating_mul(100);
             let promised = match settings.mapping {
                 Some(Mapping::Dedicated) => full,
@@ -60,7 +61,7 @@ fn resolve_allocation(allocation: &mut Allocation, host: &HostFacts) {
             settings.weight.get_or_insert(DEFAULT_WEIGHT);
             settings.topology.get_or_insert(Topology {
                 sockets: 1,
-                cores: count,
+                cores: maximum,
                 threads: 1,
             });
         }
@@ -103,11 +104,13 @@ pub(crate) fn reservation(definition: &Definition) -> u64 {
 pub(crate) fn processors(active: &Definition) -> ProcessorOrder {
     let settings = processor_settings(active).cloned().unwrap_or_default();
     let count = settings.count.unwrap_or(1);
+    let maximum = settings.maximum.unwrap_or(count).max(count);
     ProcessorOrder {
         count,
+        maximum,
         topology: settings.topology.unwrap_or(Topology {
             sockets: 1,
-            cores: count,
+            cores: maximum,
             threads: 1,
         }),
         weight: settings.weight.unwrap_or(DEFAULT_WEIGHT),

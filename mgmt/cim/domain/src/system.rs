@@ -27,6 +27,8 @@ pub struct System {
     pub last_end: Option<LastEnd>,
     /// The job that is under way.
     pub job: Option<JobId>,
+    /// Its state configuration as it will be when its guest has given processors back.
+    pub(crate) leaving: Option<Definition>,
     /// Automatic restarts in a row after crashes.
     pub(crate) recoveries: u32,
     /// On the monotonic clock: since when it runs.

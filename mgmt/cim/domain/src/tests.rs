@@ -5,6 +5,7 @@ mod fixture;
 mod jobs;
 mod mapping;
 mod nodes;
+mod plugging;
 mod pools;
 mod recovery;
 mod restart;

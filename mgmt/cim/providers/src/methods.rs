@@ -18,7 +18,8 @@ use crate::given;
 use crate::model::{Model, now};
 use alloc::format;
 use cim_domain::{
-    AllocationChange, DefinitionChange, JobId, NewAllocation, Patch, Problem, ProblemKind, SystemId,
+    AllocationChange, AllocationId, DefinitionChange, JobId, NewAllocation, Patch, Problem,
+    ProblemKind, Resource, SystemId,
 };
 use cim_model::{CimError, CimStatus, CimType, Instance, MethodName, Value};
 use cim_ops::{Argument, Context, MethodResult};
@@ -124,8 +125,11 @@ pub(crate) fn modify(
             .and_then(|change: AllocationChange| {
                 let place = alloc::string::String::new();
                 let change = NewAllocation { place, change };
-                model.change(|domain| domain.modify_active([(*system, *id, change)]))
-            }),
+                at_once(model, *system, *id, &change.change)?;
+                let clock = now(context.caller.clock);
+                model.change(|domain| domain.modify_active([(*system, *id, change)], clock))
+            })
+            .map(|_| ()),
         Element::BootSource(id, Configuration::Defined) => given::boot_source(change)
             .and_then(|change| model.change(|domain| domain.modify(*id, change))),
         Element::Job(id) => job::modify(model, *id, &change),
@@ -137,6 +141,32 @@ pub(crate) fn modify(
         )),
     };
     outcome.map_err(|problem| faults::error(&problem))
+}
+
+/// Refuses what a guest would have to do first: nobody would hear of the job.
+fn at_once(
+    model: &Model,
+    system: SystemId,
+    id: AllocationId,
+    change: &AllocationChange,
+) -> Result<(), Problem> {
+    let count = model.read(|domain| {
+        let active = domain.system(system)?.active.as_ref()?;
+        match &active.allocation(id)?.resource {
+            Resource::Processor(settings) => settings.count,
+            _ => None,
+        }
+    });
+    match (count, change.quantity.given()) {
+        (Some(count), Some(wanted)) if *wanted < count.into() => {
+            let what =
+                "Processors of a running system are given back by its guest, which takes time";
+            let fix = "Use ModifyResourceSettings, which answers with a job";
+            let kind = ProblemKind::Unsupported;
+            Err(Problem::new(kind, "BH-TAKES-TIME", what, fix))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A change of a virtual system, of which only the name can be one.

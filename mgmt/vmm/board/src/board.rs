@@ -14,6 +14,7 @@ use vmm_virtio::{
 use crate::acpi_pm::{AcpiPm, ButtonOutcome, SoftOff};
 use crate::device::Device;
 use crate::doorbells::Doorbells;
+use crate::hot_plug::{HotPlug, Listening, Processors};
 use crate::keyboard_controller::{self, ResetPulse};
 use crate::pci_bus::PciBus;
 use crate::{Access, DoorbellId, Effect, Effects, Operation, map};
@@ -28,12 +29,15 @@ pub struct Parts {
     pub terminal: TerminalSize,
     /// Where its random bytes come from.
     pub entropy: EntropySource,
+    /// Its processors.
+    pub processors: Processors,
 }
 
 impl fmt::Debug for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = f.debug_struct("Parts");
         parts.field("terminal", &self.terminal);
+        parts.field("processors", &self.processors);
         parts.finish_non_exhaustive()
     }
 }
@@ -44,6 +48,7 @@ pub struct Board<R> {
     pub(crate) ram: R,
     pub(crate) bus: PciBus,
     pub(crate) pm: AcpiPm,
+    pub(crate) hot_plug: HotPlug,
     pub(crate) outbox: Outbox,
     doorbells: Doorbells,
     told: Told,
@@ -89,6 +94,7 @@ impl<R: GuestRam> Board<R> {
             doorbells: Doorbells::of(&bus),
             bus,
             pm: AcpiPm::default(),
+            hot_plug: HotPlug::new(parts.processors),
             outbox: Outbox::default(),
             told: Told {
                 levels: IntxLevels::default(),
@@ -131,6 +137,20 @@ impl<R: GuestRam> Board<R> {
                 }
                 0
             }
+            (Ok(port @ map::HOT_PLUG..map::HOT_PLUG_END), Operation::Read) => {
+                self.hot_plug.read(port, width)
+            }
+            (Ok(port @ map::HOT_PLUG..map::HOT_PLUG_END), Operation::Write(value)) => {
+                self.hot_plug.write(port, width, value);
+                0
+            }
+            (Ok(port @ map::GPE0..map::GPE0_END), Operation::Read) => {
+                self.hot_plug.read_event(port, width)
+            }
+            (Ok(port @ map::GPE0..map::GPE0_END), Operation::Write(value)) => {
+                self.hot_plug.write_event(port, width, value);
+                0
+            }
             (Ok(port @ (map::KEYBOARD_DATA | map::KEYBOARD_COMMAND)), Operation::Read) => {
                 keyboard_controller::read(port, width)
             }
@@ -166,6 +186,7 @@ impl<R: GuestRam> Board<R> {
 
     /// What has changed for its owner since the last time. To be asked after every other call.
     pub fn take_effects(&mut self) -> Effects<'_> {
+        let sci = self.sci();
         let effects = &mut self.effects;
         self.doorbells.update(&self.bus, effects);
         let levels = self.bus.levels();
@@ -173,7 +194,6 @@ impl<R: GuestRam> Board<R> {
             effects.push(Effect::Line { gsi, level });
         }
         self.told.levels = levels;
-        let sci = self.pm.sci();
         if sci != self.told.sci {
             self.told.sci = sci;
             effects.push(Effect::Line {
@@ -202,6 +222,9 @@ impl<R: GuestRam> Board<R> {
         if self.bus.devices().any(|(_, device)| device.has_work()) {
             effects.push(Effect::WorkLeft);
         }
+        let outcome = self.hot_plug.take_outcome();
+        effects.extend(numbers(outcome.ejected).map(Effect::ProcessorEjected));
+        effects.extend(numbers(outcome.kept).map(Effect::ProcessorKept));
         effects.extend(self.power.take());
         Effects::of(effects)
     }
@@ -212,12 +235,45 @@ impl<R: GuestRam> Board<R> {
         self.pm.press()
     }
 
+    /// The guest has the first so many processors from now on; it is told of those that come, and none of them is wanted back any
+    /// more.
+    pub fn offer_processors(&mut self, count: u32) {
+        self.changed = true;
+        self.hot_plug.offer(count);
+    }
+
+    /// Asks the guest to give back all processors but the first so many: [`Effect::ProcessorEjected`] or
+    /// [`Effect::ProcessorKept`] says what becomes of each, some time or never.
+    pub fn ask_back_processors(&mut self, count: u32) {
+        self.changed = true;
+        self.hot_plug.ask_back(count);
+    }
+
+    /// How many processors the guest has, but for those that are wanted back.
+    pub fn processor_count(&self) -> u32 {
+        self.hot_plug.count()
+    }
+
+    /// Whether the guest's ACPI driver listens to what comes and goes.
+    pub fn listening(&self) -> Listening {
+        self.hot_plug.listening()
+    }
+
+    /// The level of the SCI.
+    pub(crate) fn sci(&self) -> Level {
+        match self.pm.sci() {
+            Level::High => Level::High,
+            Level::Low => self.hot_plug.sci(),
+        }
+    }
+
     /// Switches it off and on: the guest was stopped, and begins anew. Output of its console that nobody took yet stays.
     ///
     /// # Errors
     /// [`SetupError`], where [`Board::new`] would have had it as well.
     pub fn reset(&mut self) -> Result<(), SetupError> {
         self.pm = AcpiPm::default();
+        self.hot_plug.power_on();
         self.power = None;
         self.changed = true;
         if let Some(console) = console_mut(&mut self.bus) {
@@ -280,7 +336,7 @@ impl<R: GuestRam> Board<R> {
     /// Has [`Board::take_effects`] tell everything that its owner must know.
     pub(crate) fn forget_what_was_told(&mut self) {
         self.told.levels = self.bus.levels().opposite();
-        self.told.sci = match self.pm.sci() {
+        self.told.sci = match self.sci() {
             Level::High => Level::Low,
             Level::Low => Level::High,
         };
@@ -291,6 +347,11 @@ impl<R: GuestRam> Board<R> {
             device.notify(queue, &self.ram, &mut self.outbox);
         }
     }
+}
+
+/// The numbers of the bits.
+fn numbers(set: u64) -> impl Iterator<Item = u32> {
+    (0..u64::BITS).filter(move |number| set >> number & 1 != 0)
 }
 
 fn console(bus: &PciBus) -> Option<&VirtioPci<Console>> {

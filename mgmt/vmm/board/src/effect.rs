@@ -48,6 +48,10 @@ pub enum Effect {
         /// What it was.
         fault: DeviceFault,
     },
+    /// The guest has given back this processor, for which it was asked.
+    ProcessorEjected(u32),
+    /// The guest was asked for this processor and keeps it.
+    ProcessorKept(u32),
     /// The guest has switched itself off.
     PowerOff,
     /// The guest wants to be reset.

@@ -16,7 +16,7 @@ use vmm_ram::{Gpa, GuestRam};
 use vmm_virtio::TerminalSize;
 use vmm_virtio::mock::{Buffer, DriverQueue, RawDescriptor};
 
-use crate::{Access, Board, DoorbellId, Operation, Parts, Space, Width};
+use crate::{Access, Board, DoorbellId, Operation, Parts, Processors, Space, Width};
 use program::Program;
 pub use seeds::seeds;
 use witness::Witness;
@@ -29,8 +29,9 @@ const QUEUES: usize = 3;
 const LONGEST: usize = 512;
 
 /// Ports of the board, and some beside them.
-const PORTS: [u16; 10] = [
-    0x600, 0x602, 0x604, 0xcf8, 0xcfc, 0xcfe, 0x60, 0x64, 0x606, 0x3f8,
+const PORTS: [u16; 15] = [
+    0x600, 0x602, 0x604, 0xcf8, 0xcfc, 0xcfe, 0x60, 0x64, 0x606, 0x3f8, 0x60c, 0x610, 0x614, 0x618,
+    0x61c,
 ];
 
 /// Runs the program in `data`; panics where the board breaks a promise.
@@ -39,6 +40,10 @@ pub fn fuzz_board(data: &[u8]) {
     let parts = Parts {
         terminal: TerminalSize::default(),
         entropy: Box::new(|bytes| bytes.fill(0x5a)),
+        processors: Processors {
+            possible: 4,
+            present: 2,
+        },
     };
     let Ok(board) = Board::new(&ram, parts) else {
         unreachable!("the board is possible");
@@ -123,9 +128,17 @@ impl Run<'_> {
 
     /// Something of the owner's.
     fn outside(&mut self, program: &mut Program<'_>) {
-        match program.byte() % 4 {
+        match program.byte() % 6 {
             0 => {
                 self.call(|board| board.power_button());
+            }
+            4 => {
+                let count = program.byte().into();
+                self.call(|board| board.offer_processors(count));
+            }
+            5 => {
+                let count = program.byte().into();
+                self.call(|board| board.ask_back_processors(count));
             }
             1 => self.call(|board| {
                 board.console_resize(TerminalSize {

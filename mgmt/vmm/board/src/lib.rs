@@ -14,13 +14,15 @@
 //! | 00:00.0, 00:01.0, 00:02.0 | host bridge, virtio console, virtio entropy source |
 //! | memory [`map::PCI_WINDOW`] | BARs, placed and enabled as firmware would have left them |
 //! | ports 0x600 to 0x605 | ACPI PM1a event and control block, SCI on GSI 9 |
+//! | ports 0x60c, 0x60d | ACPI general-purpose events |
+//! | ports 0x610 to 0x61f | processors that come and go |
 //! | ports 0x60, 0x64 | a keyboard controller that can only reset |
 //! | all else | reads of ones; writes do nothing |
 //!
 //! # Example
 //!
 //! ```
-//! use vmm_board::{Access, Board, Effect, Operation, Parts};
+//! use vmm_board::{Access, Board, Effect, Operation, Parts, Processors};
 //! use vmm_board::{Space, Width};
 //! use vmm_ram::fake::FakeRam;
 //!
@@ -29,6 +31,7 @@
 //! let parts = Parts {
 //!     terminal: Default::default(),
 //!     entropy: Box::new(|bytes| bytes.fill(4)), // in earnest: from the partition's generator
+//!     processors: Processors { possible: 2, present: 1 },
 //! };
 //! let mut board = Board::new(&ram, parts)?;
 //!
@@ -54,6 +57,8 @@
 //!         Effect::ConsoleRoom => { /* board.console_input(..) takes more now */ }
 //!         Effect::WorkLeft => { /* soon, and after others had their turn: board.work() */ }
 //!         Effect::Fault { slot, fault } => { /* for the log: the guest's driver broke this device */ }
+//!         Effect::ProcessorEjected(number) => { /* the guest has given it back */ }
+//!         Effect::ProcessorKept(number) => { /* the guest was asked for it, and keeps it */ }
 //!         Effect::PowerOff => { /* stop the partition; nothing remains */ }
 //!         Effect::Reset => { /* stop, clear, load, board.reset(), start */ }
 //!     }
@@ -74,6 +79,7 @@ mod doorbells;
 mod effect;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+mod hot_plug;
 mod keyboard_controller;
 pub mod map;
 mod pci_bus;
@@ -85,6 +91,7 @@ pub use board::{Board, Parts};
 pub use bulkhead_abi::io::Space;
 pub use doorbells::DoorbellId;
 pub use effect::{Effect, Effects};
+pub use hot_plug::{Listening, MAX_PROCESSORS, Processors};
 pub use state::RestoreError;
 pub use vmm_pci::{BadState, Gsi, Level, Message, Slot, Width};
 pub use vmm_virtio::{DeviceFault, EntropySource, SetupError, TerminalSize};

@@ -21,6 +21,15 @@ pub const PM1A_CONTROL: u16 = 0x604;
 /// The first port behind both.
 pub(crate) const PM1A_END: u16 = 0x606;
 
+/// First port of the general-purpose events: a byte of status, a byte of enable.
+pub const GPE0: u16 = 0x60c;
+pub(crate) const GPE0_END: u16 = 0x60e;
+/// The event of processors that come and go.
+pub const HOT_PLUG_EVENT: u8 = 1;
+/// First port of the registers for processors that come and go.
+pub const HOT_PLUG: u16 = 0x610;
+pub(crate) const HOT_PLUG_END: u16 = 0x620;
+
 /// The system control interrupt, level-triggered.
 pub const SCI: Gsi = Gsi(9);
 

@@ -11,8 +11,9 @@ use crate::board::{Board, Parts};
 
 /// What a state begins with.
 const MARK: [u8; 6] = *b"BHdevs";
-/// Its version; there is no other.
-const VERSION: u16 = 1;
+/// Its version: 2 has the processors that come and go. A state lives no longer than the hypervisor runs, so that no older one is
+/// met.
+const VERSION: u16 = 2;
 
 /// Why there is no board of a state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,6 +55,7 @@ impl<R: GuestRam> Board<R> {
         to.put(&MARK);
         to.put16(VERSION);
         self.pm.save(&mut to);
+        self.hot_plug.save(&mut to);
         self.bus.save(&mut to);
         to.into_bytes()
     }
@@ -71,6 +73,7 @@ impl<R: GuestRam> Board<R> {
             return Err(BadState::Version.into());
         }
         board.pm.restore(&mut from)?;
+        board.hot_plug.restore(&mut from)?;
         let (ram, out) = (&board.ram, &mut board.outbox);
         board.bus.restore(&mut from, ram, out)?;
         from.end()?;

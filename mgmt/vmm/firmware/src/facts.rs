@@ -9,8 +9,10 @@ pub struct BoardFacts<'a> {
     pub name: &'a str,
     /// Its UUID, in the byte order of its text (RFC 9562).
     pub uuid: [u8; 16],
-    /// Number of vCPUs; [`BoardFacts::apic_id`] says which APIC ids they have.
+    /// Number of vCPUs that there can be; [`BoardFacts::apic_id`] says which APIC ids they have.
     pub vcpus: u32,
+    /// Those that are there at the start, the first of them.
+    pub present_vcpus: u32,
     /// Threads of a core.
     pub threads_per_core: u16,
     /// Cores of a socket.

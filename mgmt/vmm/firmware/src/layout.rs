@@ -30,6 +30,14 @@ pub const PM1A_EVENT: u16 = 0x600;
 pub const PM1A_CONTROL: u16 = 0x604;
 /// The ACPI timer, 4 bytes.
 pub const PM_TIMER: u16 = 0x608;
+/// The general-purpose events: a byte of status, a byte of enable.
+pub const GPE0: u16 = 0x60c;
+/// The event of processors that come and go.
+pub const HOT_PLUG_EVENT: u8 = 1;
+/// Registers for processors that come and go, 4 of 4 bytes: a processor's number; its state (bit 0: it is there; 1: it has come; 2: it is
+/// wanted back; ones clear bits 1 and 2; writing bit 3 gives it back); the first processor that has come or is wanted back, all ones for none,
+/// and in writing the first argument of _OST; its second argument.
+pub const HOT_PLUG: u16 = 0x610;
 /// What a guest writes to [`PM1A_CONTROL`] as sleep type (bits 12:10), with bit 13, to power off.
 pub const SLEEP_TYPE_OFF: u8 = 5;
 /// The reset port.

@@ -36,6 +36,16 @@ impl Domain {
             Event::Crashed(crash) if state != State::Crashing => self.crashed(id, crash, now),
             _ if ending => {}
             Event::Crashed(_) => {}
+            Event::ProcessorsLeft => self.processors_left(id, now),
+            Event::ProcessorsKept(why) => {
+                let kept = JobState::Failed(Problem::new(
+                    ProblemKind::Guest,
+                    "BH-GUEST-KEEPS",
+                    why,
+                    "Ask again, or turn the system off and change its definition",
+                ));
+                self.end_job_of(id, &[JobKind::TakeProcessors], kept, now);
+            }
             Event::Progress(percent) => {
                 if let Some(job) = self.job_of(id).map(|job| job.id) {
                     self.alter_job(job, |job| job.percent = percent.min(99));
@@ -74,7 +84,12 @@ impl Domain {
                     "The guest restarted instead of powering off",
                     "Ask again, or ask for 3 (Disabled)",
                 ));
-                let waiting = [JobKind::ShutDown, JobKind::Pause, JobKind::Resume];
+                let waiting = [
+                    JobKind::ShutDown,
+                    JobKind::Pause,
+                    JobKind::Resume,
+                    JobKind::TakeProcessors,
+                ];
                 self.end_job_of(id, &waiting, other, now);
             }
         }
@@ -94,6 +109,7 @@ impl Domain {
     fn release(&mut self, id: SystemId) {
         self.alter(id, |system| {
             system.stop_at = None;
+            system.leaving = None;
             system.active = None;
         });
         let mut ledger = self.ledger.clone();
@@ -149,6 +165,7 @@ impl Domain {
         let done = [JobKind::TurnOff, JobKind::ShutDown];
         self.end_job_of(id, &done, JobState::Completed, now);
         let others = [
+            JobKind::TakeProcessors,
             JobKind::Start,
             JobKind::Pause,
             JobKind::Resume,

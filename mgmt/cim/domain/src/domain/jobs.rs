@@ -62,7 +62,10 @@ impl Domain {
             let what = format!("The job {id} has ended");
             return Err(Problem::new(ProblemKind::State, "BH-JOB-ENDED", what, ""));
         }
-        if !matches!(kind, JobKind::ShutDown | JobKind::Reboot) {
+        if !matches!(
+            kind,
+            JobKind::ShutDown | JobKind::Reboot | JobKind::TakeProcessors
+        ) {
             return Err(Problem::new(
                 ProblemKind::State,
                 "BH-JOB-FIXED",
@@ -141,7 +144,12 @@ impl Domain {
         let Some(job) = self.jobs.get(&id).filter(|job| job.is_running()) else {
             return;
         };
-        let system = job.system;
+        let (system, kind) = (job.system, job.kind);
+        if let (JobKind::TakeProcessors, Some(system)) = (kind, system)
+            && state != JobState::Completed
+        {
+            self.leave_processors(system);
+        }
         self.alter_job(id, |job| {
             if state == JobState::Completed {
                 job.percent = 100;

@@ -169,6 +169,7 @@ pub(super) fn off(id: SystemId, defined: Definition, now: Now) -> System {
         changed: now.unix_micros,
         last_end: None,
         job: None,
+        leaving: None,
         recoveries: 0,
         running_since: None,
         start_at: None,

@@ -43,7 +43,7 @@ impl Domain {
             JobKind::Pause => self.machine.pause(id).map_err(refused)?,
             JobKind::Resume => self.machine.resume(id).map_err(refused)?,
             JobKind::Reset => self.machine.reset(id).map_err(refused)?,
-            JobKind::Refused => {}
+            JobKind::TakeProcessors | JobKind::Refused => {}
         }
         let superseded = Problem::new(
             ProblemKind::State,
@@ -136,6 +136,7 @@ const fn during(kind: JobKind) -> State {
         JobKind::ShutDown | JobKind::Reboot => State::ShuttingDown,
         JobKind::Pause => State::Pausing,
         JobKind::Reset => State::Resetting,
+        JobKind::TakeProcessors => State::Running,
     }
 }
 
@@ -151,6 +152,12 @@ pub(super) fn refused(error: MachineError) -> Problem {
         MachineError::Busy(what) => {
             Problem::new(ProblemKind::Busy, "BH-MACHINE-BUSY", what, "Try again")
         }
+        MachineError::Guest(what) => Problem::new(
+            ProblemKind::State,
+            "BH-GUEST-DEAF",
+            what,
+            "Try again when its operating system is up, or change the defined configuration",
+        ),
         MachineError::Failed(what) => Problem::new(ProblemKind::Machine, "BH-MACHINE", what, ""),
     }
 }

@@ -61,12 +61,20 @@ impl Domain {
         for (id, kind, system, began) in late {
             let seconds = now.monotonic.saturating_sub(began).as_secs();
             let waiting = matches!(kind, JobKind::ShutDown | JobKind::Reboot);
-            let what = if waiting {
+            let taking = kind == JobKind::TakeProcessors;
+            let what = if taking {
+                format!("The guest did not give its processors back within {seconds} seconds")
+            } else if waiting {
                 format!("The guest did not power itself off within {seconds} seconds")
             } else {
                 format!("It was not done within {seconds} seconds and goes on")
             };
-            let fix = "Ask for 3 (Disabled) to turn the system off at once";
+            let fix = match taking {
+                true => {
+                    "It keeps them; ask again, or turn the system off and change its definition"
+                }
+                false => "Ask for 3 (Disabled) to turn the system off at once",
+            };
             let problem = Problem::new(ProblemKind::TimedOut, "BH-TIME-OUT", what, fix);
             self.end_job(id, JobState::Failed(problem), now);
             if waiting {

@@ -22,6 +22,8 @@ pub(super) enum Told {
     PowerButton(SystemId),
     Destroy(SystemId),
     Tune(SystemId, ProcessorOrder, Vec<u32>),
+    Offer(SystemId, u32),
+    AskBack(SystemId, u32),
 }
 
 #[derive(Default)]
@@ -110,6 +112,14 @@ impl Machine for FakeMachine {
             return Err(MachineError::Busy("It is not to be tuned".into()));
         }
         self.tell(Told::Tune(system, *processors, cpus.to_vec()))
+    }
+
+    fn offer_processors(&mut self, system: SystemId, count: u32) {
+        self.0.borrow_mut().told.push(Told::Offer(system, count));
+    }
+
+    fn ask_back_processors(&mut self, system: SystemId, count: u32) -> Result<(), MachineError> {
+        self.tell(Told::AskBack(system, count))
     }
 
     fn destroy(&mut self, system: SystemId) {

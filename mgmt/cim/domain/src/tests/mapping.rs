@@ -56,7 +56,10 @@ fn live(world: &mut World, id: SystemId, change: AllocationChange) -> Result<(),
     let found = known.find(|known| known.resource.kind() == ResourceKind::Processor);
     let allocation = found.unwrap().id;
     let new = placed(vec![change]).remove(0);
-    world.domain.modify_active([(id, allocation, new)])
+    let now = world.now();
+    let done = world.domain.modify_active([(id, allocation, new)], now)?;
+    assert_eq!(done, crate::Requested::Done);
+    Ok(())
 }
 
 #[test]

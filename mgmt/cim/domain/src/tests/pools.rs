@@ -50,7 +50,10 @@ fn weight(weight: u32) -> AllocationChange {
 fn live(world: &mut World, id: SystemId, change: AllocationChange) -> Result<(), crate::Problem> {
     let allocation = processor_allocation(world, id);
     let new = placed(vec![change]).remove(0);
-    world.domain.modify_active([(id, allocation, new)])
+    let now = world.now();
+    let done = world.domain.modify_active([(id, allocation, new)], now)?;
+    assert_eq!(done, crate::Requested::Done);
+    Ok(())
 }
 
 #[test]
@@ -327,7 +330,8 @@ fn a_live_change_that_fails_changes_nothing() {
     let ram = known.find(|known| known.resource.kind() == ResourceKind::Memory);
     let ram = ram.unwrap().id;
     let more = placed(vec![memory(64, "byte*2^20")]).remove(0);
-    let refused = world.domain.modify_active([(first, ram, more)]);
+    let now = world.now();
+    let refused = world.domain.modify_active([(first, ram, more)], now);
     assert_eq!(refused.unwrap_err().id, "BH-STATE-CONFIGURATION");
     live(&mut world, first, processors(2)).unwrap_err();
     assert_eq!(
@@ -348,7 +352,7 @@ fn a_live_change_that_fails_changes_nothing() {
     let (last, former) = (new.remove(1), new.remove(0));
     let refused = world
         .domain
-        .modify_active([(first, one, former), (second, two, last)]);
+        .modify_active([(first, one, former), (second, two, last)], now);
     assert_eq!(refused.unwrap_err().kind, ProblemKind::Busy);
     let told = world.told();
     assert!(

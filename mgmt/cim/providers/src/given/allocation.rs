@@ -52,6 +52,7 @@ pub(crate) fn read(
         reservation: fields.number("Reservation", CimType::Uint64)?,
         limit: fields.number("Limit", CimType::Uint64)?,
         weight: fields.number("Weight", CimType::Uint32)?,
+        maximum: fields.number("MaximumQuantity", CimType::Uint32)?,
         sockets: fields.number("Sockets", CimType::Uint32)?,
         cores: fields.number("CoresPerSocket", CimType::Uint32)?,
         threads: fields.number("ThreadsPerCore", CimType::Uint32)?,

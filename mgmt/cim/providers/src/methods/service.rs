@@ -10,7 +10,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use cim_domain::{
-    AllocationId, DefinitionChange, HostDevice, NewAllocation, Problem, ProblemKind, SystemId,
+    AllocationId, DefinitionChange, HostDevice, NewAllocation, Problem, ProblemKind, Requested,
+    SystemId,
 };
 use cim_model::{CimError, CimType, Instance, InstancePath, MethodName, Scalar, Value};
 use cim_ops::{Argument, MethodResult};
@@ -154,12 +155,15 @@ impl Call<'_> {
             .map(|(system, id, _)| (*system, *id))
             .collect();
         let system = ids.first().map(|(system, _)| *system);
+        let clock = now(self.context.caller.clock);
         let modified = self.model.change(|domain| match configuration {
-            Configuration::Defined => domain.modify_allocations(changes),
-            Configuration::State => domain.modify_active(changes),
+            Configuration::Defined => domain.modify_allocations(changes).map(|()| Requested::Done),
+            Configuration::State => domain.modify_active(changes, clock),
         });
-        modified.map_err(|problem| Refused { problem, system })?;
-        Ok(self.resulting(configuration, ids.into_iter()))
+        match modified.map_err(|problem| Refused { problem, system })? {
+            Requested::Done => Ok(self.resulting(configuration, ids.into_iter())),
+            Requested::Job(job) => Ok(self.with_job(return_code::JOB_STARTED, job)),
+        }
     }
 
     fn remove_resources(&self) -> Result<MethodResult, Refused> {

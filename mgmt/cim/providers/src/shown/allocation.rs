@@ -148,6 +148,7 @@ pub(crate) fn processor(instance: Instance, settings: &ProcessorSettings) -> Ins
         )
         .with("ProcessorArchitecture", "DMTF:x86")
         .with("InstructionSet", "DMTF:x86:64")
+        .with("MaximumQuantity", part(settings.maximum))
         .with("Sockets", part(topology.map(|topology| topology.sockets)))
         .with(
             "CoresPerSocket",

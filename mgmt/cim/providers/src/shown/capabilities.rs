@@ -24,6 +24,8 @@ pub(super) fn of_service() -> Instance {
     /// SynchronousMethodsSupported: DefineSystem, DestroySystem, ModifyResourceSettings, ModifySystemSettings,
     /// RemoveResources, AddResources.
     const METHODS: [u16; 6] = [2, 3, 5, 6, 7, 10];
+    /// AsynchronousMethodsSupported: ModifyResourceSettings, where a guest has to give processors back.
+    const ASYNCHRONOUS: [u16; 1] = [5];
     /// IndicationsSupported: VirtualResourceStateChange, ConcreteJobStateChange, VirtualSystemStateChange.
     const INDICATIONS: [u16; 3] = [2, 3, 4];
     Instance::new(SERVICE_CAPABILITIES)
@@ -33,7 +35,7 @@ pub(super) fn of_service() -> Instance {
         )
         .with("VirtualSystemTypesSupported", vec![VIRTUAL_SYSTEM_TYPE])
         .with("SynchronousMethodsSupported", METHODS.to_vec())
-        .with("AsynchronousMethodsSupported", Vec::<u16>::new())
+        .with("AsynchronousMethodsSupported", ASYNCHRONOUS.to_vec())
         .with("IndicationsSupported", INDICATIONS.to_vec())
         .with("ElementNameEditSupported", false)
 }

@@ -1,5 +1,5 @@
 //! What of a system's allocations can be changed (DSP1043 at a virtual system): all that its pool allows in the definition of
-//! one that is off, and of one that is on what the scheduler can do without the guest.
+//! one that is off, and of one that is on what the scheduler can do without the guest, and how many processors it can have.
 
 use super::{allocation, capabilities};
 use crate::element::{Configuration, Element, Limit};
@@ -33,13 +33,19 @@ pub(super) fn limit(
     let Some(active) = &system.active else {
         return Some(instance);
     };
-    // As many and as much as it has; the default is what it has altogether.
+    // As much as it has, and as many as its guest has room for; the default is what it has altogether. Shares are those of as many
+    // processors as it has.
     let mut resources = active.allocations.iter().map(|known| &known.resource);
     let wanted = |resource: &&Resource| PoolKind::of(resource.kind()) == Some(kind);
     match resources.find(wanted)? {
         Resource::Processor(settings) => {
             let mut settings = settings.clone();
             let count = settings.count.unwrap_or(1);
+            settings.count = match limit {
+                Limit::Minimum => Some(1),
+                Limit::Maximum => settings.maximum.or(settings.count),
+                Limit::Default | Limit::Increment => settings.count,
+            };
             let full = u64::from(count).saturating_mul(100);
             let physical = u32::try_from(pool.processors.len()).unwrap_or(u32::MAX);
             // What others were promised is theirs.

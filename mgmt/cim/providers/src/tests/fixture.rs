@@ -58,6 +58,12 @@ impl Machine for Quiet {
         Ok(())
     }
 
+    fn offer_processors(&mut self, _: SystemId, _: u32) {}
+
+    fn ask_back_processors(&mut self, _: SystemId, _: u32) -> Result<(), MachineError> {
+        Ok(())
+    }
+
     fn tune(&mut self, _: SystemId, _: &ProcessorOrder, _: &[u32]) -> Result<(), MachineError> {
         Ok(())
     }

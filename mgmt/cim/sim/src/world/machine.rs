@@ -8,6 +8,8 @@
 //! | `fake.off=MS` | the guest powers itself off so long after its start |
 //! | `fake.restart=MS` | the guest restarts itself so long after its start, once |
 //! | `fake.deaf` | the guest ignores its power button |
+//! | `fake.keep` | the guest does not give processors back that it was asked for |
+//! | `fake.noacpi` | the guest does not hear of processors that come and go |
 //! | `fake.untunable` | how the guest's processors run cannot be changed while it is on |
 
 use cim_domain::{
@@ -24,6 +26,8 @@ const QUICKLY: Duration = Duration::from_millis(20);
 const START: Duration = Duration::from_millis(100);
 /// The TCP port of the first console.
 const FIRST_CONSOLE: u16 = 7000;
+/// What a guest says that does not listen.
+const DEAF: &str = "the guest does not listen to processors that come and go";
 const SHUT_DOWN: Duration = Duration::from_millis(200);
 
 /// What is going to happen.
@@ -308,8 +312,33 @@ impl cim_domain::Machine for Machine {
             let what = "The simulated machine was told not to change how the system runs";
             return Err(MachineError::Failed(what.into()));
         }
+        if processors.count > guest.order.processors.count && guest.has("fake.noacpi") {
+            return Err(MachineError::Guest(DEAF.into()));
+        }
         guest.order.processors = *processors;
         guest.order.cpus = cpus.to_vec();
+        Ok(())
+    }
+
+    fn offer_processors(&mut self, system: SystemId, _: u32) {
+        let mut future = self.timeline.0.borrow_mut();
+        let gone =
+            |event: &Event| matches!(event, Event::ProcessorsLeft | Event::ProcessorsKept(_));
+        future
+            .events
+            .retain(|_, (owner, event)| *owner != system || !gone(event));
+    }
+
+    fn ask_back_processors(&mut self, system: SystemId, _: u32) -> Result<(), MachineError> {
+        let guest = self.guest(system)?;
+        if guest.has("fake.noacpi") {
+            return Err(MachineError::Guest(DEAF.into()));
+        }
+        let event = match guest.has("fake.keep") {
+            true => Event::ProcessorsKept("The simulated guest was told to keep them".into()),
+            false => Event::ProcessorsLeft,
+        };
+        self.timeline.plan(system, QUICKLY, event);
         Ok(())
     }
 

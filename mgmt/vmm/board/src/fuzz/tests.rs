@@ -31,6 +31,10 @@ fn seeds_reach_running_queues() {
     let parts = Parts {
         terminal: TerminalSize::default(),
         entropy: Box::new(|_| {}),
+        processors: Processors {
+            possible: 1,
+            present: 1,
+        },
     };
     let mut run = Run {
         ram: &ram,

@@ -41,7 +41,7 @@ impl Witness {
             match effect {
                 Effect::Message(message) => assert!(may_send(board, message), "{message:?}"),
                 Effect::Line { gsi, level } if gsi == map::SCI => {
-                    assert_eq!(level, board.pm.sci());
+                    assert_eq!(level, board.sci());
                 }
                 Effect::Line { level, .. } => {
                     let may = functions(board).any(may_assert);

@@ -1,6 +1,7 @@
 //! The DSDT: what cannot be found by looking for it (ACPI 6.5, chapters 6 and 7; PCI Firmware Specification 3.3, 4.5).
 
-use alloc::format;
+mod processors;
+
 use alloc::vec::Vec;
 
 use acpi_tables::Aml;
@@ -12,6 +13,7 @@ use acpi_tables::aml::{
 
 use super::table as acpi_table;
 use crate::{BoardFacts, layout};
+use processors::Processors;
 
 const REVISION: u8 = 2;
 /// PCI host bridge, as _OSC knows it.
@@ -34,10 +36,11 @@ pub fn table(facts: &BoardFacts<'_>) -> Vec<u8> {
         Path::new("_SB_"),
         [&PciRoot as &dyn Aml, &Motherboard, &SerialPort, &Clock]
             .into_iter()
-            .chain([&Processors(facts.vcpus) as &dyn Aml])
+            .chain([&Processors(facts) as &dyn Aml])
             .collect(),
     )
     .to_aml_bytes(&mut content);
+    processors::event().to_aml_bytes(&mut content);
     acpi_table(*b"DSDT", REVISION, &content)
 }
 
@@ -162,7 +165,7 @@ struct Motherboard;
 
 impl Aml for Motherboard {
     fn to_aml_bytes(&self, sink: &mut dyn acpi_tables::AmlSink) {
-        let power = IO::new(layout::PM1A_EVENT, layout::PM1A_EVENT, 1, 12);
+        let power = IO::new(layout::PM1A_EVENT, layout::PM1A_EVENT, 1, 0x20);
         let ecam = Memory32Fixed::new(true, layout::ECAM, layout::ECAM_BYTES);
         Device::new(
             Path::new("MBRD"),
@@ -211,23 +214,5 @@ impl Aml for Clock {
             ]),
         )
         .to_aml_bytes(sink);
-    }
-}
-
-/// A device for each processor; its _UID is the one in the MADT.
-struct Processors(u32);
-
-impl Aml for Processors {
-    fn to_aml_bytes(&self, sink: &mut dyn acpi_tables::AmlSink) {
-        for index in 0..self.0 {
-            Device::new(
-                Path::new(&format!("C{index:03X}")),
-                Vec::from([
-                    &Name::new(Path::new("_HID"), &"ACPI0007") as &dyn Aml,
-                    &number("_UID", index),
-                ]),
-            )
-            .to_aml_bytes(sink);
-        }
     }
 }

@@ -37,12 +37,15 @@ pub fn table(facs: Gpa, dsdt: Gpa) -> Vec<u8> {
     table.pm1a_evt_blk = u32::from(layout::PM1A_EVENT).into();
     table.pm1a_cnt_blk = u32::from(layout::PM1A_CONTROL).into();
     table.pm_tmr_blk = u32::from(layout::PM_TIMER).into();
+    table.gpe0_blk = u32::from(layout::GPE0).into();
+    table.gpe0_blk_len = 2;
     table.pm1_evt_len = 4;
     table.pm1_cnt_len = 2;
     table.pm_tmr_len = 4;
     table.x_pm1a_evt_blk = port(layout::PM1A_EVENT, 32, AccessSize::WordAccess);
     table.x_pm1a_cnt_blk = port(layout::PM1A_CONTROL, 16, AccessSize::WordAccess);
     table.x_pm_tmr_blk = port(layout::PM_TIMER, 32, AccessSize::DwordAccess);
+    table.x_gpe0_blk = port(layout::GPE0, 16, AccessSize::ByteAccess);
     table.p_lvl2_lat = NO_C2.into();
     table.p_lvl3_lat = NO_C3.into();
     table.century = layout::CLOCK_CENTURY;

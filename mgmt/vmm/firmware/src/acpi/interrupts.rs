@@ -15,11 +15,22 @@ const PC_COMPATIBLE: u32 = 1;
 /// Ids from here on do not fit the older kind of entry (255 is the broadcast).
 const FIRST_X2APIC: u32 = 255;
 const ENABLED: u32 = 1;
+/// It may come while the system runs.
+const ONLINE_CAPABLE: u32 = 2;
 /// Level-triggered, active high.
 const LEVEL_HIGH: u16 = 0b1101;
 const AS_THE_BUS: u16 = 0;
 /// The NMI is at every processor's LINT1.
 const NMI_PIN: u8 = 1;
+
+/// Whether a processor is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Presence {
+    /// It is there at the start.
+    Present,
+    /// It may come.
+    MayCome,
+}
 
 /// What the library does not have.
 #[derive(IntoBytes, Immutable)]
@@ -74,13 +85,11 @@ pub fn table(facts: &BoardFacts<'_>) -> Vec<u8> {
     for vcpu in 0..facts.vcpus {
         let id = facts.apic_id(vcpu);
         largest = largest.max(id);
-        match (u8::try_from(vcpu), u8::try_from(id)) {
-            (Ok(uid), Ok(small)) if id < FIRST_X2APIC => {
-                let entry = ProcessorLocalApic::new(uid, small, EnabledStatus::Enabled);
-                content.extend_from_slice(entry.as_bytes());
-            }
-            _ => content.extend_from_slice(x2apic(vcpu, id).as_bytes()),
-        }
+        let presence = match vcpu < facts.present_vcpus {
+            true => Presence::Present,
+            false => Presence::MayCome,
+        };
+        content.extend_from_slice(&processor(vcpu, id, presence));
     }
     let io_apic = IoApic::new(0, layout::IO_APIC, 0);
     content.extend_from_slice(io_apic.as_bytes());
@@ -110,13 +119,30 @@ pub fn table(facts: &BoardFacts<'_>) -> Vec<u8> {
     acpi_table(*b"APIC", REVISION, &content)
 }
 
-fn x2apic(uid: u32, id: u32) -> X2Apic {
+/// The entry of a processor that is there now, or may come.
+pub(super) fn processor(uid: u32, id: u32, presence: Presence) -> Vec<u8> {
+    match (u8::try_from(uid), u8::try_from(id)) {
+        (Ok(uid), Ok(small)) if id < FIRST_X2APIC => {
+            let status = match presence {
+                Presence::Present => EnabledStatus::Enabled,
+                Presence::MayCome => EnabledStatus::DisabledOnlineCapable,
+            };
+            Vec::from(ProcessorLocalApic::new(uid, small, status).as_bytes())
+        }
+        _ => Vec::from(x2apic(uid, id, presence).as_bytes()),
+    }
+}
+
+fn x2apic(uid: u32, id: u32, presence: Presence) -> X2Apic {
     X2Apic {
         kind: 9,
         length: size_of::<X2Apic>() as u8,
         reserved: 0.into(),
         id: id.into(),
-        flags: ENABLED.into(),
+        flags: match presence {
+            Presence::Present => ENABLED.into(),
+            Presence::MayCome => ONLINE_CAPABLE.into(),
+        },
         uid: uid.into(),
     }
 }

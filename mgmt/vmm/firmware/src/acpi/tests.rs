@@ -6,6 +6,7 @@ fn facts(vcpus: u32) -> BoardFacts<'static> {
         name: "web",
         uuid: [7; 16],
         vcpus,
+        present_vcpus: vcpus,
         threads_per_core: 1,
         cores_per_socket: 1,
         ram: RamLayout { bytes: 64 << 20 },
@@ -75,7 +76,8 @@ fn the_fadt_names_the_power_management_registers() {
     for (offset, port) in [(56, 0x600), (64, 0x604), (76, 0x608)] {
         assert_eq!(number(fadt, offset, 4), port);
     }
-    assert_eq!(fadt[88..92], [4, 2, 0, 4]);
+    assert_eq!(number(fadt, 80, 4), 0x60c);
+    assert_eq!(fadt[88..93], [4, 2, 0, 4, 2]);
     assert_eq!(fadt[108], 0x32);
     let boot_architecture = number(fadt, 109, 2);
     assert_eq!(boot_architecture & 0b10, 0, "no keyboard to be probed");
@@ -92,6 +94,7 @@ fn the_fadt_names_the_power_management_registers() {
     assert_eq!(generic(148), (1, 32, 0x600));
     assert_eq!(generic(172), (1, 16, 0x604));
     assert_eq!(generic(208), (1, 32, 0x608));
+    assert_eq!(generic(220), (1, 16, 0x60c));
 
     let facs = at(&firmware, number(fadt, 36, 4));
     assert_eq!((&facs[..4], facs.len()), (b"FACS".as_slice(), 64));
@@ -137,6 +140,23 @@ fn the_madt_names_processors_and_wiring() {
             (4, vec![255, 0, 0, 1]),
         ]
     );
+}
+
+#[test]
+fn processors_that_may_come_are_not_enabled_yet() {
+    let facts = BoardFacts {
+        present_vcpus: 2,
+        ..facts(3)
+    };
+    let entries = interrupt_entries_of(&facts);
+    let flags: Vec<u8> = entries[..3].iter().map(|(_, entry)| entry[2]).collect();
+    assert_eq!(flags, [1, 1, 2]);
+    let entries = interrupt_entries_of(&BoardFacts {
+        present_vcpus: 1,
+        ..self::facts(300)
+    });
+    let last = entries.iter().rfind(|entry| entry.0 == 9).unwrap();
+    assert_eq!(last.1[6], 2);
 }
 
 #[test]
@@ -195,6 +215,22 @@ fn the_dsdt_has_a_device_for_each_processor() {
     assert_eq!(has(&dsdt, b"ACPI0007\0"), 3);
     assert_eq!(has(&dsdt, b"C002\x08_HID"), 1);
     assert_eq!(has(&dsdt, b"C003"), 0);
+    // What it is in the MADT, once it is there.
+    assert_eq!(
+        has(
+            &dsdt,
+            b"\x08_MAT\x11\x0b\x0a\x08\x00\x08\x02\x02\x01\x00\x00\x00"
+        ),
+        1
+    );
+    // The first one stays.
+    assert_eq!(has(&dsdt, b"_EJ0"), 2);
+    assert_eq!(has(&dsdt, b"_STA"), 3);
+    assert_eq!(has(&dsdt, b"_OST"), 3);
+    // Notify(C001, Arg1)
+    assert_eq!(has(&dsdt, b"\x86C001\x69"), 1);
+    assert_eq!(has(&dsdt, b"_E01\x00\\._SB_PSCN"), 1);
+
     // Name, package of four: 5, 5, 0, 0.
     assert_eq!(
         has(&dsdt, b"\x08_S5_\x12\x08\x04\x0a\x05\x0a\x05\x00\x00"),

@@ -5,6 +5,7 @@ const FACTS: BoardFacts<'static> = BoardFacts {
     name: "web 1",
     uuid: *b"\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff",
     vcpus: 6,
+    present_vcpus: 6,
     threads_per_core: 2,
     cores_per_socket: 2,
     ram: RamLayout { bytes: 5 << 30 },

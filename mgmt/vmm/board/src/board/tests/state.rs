@@ -18,6 +18,10 @@ fn parts() -> Parts {
     Parts {
         terminal: TerminalSize::default(),
         entropy: Box::new(|bytes| bytes.fill(0x5a)),
+        processors: Processors {
+            possible: 4,
+            present: 2,
+        },
     }
 }
 
@@ -86,11 +90,11 @@ fn what_is_no_state_of_these_devices_is_refused() {
     longer.push(0);
     assert_eq!(refused(&longer), BadState::Long);
     let mut other = saved.clone();
-    other[6] = 2;
+    other[6] = 1;
     assert_eq!(refused(&other), BadState::Version);
     other = saved.clone();
     // The vendor of the host bridge.
-    other[8 + 6 + 5 + 2] ^= 1;
+    other[8 + 6 + 42 + 5 + 2] ^= 1;
     assert_eq!(refused(&other), BadState::Devices);
 }
 
