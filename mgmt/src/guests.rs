@@ -5,6 +5,7 @@ mod consoles;
 mod desk;
 mod guest;
 mod host;
+mod host_end;
 mod kept;
 mod life;
 mod machine;
@@ -23,6 +24,7 @@ use guest::Guest;
 
 pub use desk::ConsoleDesk;
 pub use host::Host;
+pub use host_end::HostEnding;
 pub use machine::GuestMachine;
 pub use reports::Reports;
 
@@ -43,6 +45,8 @@ pub struct Shelf {
     spent: Rc<Cell<Usage>>,
     /// Ticks of a second.
     tsc_hz: Rc<Cell<u64>>,
+    /// The end of the machine.
+    host_end: HostEnding,
 }
 
 impl Shelf {
@@ -56,12 +60,18 @@ impl Shelf {
             guests: Rc::default(),
             spent: Rc::default(),
             tsc_hz: Rc::default(),
+            host_end: HostEnding::new(),
         }
     }
 
     /// What is on its way to the domain.
     pub fn reports(&self) -> &Reports {
         &self.reports
+    }
+
+    /// The end of the machine.
+    pub fn host_end(&self) -> &HostEnding {
+        &self.host_end
     }
 
     /// Does what boards have left, for ever.

@@ -84,14 +84,22 @@ impl Systems {
         self.desk.let_in(Rc::new(wbem.clone()));
         root.spawner().spawn(self.shelf.clone().work());
         let (root, wbem, keeper) = (root.clone(), wbem.clone(), keeper.clone());
-        root.clone()
-            .spawner()
-            .spawn(self.clone().report(root, wbem, keeper));
+        let spawner = root.spawner().clone();
+        spawner.spawn(self.clone().end_host(root.clone(), keeper.clone()));
+        spawner.spawn(self.clone().report(root, wbem, keeper));
     }
 
     /// Does what is due.
     pub fn tick(&self, clock: Clock) {
         self.model.tick(clock);
+    }
+
+    /// Ends the machine when the domain says so.
+    async fn end_host(self, root: Root, keeper: Keeper) {
+        loop {
+            self.shelf.host_end().carry_out(&root, &keeper).await;
+            self.model.host_stays();
+        }
     }
 
     /// Tells the domain what happens to its systems, for ever.

@@ -37,6 +37,7 @@ MODULES = [
     "test_indications",
     "test_limits",
     "test_systems",
+    "test_host_end",
     "test_pools",
     "test_plugging",
     "test_profiles",

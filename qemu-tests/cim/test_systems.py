@@ -742,7 +742,7 @@ class PowerTest(SystemTest):
         for code, words, arguments in [
                 (1, "power state 7 is not supported", {"PowerState": Uint16(7), "ManagedElement": system}),
                 (5, "power state 99 is not", {"PowerState": Uint16(99), "ManagedElement": system}),
-                (5, "names no virtual system", {"PowerState": Uint16(2), "ManagedElement": service}),
+                (5, "names neither a virtual system nor the host", {"PowerState": Uint16(2), "ManagedElement": service}),
                 (1, "Leave Time out", {"PowerState": Uint16(2), "ManagedElement": system,
                                        "Time": pywbem.CIMDateTime("20300101000000.000000+000")}),
                 (INVALID_TRANSITION, "is off", {"PowerState": Uint16(10), "ManagedElement": system})]:

@@ -10,7 +10,7 @@ use bulkhead_abi::host::{HostInfo, NODES, PartitionInfo, PartitionState};
 use bulkhead_abi::hypercall::Status;
 use bulkhead_abi::partition::{MAX_VCPUS, PartitionRequest};
 use cim_domain::{
-    Adopted, AdoptedState, HostFacts, HostProcessor, Machine, MachineError, NodeMemory,
+    Adopted, AdoptedState, HostEnd, HostFacts, HostProcessor, Machine, MachineError, NodeMemory,
     ProcessorOrder, StartOrder, SystemId, Usage,
 };
 use mgmt_hypercall::{PartitionId, Refusal, field_text, state_name};
@@ -342,6 +342,11 @@ impl Machine for GuestMachine {
         let guest = self.guest(system)?;
         guest.must_listen()?;
         guest.ask_back_processors(count);
+        Ok(())
+    }
+
+    fn end_host(&mut self, end: HostEnd) -> Result<(), MachineError> {
+        self.shelf.host_end.ask(end);
         Ok(())
     }
 

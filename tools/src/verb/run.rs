@@ -8,7 +8,7 @@ mod watch;
 
 use self::bed::{Bed, Kvm};
 use self::store::Store;
-use self::watch::{Dialect, Watch};
+use self::watch::{Dialect, Outcome, Watch};
 use crate::setup::guest_linux::GuestLinux;
 use crate::setup::{self, Purpose, guest_linux};
 use crate::verb::image::BootFiles;
@@ -26,7 +26,7 @@ use qemu_tests::{bochs, firmware};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Builds Bulkhead and runs it in an emulated machine until Ctrl-C; prints where its CIM server answers.
 ///
@@ -217,8 +217,19 @@ impl Run {
         let machine = self.machine(2, accelerator);
         let arguments = machine.arguments(&media, Some(&devices), self.monitor.as_deref());
         println!("CIM serial: {}", devices.serial_socket.display());
-        let emulator = Emulator::start(&qemu, &arguments, self.log.as_deref())?;
-        let end = self.watch(emulator, Dialect::Qemu, forwards.cim).run();
+        let started = Instant::now();
+        let end = loop {
+            let emulator = Emulator::start(&qemu, &arguments, self.log.as_deref())?;
+            let mut watch = self.watch(emulator, Dialect::Qemu, forwards.cim);
+            watch.patience = watch
+                .patience
+                .map(|patience| patience.saturating_sub(started.elapsed()));
+            match watch.run() {
+                // The emulator ends at a reset, so that a triple fault cannot go unnoticed.
+                Ok(Outcome::Restarts) => println!("The machine starts again."),
+                end => break end.map(|_| ExitCode::SUCCESS),
+            }
+        };
         // Our own folder goes by itself; a socket that the operator has named is left by a machine that was ended.
         if self.serial_socket.is_some() {
             let _ = std::fs::remove_file(&devices.serial_socket);
@@ -256,7 +267,8 @@ impl Run {
         println!("in Bochs: there is no disk, and nothing is kept when it ends");
         let emulator = Emulator::start(&program, &arguments, self.log.as_deref())?;
         let dialect = Dialect::Bochs(private.path().to_owned());
-        self.watch(emulator, dialect, forwards.cim).run()
+        let end = self.watch(emulator, dialect, forwards.cim).run();
+        end.map(|_| ExitCode::SUCCESS)
     }
 
     /// Refuses what Bochs does not have.

@@ -3,6 +3,7 @@
 mod allocations;
 mod definitions;
 mod events;
+mod host_stop;
 mod jobs;
 mod live;
 mod open;
@@ -14,6 +15,7 @@ use crate::allocation::{Mapping, Resource};
 use crate::definition::Definition;
 use crate::device_kind::DeviceKind;
 use crate::host::HostFacts;
+use crate::host_end::HostStop;
 use crate::id::{JobId, SystemId};
 use crate::image::{Image, ImageName, Images};
 use crate::job::Job;
@@ -49,6 +51,8 @@ pub struct Domain {
     next_job: u64,
     next_pool: u64,
     ledger: Ledger,
+    /// The stop of the host that is under way.
+    stop: Option<HostStop>,
     notices: Notices,
 }
 

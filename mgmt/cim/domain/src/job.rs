@@ -26,6 +26,10 @@ pub enum JobKind {
     Reset,
     /// Waits for a guest to give CPUs back.
     TakeProcessors,
+    /// Ends all systems and powers the host off.
+    StopHost,
+    /// Ends all systems and restarts the host.
+    RestartHost,
     /// Nothing: it only carries the reason why a method was refused.
     Refused,
 }
@@ -43,8 +47,16 @@ impl JobKind {
             JobKind::Reboot => "Reboot",
             JobKind::Reset => "Reset",
             JobKind::TakeProcessors => "Take processors back",
+            JobKind::StopHost => "Shut down the host",
+            JobKind::RestartHost => "Restart the host",
             JobKind::Refused => "Refused",
         }
+    }
+
+    /// Whether it does something to the host.
+    #[must_use]
+    pub const fn is_of_host(self) -> bool {
+        matches!(self, JobKind::StopHost | JobKind::RestartHost)
     }
 
     /// How long it may take when the client does not say.

@@ -2,6 +2,7 @@
 
 use crate::event::Crash;
 use crate::host::HostFacts;
+use crate::host_end::HostEnd;
 use crate::id::SystemId;
 use crate::node_memory::NodeMemory;
 use crate::order::{ProcessorOrder, StartOrder};
@@ -81,6 +82,13 @@ pub trait Machine {
     /// # Errors
     /// [`MachineError`]; nothing has happened. [`MachineError::Guest`] where the guest would not hear of it.
     fn ask_back_processors(&mut self, system: SystemId, count: u32) -> Result<(), MachineError>;
+
+    /// Ends the machine once everything that was kept is on its medium. No system is on, but for one that could not be
+    /// turned off.
+    ///
+    /// # Errors
+    /// [`MachineError`]; the machine stays as it is.
+    fn end_host(&mut self, end: HostEnd) -> Result<(), MachineError>;
 
     /// Forgets what is kept about a system that is off; its definition is gone.
     fn destroy(&mut self, system: SystemId);

@@ -1,5 +1,6 @@
 //! [`Notice`]: what has changed, for those who tell clients.
 
+use crate::host_end::HostStop;
 use crate::job::Job;
 use crate::pool::Pool;
 use crate::system::System;
@@ -21,6 +22,13 @@ pub enum Notice {
     },
     /// A system was destroyed.
     SystemDeleted(Box<System>),
+    /// The host has begun to stop, or goes on after all.
+    HostModified {
+        /// The stop that was under way.
+        before: Option<Box<HostStop>>,
+        /// The one that is.
+        after: Option<Box<HostStop>>,
+    },
     /// The division into pools has changed.
     PoolsModified {
         /// The pools as they were.

@@ -2,6 +2,7 @@
 
 mod definitions;
 mod fixture;
+mod host_stop;
 mod jobs;
 mod mapping;
 mod nodes;

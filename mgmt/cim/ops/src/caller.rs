@@ -10,7 +10,7 @@ pub enum Role {
     ReadOnly,
     /// Also creates, modifies and deletes instances and invokes methods.
     Operator,
-    /// Also changes classes, qualifiers, namespaces and accounts.
+    /// Also changes classes, qualifiers, namespaces and accounts, and ends the host.
     Administrator,
 }
 

@@ -84,6 +84,8 @@ pub enum Element {
     Service,
     /// The capabilities of host and service.
     ServiceCapabilities,
+    /// What the host can be asked for.
+    HostCapabilities,
     /// The capabilities of a virtual system.
     SystemCapabilities(SystemId),
     /// A configuration of a virtual system.
@@ -185,7 +187,7 @@ impl Element {
             Element::Host | Element::System(_) => SYSTEM,
             Element::Service => SERVICE,
             Element::ServiceCapabilities => SERVICE_CAPABILITIES,
-            Element::SystemCapabilities(_) => SYSTEM_CAPABILITIES,
+            Element::SystemCapabilities(_) | Element::HostCapabilities => SYSTEM_CAPABILITIES,
             Element::Settings(..) => SETTINGS,
             Element::Allocation(system, configuration, id) => {
                 match resource(domain, *system, *configuration, *id)? {
@@ -342,6 +344,7 @@ impl Element {
     pub fn instance_id(&self) -> Option<String> {
         let local = match self {
             Element::ServiceCapabilities => "capabilities/virtual-system-management".into(),
+            Element::HostCapabilities => "capabilities/host".into(),
             Element::SystemCapabilities(id) => format!("capabilities/system/{id}"),
             Element::Settings(id, configuration) => {
                 format!("system/{id}/{}", configuration.name())

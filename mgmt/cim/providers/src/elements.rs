@@ -80,7 +80,10 @@ pub(crate) fn of_class(domain: &Domain, class: &ClassName) -> Vec<Element> {
         element::SERVICE => Vec::from([Element::Service]),
         element::SERVICE_CAPABILITIES => Vec::from([Element::ServiceCapabilities]),
         element::SYSTEM_CAPABILITIES => {
-            each(|system| Vec::from([Element::SystemCapabilities(system.id)])).collect()
+            let systems = each(|system| Vec::from([Element::SystemCapabilities(system.id)]));
+            core::iter::once(Element::HostCapabilities)
+                .chain(systems)
+                .collect()
         }
         element::SETTINGS => {
             let of = |system: &System| {

@@ -4,6 +4,7 @@
 //! code of the profile, with a job that has failed as its output: GetError of that job says why.
 
 mod boot;
+mod host;
 mod job;
 mod metrics;
 mod pools;
@@ -39,6 +40,7 @@ pub(crate) fn invoke(
     };
     match element {
         Element::System(id) if *method == "RequestStateChange" => call.request_state_change(*id),
+        Element::Host if *method == "RequestStateChange" => call.host_state_change(),
         Element::Service => call.service(method),
         Element::PoolService => call.pools(method),
         Element::PowerService => call.power(method),

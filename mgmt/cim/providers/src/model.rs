@@ -66,6 +66,11 @@ impl Model {
         self.change(|domain| domain.event(system, event, now(clock)));
     }
 
+    /// Takes note that the machine was told to end and has not.
+    pub fn host_stays(&self) {
+        self.change(Domain::host_stays);
+    }
+
     /// Does what is due without anybody asking; to be called about once a second, or at [`Model::next_tick`].
     pub fn tick(&self, clock: Clock) {
         self.change(|domain| domain.tick(now(clock)));

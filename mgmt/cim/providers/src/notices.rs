@@ -5,7 +5,7 @@ use crate::shown;
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use cim_domain::{Definition, Domain, Job, Notice, Pool, System};
+use cim_domain::{Definition, Domain, HostStop, Job, Notice, Pool, System};
 use cim_model::{Instance, InstancePath, NamespaceName};
 use cim_ops::{Event, EventKind, EventQueue};
 
@@ -22,6 +22,10 @@ pub(crate) fn raise(
             (of_system(domain, before), of_system(domain, after))
         }
         Notice::SystemDeleted(system) => (of_system(domain, system), Vec::new()),
+        Notice::HostModified { before, after } => {
+            let host = |stop: &Option<Box<HostStop>>| of_host(domain, stop.as_deref());
+            (host(before), host(after))
+        }
         Notice::PoolsModified { before, after } => {
             (of_pools(domain, before), of_pools(domain, after))
         }
@@ -110,6 +114,12 @@ fn of_system(domain: &Domain, system: &System) -> Vec<Instance> {
         }
     }
     instances
+}
+
+fn of_host(domain: &Domain, stop: Option<&HostStop>) -> Vec<Instance> {
+    let path = Element::Host.path(domain).into_iter();
+    path.map(|path| shown::host_instance(domain, stop).with_path(path))
+        .collect()
 }
 
 fn of_pools(domain: &Domain, pools: &[Pool]) -> Vec<Instance> {

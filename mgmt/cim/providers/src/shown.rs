@@ -6,6 +6,7 @@ mod capabilities;
 mod console;
 mod device;
 mod device_pool;
+mod host;
 mod image;
 mod job;
 mod metric;
@@ -17,10 +18,15 @@ mod snapshot;
 mod system;
 
 pub(crate) use allocation::instance as allocation_instance;
+pub(crate) use host::{
+    HOST_POWER_STATES, HOST_STATES, available as host_available, instance as host_instance,
+    power_of as power_of_stop,
+};
 pub(crate) use job::instance as job_instance;
 pub(crate) use pool::instance as pool_instance;
 pub(crate) use power::{
-    POWER_STATES, power_state, requested_power_state, transitioning_power_state,
+    NO_TRANSITION, NONE_REQUESTED, POWER_STATES, power_state, requested_power_state, shifted,
+    transitioning_power_state,
 };
 pub(crate) use settings::instance as settings_instance;
 pub(crate) use system::virtual_system as system_instance;
@@ -37,7 +43,8 @@ use core::time::Duration;
 pub(crate) fn instance(domain: &Domain, element: &Element) -> Option<Instance> {
     let path = element.path(domain)?;
     let instance = match element {
-        Element::Host => system::host(domain),
+        Element::Host => host::host(domain),
+        Element::HostCapabilities => host::capabilities(domain),
         Element::System(id) => system::virtual_system(domain.system(*id)?),
         Element::Service => service("Virtual system management", SERVICE),
         Element::ServiceCapabilities => capabilities::of_service(),

@@ -3,6 +3,7 @@
 use crate::World;
 use crate::line::{FromLine, Line, LineId};
 use crate::setup::unix_micros;
+use cim_domain::HostEnd;
 use cim_ops::Clock;
 use cim_server::{Connection, Export, ExportOutcome, Server};
 use std::collections::BTreeMap;
@@ -34,10 +35,18 @@ impl fmt::Display for HostError {
 
 impl std::error::Error for HostError {}
 
+/// The machine ends when clients have been silent for so long after they could hear of it,
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// and at the latest then.
+const PARTING: Duration = Duration::from_secs(20);
+
 /// A listening socket on the loop-back interface.
 pub struct Host {
-    listener: TcpListener,
     address: SocketAddr,
+    events: Sender<Happened>,
+    happened: Receiver<Happened>,
+    /// The number of the last connection.
+    last: LineId,
 }
 
 enum Happened {
@@ -54,23 +63,10 @@ impl Host {
     pub fn open(port: u16) -> Result<Self, HostError> {
         let listener = TcpListener::bind(("127.0.0.1", port)).map_err(HostError)?;
         let address = listener.local_addr().map_err(HostError)?;
-        Ok(Host { listener, address })
-    }
-
-    /// Where it listens.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Runs the server for ever.
-    ///
-    /// # Errors
-    /// [`HostError`] when the socket cannot be shared with the accepting thread.
-    pub fn run(self, server: Server, world: Option<World>) -> Result<(), HostError> {
         let (events, happened) = channel();
         let accepting = events.clone();
         thread::spawn(move || {
-            for socket in self.listener.incoming().flatten() {
+            for socket in listener.incoming().flatten() {
                 if let Ok(peer) = socket.peer_addr()
                     && accepting.send(Happened::Accepted(socket, peer)).is_err()
                 {
@@ -78,16 +74,32 @@ impl Host {
                 }
             }
         });
-        Loop {
+        Ok(Host {
+            address,
+            events,
+            happened,
+            last: 0,
+        })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Runs the server until its machine ends.
+    pub fn run(&mut self, server: Server, world: Option<World>) -> HostEnd {
+        let mut serving = Loop {
             server,
             world,
-            events,
+            events: self.events.clone(),
             lines: BTreeMap::new(),
-            next: 0,
+            next: self.last,
             started: Instant::now(),
-        }
-        .run(&happened);
-        Ok(())
+        };
+        let end = serving.run(&self.happened);
+        self.last = serving.next;
+        end
     }
 }
 
@@ -120,10 +132,20 @@ impl Loop {
         }
     }
 
-    fn run(mut self, happened: &Receiver<Happened>) {
+    fn run(&mut self, happened: &Receiver<Happened>) -> HostEnd {
+        let mut ended_at = None;
+        let mut heard = Duration::ZERO;
         loop {
+            if let Some(end) = self.world.as_ref().and_then(World::host_end) {
+                let now = self.started.elapsed();
+                let ended_at = *ended_at.get_or_insert(now);
+                if now >= heard.max(ended_at) + LAST_WORDS || now >= ended_at + PARTING {
+                    return end;
+                }
+            }
             match happened.recv_timeout(self.pause()) {
                 Ok(event) => {
+                    heard = self.started.elapsed();
                     self.advance_world();
                     self.handle(event);
                 }
@@ -131,7 +153,8 @@ impl Loop {
                     self.advance_world();
                     self.tick();
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
+                // We hold a sender ourselves.
+                Err(RecvTimeoutError::Disconnected) => return HostEnd::PowerOff,
             }
             self.export();
             while let Some(record) = self.server.operations.take_audit() {
@@ -144,6 +167,13 @@ impl Loop {
     fn pause(&self) -> Duration {
         let next = self.world.as_ref().and_then(World::next);
         let now = self.started.elapsed();
+        if self
+            .world
+            .as_ref()
+            .is_some_and(|world| world.host_end().is_some())
+        {
+            return LAST_WORDS / 10;
+        }
         next.map_or(TICK, |next| next.saturating_sub(now).min(TICK))
     }
 

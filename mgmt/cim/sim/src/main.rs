@@ -1,5 +1,6 @@
 //! `cim-sim`: runs the WBEM server on a TCP port of the host.
 
+use cim_domain::HostEnd;
 use cim_sim::{Host, Options, build};
 use std::process::ExitCode;
 
@@ -14,13 +15,24 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
-    let options = Options::parse(std::env::args().skip(1)).map_err(|error| error.to_string())?;
-    let host = Host::open(options.port).map_err(|error| error.to_string())?;
+    let mut options =
+        Options::parse(std::env::args().skip(1)).map_err(|error| error.to_string())?;
+    let mut host = Host::open(options.port).map_err(|error| error.to_string())?;
     let address = host.address();
-    let ready = build(&options, &address.to_string())?;
-    println!("CIM ready: http://{address}");
-    println!("CIM user: {}", ready.administrator.name);
-    println!("CIM password: {}", ready.administrator.password);
-    host.run(ready.server, ready.world)
-        .map_err(|error| error.to_string())
+    loop {
+        let ready = build(&options, &address.to_string())?;
+        println!("CIM ready: http://{address}");
+        println!("CIM user: {}", ready.administrator.name);
+        println!("CIM password: {}", ready.administrator.password);
+        match host.run(ready.server, ready.world) {
+            HostEnd::PowerOff => {
+                println!("The simulated machine has powered off.");
+                return Ok(());
+            }
+            HostEnd::Restart => println!("The simulated machine starts again."),
+        }
+        // No guest has survived that, and whoever knows the password still does.
+        options.adopt = false;
+        options.password = Some(ready.administrator.password);
+    }
 }

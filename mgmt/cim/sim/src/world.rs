@@ -5,7 +5,7 @@ mod machine;
 
 use crate::MemoryImages;
 use crate::options::Options;
-use cim_domain::{Domain, ImageName, Keep, MemoryKeep, Now, Uuid};
+use cim_domain::{Domain, HostEnd, ImageName, Keep, MemoryKeep, Now, Uuid};
 use cim_ops::interop::Profile;
 use cim_ops::{Builder, Clock};
 use cim_providers::Model;
@@ -79,6 +79,11 @@ impl World {
         if due.is_some_and(|due| due <= clock.monotonic) {
             self.model.tick(clock);
         }
+    }
+
+    /// How the machine ends, once it was told to.
+    pub fn host_end(&self) -> Option<HostEnd> {
+        self.timeline.host_end()
     }
 
     /// When something happens next, on the monotonic clock.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use bulkhead_abi::hypercall::{Number, PartitionAction, Status, StopReason};
+use bulkhead_abi::hypercall::{MachineAction, Number, PartitionAction, Status, StopReason};
 use bulkhead_abi::io::Space;
 use bulkhead_abi::partition::ALL_VCPUS;
 
@@ -138,6 +138,12 @@ impl<T: Trap> Hypervisor<T> {
     /// Ends the calling partition; returns only if the hypervisor refuses.
     pub fn stop(&self, reason: StopReason) -> Option<Refusal> {
         self.call(Number::Stop, [reason as u64, 0, 0, 0, 0]).err()
+    }
+
+    /// Ends the machine or restarts it; returns only if the hypervisor refuses.
+    pub fn end_machine(&self, action: MachineAction) -> Option<Refusal> {
+        self.call(Number::Machine, [action as u64, 0, 0, 0, 0])
+            .err()
     }
 
     /// Fills the page with a `HostInfo`.

@@ -7,7 +7,6 @@ use qemu_tests::machine::CLEAN_END;
 use qemu_tests::{bochs, verdict};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +15,8 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(100);
 /// How long an emulator may take to end after it has closed its console.
 const LAST_GASP: Duration = Duration::from_secs(60);
+/// The hypervisor's last line before a restart. An emulator that ends there with status 0 was told to.
+const RESTARTS: &str = "bulkhead: the machine restarts";
 /// When to say that the server is late.
 const LATE: Duration = Duration::from_secs(120);
 
@@ -33,6 +34,15 @@ pub struct Watch {
     pub patience: Option<Duration>,
 }
 
+/// How watching has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// As it should.
+    Over,
+    /// The machine wants to be started again.
+    Restarts,
+}
+
 /// How an emulator tells of its end.
 pub enum Dialect {
     /// By its status.
@@ -46,7 +56,7 @@ impl Watch {
     ///
     /// # Errors
     /// The machine has ended as it should not.
-    pub fn run(mut self) -> Result<ExitCode> {
+    pub fn run(mut self) -> Result<Outcome> {
         // An orderly end leaves no socket and no scratch disk behind.
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
@@ -55,16 +65,18 @@ impl Watch {
         let started = Instant::now();
         let mut readiness = Readiness::new(self.port);
         let mut late = Some(LATE);
+        let mut restarts = false;
         loop {
             let over = self.patience.is_some_and(|end| started.elapsed() >= end);
             if over || interrupted.load(Ordering::Relaxed) {
-                return Ok(ExitCode::SUCCESS);
+                return Ok(Outcome::Over);
             }
             match self.emulator.next(TICK) {
                 Console::Line(line) if self.is_own(&line) => {}
                 Console::Line(line) => {
                     println!("  | {line}");
                     readiness.line(&line);
+                    restarts |= line == RESTARTS;
                     if let Dialect::Bochs(_) = self.dialect
                         && let Some(status) = bochs::end_status(&line)
                     {
@@ -78,6 +90,9 @@ impl Watch {
                         // Its status is the same whatever has happened.
                         Dialect::Bochs(_) => None,
                     };
+                    if restarts && status.and_then(|status| status.code()) == Some(0) {
+                        return Ok(Outcome::Restarts);
+                    }
                     return self.ended(status.and_then(|status| status.code()), &readiness);
                 }
             }
@@ -105,10 +120,11 @@ impl Watch {
     }
 
     /// The machine has ended by itself: well only if the hypervisor says so.
-    fn ended(mut self, status: Option<i32>, readiness: &Readiness) -> Result<ExitCode> {
+    fn ended(mut self, status: Option<i32>, readiness: &Readiness) -> Result<Outcome> {
         let messages = self.emulator.stop();
         if status == Some(CLEAN_END) {
-            return Ok(ExitCode::SUCCESS);
+            println!("The machine has powered off.");
+            return Ok(Outcome::Over);
         }
         let own = match &self.dialect {
             Dialect::Qemu => messages

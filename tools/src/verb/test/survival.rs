@@ -1,5 +1,5 @@
-//! The part `survival`: restarts of the management partition under running guests, power cuts under running clients, and
-//! what starts by itself after one.
+//! The part `survival`: restarts of the management partition under running guests, power cuts under running clients, what
+//! starts by itself after one, and the orderly end of the machine.
 //!
 //! Python programs of qemu-tests/survival start machines of their own with this very program; here are the limits on their time.
 
@@ -20,7 +20,7 @@ struct Step {
     long: bool,
 }
 
-const STEPS: [Step; 4] = [
+const STEPS: [Step; 5] = [
     Step {
         name: "survival-restart",
         program: &["restart.py"],
@@ -30,6 +30,12 @@ const STEPS: [Step; 4] = [
     Step {
         name: "survival-autostart",
         program: &["autostart.py"],
+        time: Duration::from_secs(600),
+        long: false,
+    },
+    Step {
+        name: "survival-host-end",
+        program: &["host_end.py"],
         time: Duration::from_secs(600),
         long: false,
     },

@@ -23,6 +23,11 @@ impl Domain {
     /// Takes note of what the machine reports. Events about systems that do not exist, or that cannot be true any more,
     /// are ignored.
     pub fn event(&mut self, id: SystemId, event: Event, now: Now) {
+        self.note(id, event, now);
+        self.go_on_stopping(now);
+    }
+
+    fn note(&mut self, id: SystemId, event: Event, now: Now) {
         let Some(state) = self.systems.get(&id).map(|system| system.state) else {
             return;
         };
@@ -118,7 +123,9 @@ impl Domain {
         let _ = self.carry_out(&ledger, &BTreeMap::new());
         self.ledger = ledger;
         // A blob that stays only says that the system was on when the host went down.
-        let _ = self.keep.remove(&record::active_name(id));
+        if !self.ends_with_host(id) {
+            let _ = self.keep.remove(&record::active_name(id));
+        }
     }
 
     fn powered_off(&mut self, id: SystemId, state: State, now: Now) {
@@ -131,7 +138,7 @@ impl Domain {
         match state {
             State::Crashing => {
                 self.enter(id, State::Crashed, now);
-                if recovery == Some(RecoveryAction::Restart) {
+                if recovery == Some(RecoveryAction::Restart) && self.stop.is_none() {
                     self.alter(id, |system| {
                         let delay = Duration::from_secs(1 << system.recoveries.min(6));
                         system.recoveries = system.recoveries.saturating_add(1);

@@ -42,6 +42,7 @@ impl Domain {
             next_system: 1,
             next_job: 1,
             next_pool: 1,
+            stop: None,
             notices: Notices::default(),
         };
         let mut problems = domain.load_pools();

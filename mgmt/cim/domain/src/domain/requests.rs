@@ -1,5 +1,6 @@
 //! Requests for another state.
 
+use super::host_stop::host_stops;
 use super::{Domain, not_kept};
 use crate::id::SystemId;
 use crate::job::{JobKind, JobState};
@@ -26,6 +27,21 @@ impl Domain {
         limit: TimeLimit,
         now: Now,
     ) -> Result<Requested, Problem> {
+        let ends = matches!(request, Request::Disable | Request::ShutDown);
+        if self.stop.is_some() && !ends {
+            return Err(host_stops());
+        }
+        self.ask(id, request, limit, now)
+    }
+
+    /// The same, also for the host's stop.
+    pub(super) fn ask(
+        &mut self,
+        id: SystemId,
+        request: Request,
+        limit: TimeLimit,
+        now: Now,
+    ) -> Result<Requested, Problem> {
         let state = self.known(id)?.state;
         let kind = match transition::step(state, request)? {
             Step::Nothing => {
@@ -43,7 +59,10 @@ impl Domain {
             JobKind::Pause => self.machine.pause(id).map_err(refused)?,
             JobKind::Resume => self.machine.resume(id).map_err(refused)?,
             JobKind::Reset => self.machine.reset(id).map_err(refused)?,
-            JobKind::TakeProcessors | JobKind::Refused => {}
+            JobKind::TakeProcessors
+            | JobKind::StopHost
+            | JobKind::RestartHost
+            | JobKind::Refused => {}
         }
         let superseded = Problem::new(
             ProblemKind::State,
@@ -80,6 +99,9 @@ impl Domain {
 
     /// Takes what a system needs, keeps what it starts with, and has the machine begin.
     pub(super) fn begin_start(&mut self, id: SystemId, now: Now) -> Result<(), Problem> {
+        if self.stop.is_some() {
+            return Err(host_stops());
+        }
         let mut active = self.resolved(&self.known(id)?.defined);
         let mut order = resolve::order(&active)?;
         // Images may have gone since the system was defined.
@@ -130,7 +152,9 @@ impl Domain {
 /// The state while a job does its work.
 const fn during(kind: JobKind) -> State {
     match kind {
-        JobKind::Start | JobKind::Refused => State::Starting,
+        JobKind::Start | JobKind::StopHost | JobKind::RestartHost | JobKind::Refused => {
+            State::Starting
+        }
         JobKind::Resume => State::Resuming,
         JobKind::TurnOff => State::Stopping,
         JobKind::ShutDown | JobKind::Reboot => State::ShuttingDown,

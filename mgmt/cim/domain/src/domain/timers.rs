@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 impl Domain {
-    /// Does what is due: time-outs of jobs, forgetting old ones, automatic starts.
+    /// Does what is due: time-outs of jobs, forgetting old ones, automatic starts, the host's stop.
     pub fn tick(&mut self, now: Now) {
         self.time_out(now);
         let old = |job: &&Job| forgotten_at(job).is_some_and(|at| at <= now.monotonic);
@@ -33,6 +33,7 @@ impl Domain {
         for (_, id) in starts {
             self.start_unasked(id, now);
         }
+        self.go_on_stopping(now);
     }
 
     /// When [`Domain::tick`] has something to do next, on the monotonic clock.
@@ -44,7 +45,7 @@ impl Domain {
         let systems = systems
             .flat_map(|system| [system.start_at, system.stop_at])
             .flatten();
-        jobs.chain(systems).min()
+        jobs.chain(systems).chain(self.next_of_stop()).min()
     }
 
     fn time_out(&mut self, now: Now) {

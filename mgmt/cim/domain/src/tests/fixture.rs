@@ -1,7 +1,7 @@
 //! A machine that writes down what it is told, a store that can fail, and a domain over them.
 
 use crate::{
-    Adopted, AllocationChange, ConsoleKind, DefinitionChange, Domain, Event, HostFacts,
+    Adopted, AllocationChange, ConsoleKind, DefinitionChange, Domain, Event, HostEnd, HostFacts,
     HostProcessor, Image, ImageFormat, ImageName, Images, Keep, KeepError, Machine, MachineError,
     MemoryKeep, NewAllocation, NodeMemory, Notice, Now, Patch, Problem, ProcessorOrder, Request,
     Requested, ResourceKind, StartOrder, State, SystemId, TimeLimit, Usage, Uuid,
@@ -24,6 +24,7 @@ pub(super) enum Told {
     Tune(SystemId, ProcessorOrder, Vec<u32>),
     Offer(SystemId, u32),
     AskBack(SystemId, u32),
+    EndHost(HostEnd),
 }
 
 #[derive(Default)]
@@ -120,6 +121,10 @@ impl Machine for FakeMachine {
 
     fn ask_back_processors(&mut self, system: SystemId, count: u32) -> Result<(), MachineError> {
         self.tell(Told::AskBack(system, count))
+    }
+
+    fn end_host(&mut self, end: HostEnd) -> Result<(), MachineError> {
+        self.tell(Told::EndHost(end))
     }
 
     fn destroy(&mut self, system: SystemId) {

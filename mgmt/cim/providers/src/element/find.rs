@@ -93,6 +93,7 @@ impl Element {
             "capabilities" => match rest.split_once('/') {
                 None if rest == "power-management" => Element::PowerCapabilities,
                 None if rest == "resource-pool-configuration" => Element::PoolServiceCapabilities,
+                None if rest == "host" => Element::HostCapabilities,
                 None if rest == "boot" => Element::BootCapabilities,
                 None if rest == "metrics" => Element::MetricCapabilities,
                 None if rest == "snapshots" => Element::SnapshotServiceCapabilities,

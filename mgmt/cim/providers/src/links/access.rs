@@ -17,18 +17,22 @@ pub(super) static SHAPES: [Shape; 10] = [
         ],
         forward: |domain, from| match from {
             Element::Job(id) => {
-                let system = domain.job(*id).and_then(|job| job.system);
-                system
-                    .map(Element::System)
-                    .into_iter()
-                    .map(Near::from)
-                    .collect()
+                let job = domain.job(*id);
+                let affected = job.and_then(|job| match job.system {
+                    Some(system) => Some(Element::System(system)),
+                    None => job.kind.is_of_host().then_some(Element::Host),
+                });
+                affected.into_iter().map(Near::from).collect()
             }
             _ => Vec::new(),
         },
         backward: |domain, from| match from {
             Element::System(id) => {
                 let jobs = domain.jobs().filter(|job| job.system == Some(*id));
+                jobs.map(|job| Element::Job(job.id).into()).collect()
+            }
+            Element::Host => {
+                let jobs = domain.jobs().filter(|job| job.kind.is_of_host());
                 jobs.map(|job| Element::Job(job.id).into()).collect()
             }
             _ => Vec::new(),
@@ -217,14 +221,17 @@ pub(super) static SHAPES: [Shape; 10] = [
             Element::PowerService => {
                 let powered = |near: Near| match near.element {
                     Element::System(id) => power(domain, id, near),
+                    Element::Host => host_power(domain, near),
                     _ => near,
                 };
-                systems(domain).into_iter().map(powered).collect()
+                let host = core::iter::once(Near::from(Element::Host));
+                host.chain(systems(domain)).map(powered).collect()
             }
             _ => Vec::new(),
         },
         backward: |domain, from| match from {
             Element::System(id) => Vec::from([power(domain, *id, Element::PowerService.into())]),
+            Element::Host => Vec::from([host_power(domain, Element::PowerService.into())]),
             _ => Vec::new(),
         },
         sources: |_| Vec::from([Element::PowerService]),
@@ -271,5 +278,26 @@ fn power(domain: &Domain, id: SystemId, near: Near) -> Near {
         .with(
             "TransitioningToPowerState",
             shown::transitioning_power_state(system),
+        )
+}
+
+/// A link between the power service and the host.
+fn host_power(domain: &Domain, near: Near) -> Near {
+    /// On.
+    const ON: u16 = 2;
+    let stop = domain.host_stop();
+    let power = stop.map(shown::power_of_stop);
+    near.with("PowerState", ON)
+        .with(
+            "RequestedPowerState",
+            power.map_or(shown::NONE_REQUESTED, shown::shifted),
+        )
+        .with(
+            "AvailableRequestedPowerStates",
+            shown::host_available(stop, &shown::HOST_POWER_STATES),
+        )
+        .with(
+            "TransitioningToPowerState",
+            power.unwrap_or(shown::NO_TRANSITION),
         )
 }

@@ -63,7 +63,10 @@ pub(super) static SHAPES: [Shape; 13] = [
             service if SYSTEM_SERVICES.contains(service) => {
                 let systems = systems(domain).into_iter();
                 let managed = |near: Near| near.with("ElementEffects", alloc::vec![MANAGES]);
-                systems.map(managed).collect()
+                // Its power is managed as that of its systems is.
+                let host = (*service == Element::PowerService).then_some(Element::Host);
+                let host = host.into_iter().map(Near::from);
+                host.chain(systems).map(managed).collect()
             }
             _ => Vec::new(),
         },
@@ -72,6 +75,10 @@ pub(super) static SHAPES: [Shape; 13] = [
                 let managed =
                     |service| Near::from(service).with("ElementEffects", alloc::vec![MANAGES]);
                 Vec::from(SYSTEM_SERVICES.map(managed))
+            }
+            Element::Host => {
+                let service = Near::from(Element::PowerService);
+                Vec::from([service.with("ElementEffects", alloc::vec![MANAGES])])
             }
             Element::Pool(_) => {
                 let service = Near::from(Element::PoolService);
@@ -93,7 +100,7 @@ pub(super) static SHAPES: [Shape; 13] = [
             let of_pools = PRIMORDIAL.into_iter().map(Element::AllocationCapabilities);
             match from {
                 Element::Host => of_pools
-                    .chain([Element::ServiceCapabilities])
+                    .chain([Element::ServiceCapabilities, Element::HostCapabilities])
                     .map(current)
                     .collect(),
                 Element::Service => Vec::from([current(Element::ServiceCapabilities)]),
@@ -122,6 +129,7 @@ pub(super) static SHAPES: [Shape; 13] = [
                 Element::ServiceCapabilities => {
                     Vec::from([Element::Host, Element::Service].map(current))
                 }
+                Element::HostCapabilities => Vec::from([current(Element::Host)]),
                 Element::PowerCapabilities => Vec::from([current(Element::PowerService)]),
                 Element::BootCapabilities => Vec::from([current(Element::BootService)]),
                 Element::MetricCapabilities => Vec::from([current(Element::MetricService)]),

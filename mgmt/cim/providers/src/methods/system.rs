@@ -40,16 +40,9 @@ impl Call<'_> {
 
     /// Asks a system for another state, within TimeoutPeriod.
     pub(super) fn request(&self, id: SystemId, request: Request) -> MethodResult {
-        let limit = match self.argument("TimeoutPeriod").and_then(Value::as_datetime) {
-            None => TimeLimit::Default,
-            Some(DateTime::Interval(interval)) if interval.micros() == 0 => TimeLimit::Default,
-            Some(DateTime::Interval(interval)) => {
-                TimeLimit::Within(Duration::from_micros(interval.micros()))
-            }
-            Some(_) => {
-                let what = "TimeoutPeriod is a moment, not an interval";
-                let fix = "Give an interval as in \"00000000000130.000000:000\", or NULL";
-                let problem = Problem::new(ProblemKind::Invalid, "BH-INTERVAL", what, fix);
+        let limit = match self.time_limit() {
+            Ok(limit) => limit,
+            Err(problem) => {
                 return self.refusal(return_code::INVALID_PARAMETER, Some(id), problem);
             }
         };
@@ -68,6 +61,23 @@ impl Call<'_> {
                     _ => return_code::STATE_CHANGE_FAILED,
                 };
                 self.refusal(code, Some(id), problem)
+            }
+        }
+    }
+
+    /// What TimeoutPeriod says.
+    pub(super) fn time_limit(&self) -> Result<TimeLimit, Problem> {
+        match self.argument("TimeoutPeriod").and_then(Value::as_datetime) {
+            None => Ok(TimeLimit::Default),
+            Some(DateTime::Interval(interval)) if interval.micros() == 0 => Ok(TimeLimit::Default),
+            Some(DateTime::Interval(interval)) => {
+                let limit = Duration::from_micros(interval.micros());
+                Ok(TimeLimit::Within(limit))
+            }
+            Some(_) => {
+                let what = "TimeoutPeriod is a moment, not an interval";
+                let fix = "Give an interval as in \"00000000000130.000000:000\", or NULL";
+                Err(Problem::new(ProblemKind::Invalid, "BH-INTERVAL", what, fix))
             }
         }
     }

@@ -25,12 +25,12 @@ pub(crate) const POWER_STATES: [(u16, Request); 8] = [
 ];
 
 /// RequestedPowerState: not applicable.
-const NONE_REQUESTED: u16 = 12;
+pub(crate) const NONE_REQUESTED: u16 = 12;
 /// TransitioningToPowerState: no change.
-const NO_TRANSITION: u16 = 19;
+pub(crate) const NO_TRANSITION: u16 = 19;
 
 pub(super) fn service() -> Instance {
-    super::service("Power of virtual systems", POWER_SERVICE)
+    super::service("Power of the host and its virtual systems", POWER_SERVICE)
 }
 
 pub(super) fn capabilities() -> Instance {
@@ -38,10 +38,7 @@ pub(super) fn capabilities() -> Instance {
     const CHANGES: [u16; 3] = [3, 7, 8];
     let states: Vec<u16> = POWER_STATES.iter().map(|(state, _)| *state).collect();
     Instance::new(POWER_CAPABILITIES)
-        .with(
-            "ElementName",
-            "What the power of virtual systems can be set to",
-        )
+        .with("ElementName", "What the power of systems can be set to")
         .with("PowerStatesSupported", Vec::from([2u16, 3, 6]))
         .with("RequestedPowerStatesSupported", states)
         .with("PowerChangeCapabilities", CHANGES.to_vec())
@@ -71,7 +68,7 @@ const fn number(request: Request) -> u16 {
 }
 
 /// By the numbers of RequestedPowerState and TransitioningToPowerState, which have one for "not applicable" between.
-const fn shifted(number: u16) -> u16 {
+pub(crate) const fn shifted(number: u16) -> u16 {
     match number {
         12.. => number.saturating_add(1),
         _ => number,

@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
-use cim_domain::{Domain, LastEnd, Request, State, System};
+use cim_domain::{LastEnd, Request, State, System};
 use cim_model::Instance;
 
 /// The RequestedState of a request.
@@ -19,28 +19,6 @@ pub(crate) const fn requested(request: Request) -> u16 {
         Request::Reboot => requested_state::REBOOT,
         Request::Reset => requested_state::RESET,
     }
-}
-
-/// The host.
-pub(super) fn host(domain: &Domain) -> Instance {
-    let host = domain.host();
-    Instance::new(SYSTEM)
-        .with("Caption", "Bulkhead host")
-        .with(
-            "Description",
-            "A computer that runs virtual systems under the Bulkhead hypervisor",
-        )
-        .with("ElementName", host.name.clone())
-        .with("CreationClassName", SYSTEM)
-        .with("Name", host.name.clone())
-        .with("NameFormat", "Other")
-        .with("Dedicated", vec![0u16])
-        .with("EnabledState", enabled_state::ENABLED)
-        .with("EnabledDefault", enabled_state::NOT_APPLICABLE)
-        .with("RequestedState", requested_state::NOT_APPLICABLE)
-        .with("TransitioningToState", requested_state::NOT_APPLICABLE)
-        .with("OperationalStatus", vec![operational_status::OK])
-        .with("HealthState", health_state::OK)
 }
 
 /// A virtual system.

@@ -3,7 +3,7 @@
 use crate::element::Element;
 use crate::elements;
 use cim_domain::{
-    AllocationChange, ConsoleKind, Crash, DefinitionChange, Domain, Event, HostFacts,
+    AllocationChange, ConsoleKind, Crash, DefinitionChange, Domain, Event, HostEnd, HostFacts,
     HostProcessor, Image, ImageFormat, ImageName, Images, Machine, MachineError, MemoryKeep,
     NewAllocation, NodeMemory, Now, Patch, PoolId, PoolKind, PoolShare, Problem, ProblemKind,
     ProcessorOrder, RecoveryAction, Request, ResourceKind, StartFailure, StartOrder, SystemId,
@@ -65,6 +65,10 @@ impl Machine for Quiet {
     }
 
     fn tune(&mut self, _: SystemId, _: &ProcessorOrder, _: &[u32]) -> Result<(), MachineError> {
+        Ok(())
+    }
+
+    fn end_host(&mut self, _: HostEnd) -> Result<(), MachineError> {
         Ok(())
     }
 

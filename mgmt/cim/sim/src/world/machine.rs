@@ -13,8 +13,8 @@
 //! | `fake.untunable` | how the guest's processors run cannot be changed while it is on |
 
 use cim_domain::{
-    Adopted, AdoptedState, Crash, Event, HostFacts, HostProcessor, Keep, MachineError, NodeMemory,
-    ProcessorOrder, StartFailure, StartOrder, SystemId, Usage,
+    Adopted, AdoptedState, Crash, Event, HostEnd, HostFacts, HostProcessor, Keep, MachineError,
+    NodeMemory, ProcessorOrder, StartFailure, StartOrder, SystemId, Usage,
 };
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -39,6 +39,8 @@ struct Future {
     events: BTreeMap<(Duration, u64), (SystemId, Event)>,
     /// The systems whose guests have powered themselves off, and when.
     ended: BTreeMap<SystemId, Duration>,
+    /// The machine was told to end.
+    host_end: Option<HostEnd>,
 }
 
 /// What is going to happen; clones share it.
@@ -87,6 +89,10 @@ impl Timeline {
 
     fn ended(&self, system: SystemId) -> Option<Duration> {
         self.0.borrow().ended.get(&system).copied()
+    }
+
+    pub(super) fn host_end(&self) -> Option<HostEnd> {
+        self.0.borrow().host_end
     }
 
     fn now(&self) -> Duration {
@@ -339,6 +345,11 @@ impl cim_domain::Machine for Machine {
             false => Event::ProcessorsLeft,
         };
         self.timeline.plan(system, QUICKLY, event);
+        Ok(())
+    }
+
+    fn end_host(&mut self, end: HostEnd) -> Result<(), MachineError> {
+        self.timeline.0.borrow_mut().host_end = Some(end);
         Ok(())
     }
 
