@@ -92,8 +92,8 @@ ready:
 """
 
 # Obeys letters: d ADDRESS COUNT (dump 32-bit words), f FROM TO WORD (fill), s FROM TO WORD (count), o (power off), r (reset
-# by port 0xcf9), k (reset by the keyboard controller), t (triple fault), h (halt for good), ? (the line again). Numbers have eight
-# hexadecimal digits and nothing between them. An answer is "=", digits, and the end of the line.
+# by port 0xcf9), k (reset by the keyboard controller), t (triple fault), h (halt for good), l (loop for good), ? (the line again).
+# Numbers have eight hexadecimal digits and nothing between them. An answer is "=", digits, and the end of the line.
 MONITOR = r"""
 start:
     fa fc                       # cli; cld
@@ -134,6 +134,7 @@ main:
     3c 6b 0f 84 >keyboard
     3c 74 0f 84 >fault
     3c 68 0f 84 >halt
+    3c 6c 0f 84 >loop
     3c 3f 0f 84 >again
     e9 >main
 dump:
@@ -168,6 +169,8 @@ range:                          # edi = from, ecx = words, eax = word
     e8 >number 89 c7
     e8 >number 29 f8 c1 e8 02
     50 e8 >number 59 c3
+loop:
+    eb ~loop
 off:
     66 ba 04 06 66 b8 00 34 66 ef
     e9 >halt

@@ -33,6 +33,11 @@ class MetricTest(GuestTest):
         self.assertEqual(second["Console output"] - first["Console output"], len("=00000000\r\n"))
         for name in ("CPU time", "Exits to the hypervisor"):
             self.assertGreater(second[name], first[name], name)
+        [processor] = self.conn.AssociatorNames(guest.path, ResultClass="CIM_Processor", AssocClass="CIM_SystemDevice")
+        own = self.values(processor)
+        third = self.values(guest.path)
+        for name in ("CPU time", "Exits to the hypervisor"):
+            self.assertTrue(second[name] <= own[name] <= third[name], (name, second, own, third))
         host = self.values(self.host())
         self.assertEqual(host["Physical memory in use"] - idle_host["Physical memory in use"], 32 * MEBIBYTE)
         guest.change(DISABLED)

@@ -7,11 +7,11 @@ from pywbem import CIMError, CIMInstanceName, Uint32, Uint64
 import guest_target
 from guest_target import Guest, GuestTest, free_things, peek
 from lab import DISABLED, ENABLED, EXCEPTION, MEMORY, OK, PROCESSOR, memory, rasd
-from patience import wait_until
+from patience import PATIENCE, wait_until
 
 IN_USE, SHORT = 6, 8
 # MappingBehavior.
-DEDICATED = 3
+DEDICATED, HARD_AFFINITY = 3, 5
 
 
 class PoolTest(GuestTest):
@@ -161,6 +161,30 @@ class PoolTest(GuestTest):
         self.assertEqual((self.left(), [self.state_processors(guest) for guest in (first, second)]), before)
         self.mark()
         self.assertEqual(self.said()[-1][2:], ("700", "30", "60"))
+
+    def cpu_time(self, guest):
+        """Nanoseconds that a guest's CPUs have run, by the metric, and when that was, in nanoseconds."""
+        found = self.conn.Associators(guest.path, AssocClass="CIM_MetricForME", ResultClass="CIM_BaseMetricValue")
+        [value] = [item for item in found if item["MetricDefinitionId"].endswith("/cpu-time")]
+        return int(value["MetricValue"]), value["TimeStamp"].datetime.timestamp() * 1e9
+
+    def test_the_metrics_of_guests_that_work_show_their_shares(self):
+        guests = {}
+        for name, shares in (("light", {"Weight": 100}), ("heavy", {"Weight": 300}), ("limited", {"Weight": 9000, "Limit": 20})):
+            guest, _ = self.spinner(
+                memory(16), rasd(PROCESSOR, HostResource=[str(self.cpus[1])], MappingBehavior=HARD_AFFINITY, **shares), name=name)
+            console = guest.console()
+            self.addCleanup(console.close)
+            console.expect("MONITOR READY", PATIENCE)
+            console.type("l")
+            guests[name] = guest
+        before = {name: self.cpu_time(guest) for name, guest in guests.items()}
+        wait_until(lambda: self.cpu_time(guests["light"])[0] > before["light"][0] + 2e9, "the light one has not worked", pause=1)
+        after = {name: self.cpu_time(guest) for name, guest in guests.items()}
+        used = {name: (after[name][0] - before[name][0]) / (after[name][1] - before[name][1]) for name in guests}
+        # The machine is emulated: what its host does meanwhile counts for the guest that is running just then.
+        self.assertAlmostEqual(used["heavy"] / used["light"], 3, delta=0.6, msg=used)
+        self.assertAlmostEqual(used["limited"], 0.2, delta=0.04, msg=used)
 
     def test_memory_of_a_numa_node(self):
         parent = self.primordial[MEMORY]

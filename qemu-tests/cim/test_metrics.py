@@ -5,6 +5,7 @@ import time
 import pywbem
 from pywbem import Uint16
 
+from lab import PROCESSOR, rasd
 from test_systems import DISABLED, ENABLED, SystemTest, memory
 
 METRICS = {"CPU time", "Exits to the hypervisor", "Physical memory in use", "Console output", "Console input"}
@@ -63,7 +64,43 @@ class MetricTest(SystemTest):
             self.assertGreater(second[name], first[name], name)
         definition = self.definitions()["CPU time"].path
         values = self.conn.Associators(definition, AssocClass="CIM_MetricInstance", ResultClass="CIM_BaseMetricValue")
-        self.assertEqual(len(values), 2, "of the host and of the system")
+        self.assertEqual(len(values), 3, "of the host, of the system and of its processor")
+
+    def processors(self, system):
+        found = self.conn.AssociatorNames(system, AssocClass="CIM_SystemDevice", ResultClass="CIM_Processor")
+        return sorted(found, key=lambda path: path["DeviceID"])
+
+    def test_each_processor_has_its_own_values_and_the_system_their_sum(self):
+        system = self.lab.define(memory(64), rasd(PROCESSOR, VirtualQuantity=3))
+        self.assertEqual(self.processors(system), [])
+        self.lab.change(system, ENABLED)
+        processors = self.processors(system)
+        self.assertEqual(len(processors), 3)
+        time.sleep(0.05)
+        before = self.values(system)
+        each = [self.values(path) for path in processors]
+        after = self.values(system)
+        for values in each:
+            self.assertEqual(set(values), {"CPU time", "Exits to the hypervisor"})
+        for name in ("CPU time", "Exits to the hypervisor"):
+            both = sum(values[name] for values in each)
+            # The simulator divides whole numbers.
+            self.assertGreaterEqual(both + 3, before[name], name)
+            self.assertLessEqual(both, after[name], name)
+        definition = self.definitions()["CPU time"].path
+        measured = self.conn.AssociatorNames(definition, AssocClass="CIM_MetricDefForME", ResultClass="CIM_Processor")
+        self.assertEqual(len(measured), 3)
+        code, outputs = self.service("ShowMetrics", Subject=processors[0])
+        self.assertEqual((code, outputs["MetricNames"]), (0, ["CPU time", "Exits to the hypervisor"]))
+        memory_metric = self.definitions()["Physical memory in use"].path
+        code, outputs = self.service("ShowMetrics", Subject=processors[0], Definition=memory_metric)
+        self.assertEqual((code, outputs["MetricCollectionEnabled"]), (0, []), "a processor has no memory")
+        code, outputs = self.service("GetMetricValues", Definition=definition, Range=Uint16(3), Count=Uint16(2))
+        self.assertEqual((code, len(outputs["Values"])), (0, 2))
+        self.lab.change(system, DISABLED)
+        self.assertEqual(self.conn.EnumerateInstanceNames("CIM_BaseMetricValue"),
+                         [path for path in self.conn.EnumerateInstanceNames("CIM_BaseMetricValue")
+                          if "/host/" in path["InstanceID"]])
 
     def test_the_host_has_what_all_systems_have_used(self):
         before = self.values(self.host())

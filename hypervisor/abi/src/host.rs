@@ -83,6 +83,17 @@ pub struct PartitionInfo {
     pub node_memory: [u64; NODES],
 }
 
+/// What a vCPU has used since its partition was made, as [`crate::hypercall::Number::VcpuUsage`] gives it. [`PartitionInfo`] has
+/// the sums.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct VcpuUsage {
+    /// Exits from guest mode.
+    pub exits: u64,
+    /// TSC ticks spent in guest mode and on its behalf.
+    pub run_ticks: u64,
+}
+
 /// Who made a partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]

@@ -164,6 +164,9 @@ hypercalls! {
     /// less than one vCPU, for more than it may have, and for fewer than its reservation needs, [`Status::Busy`] while another
     /// partition is made or removed; nothing has changed then.
     PartitionVcpus = 33, Management;
+    /// Fills the page at GPA RSI with a [`crate::host::VcpuUsage`] for each vCPU of partition RDI, in the order of their numbers.
+    /// Returns in RDX how many they are.
+    VcpuUsage = 34, Management;
 }
 
 /// What RAX returns.

@@ -101,6 +101,7 @@ fn perform<V: Vcpu, H: Host>(
         Number::InterruptRelease => interrupts::release(vcpu, host, arguments),
         Number::PartitionCount => Ok(u64::from(host.machine().partition_count())),
         Number::PartitionInfo => records::partition_info(vcpu, host, arguments),
+        Number::VcpuUsage => records::vcpu_usage(vcpu, host, arguments),
         Number::CrashRecord => records::crash_record(vcpu, host, arguments),
         Number::IoPage => events::io_page(vcpu, host, arguments),
         Number::IoComplete => events::io_complete(vcpu, host, arguments),

@@ -13,7 +13,7 @@ use core::task::Poll;
 
 use bulkhead_abi::hypercall::{PartitionAction, Status};
 use bulkhead_abi::io::SLOTS;
-use cim_domain::{Event, StartFailure, StartOrder, SystemId, Usage};
+use cim_domain::{Event, ProcessorUsage, StartFailure, StartOrder, SystemId, Usage};
 use mgmt_executor::Signal;
 use mgmt_hypercall::{Doorbell, LineLevel, Message, PartitionId, Refusal, Request};
 use vmm_board::{Access, Board, DoorbellId, Effect, Level, Operation, Space, Width};
@@ -476,16 +476,35 @@ impl Guest {
         self.with_board(Board::work);
     }
 
+    /// What each of its vCPUs has used; nothing once it is being taken apart.
+    pub fn processor_usage(&self) -> Vec<ProcessorUsage> {
+        let usage = match self.spent.get() {
+            None => self.host.vcpu_usage(self.id).unwrap_or_default(),
+            Some(_) => Vec::new(),
+        };
+        let usage = usage.into_iter();
+        usage
+            .map(|vcpu| ProcessorUsage {
+                cpu_nanoseconds: self.nanoseconds(vcpu.run_ticks),
+                exits: vcpu.exits,
+            })
+            .collect()
+    }
+
+    fn nanoseconds(&self, ticks: u64) -> u64 {
+        let hz = u128::from(self.shelf.tsc_hz.get());
+        let nanoseconds = (u128::from(ticks) * 1_000_000_000).checked_div(hz);
+        u64::try_from(nanoseconds.unwrap_or_default()).unwrap_or(u64::MAX)
+    }
+
     /// What it uses; what it had used, once it is being taken apart.
     pub fn usage(&self) -> Option<Usage> {
         if let Some(spent) = self.spent.get() {
             return Some(spent);
         }
         let info = self.host.info(self.id).ok()?;
-        let hz = u128::from(self.shelf.tsc_hz.get());
-        let nanoseconds = (u128::from(info.run_ticks) * 1_000_000_000).checked_div(hz)?;
         Some(Usage {
-            cpu_nanoseconds: u64::try_from(nanoseconds).unwrap_or(u64::MAX),
+            cpu_nanoseconds: self.nanoseconds(info.run_ticks),
             exits: info.exits,
             memory_bytes: info.memory_bytes,
             console_written: self.console.written(),

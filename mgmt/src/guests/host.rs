@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use bulkhead_abi::crash::CrashRecord;
-use bulkhead_abi::host::PartitionInfo;
+use bulkhead_abi::host::{PartitionInfo, VcpuUsage};
 use mgmt_executor::Signal;
 use mgmt_hypercall::{CrashText, EventPage, PartitionId, Refusal};
 use mgmt_platform::Memory;
@@ -85,6 +85,17 @@ impl Host {
     /// The hypervisor's refusal.
     pub fn info(&self, id: PartitionId) -> Result<PartitionInfo, Refusal> {
         self.record(|page| self.hypervisor.partition_info(id, page))
+    }
+
+    /// What each vCPU of a partition has used.
+    ///
+    /// # Errors
+    /// The hypervisor's refusal.
+    pub fn vcpu_usage(&self, id: PartitionId) -> Result<Vec<VcpuUsage>, Refusal> {
+        let count = self.hypervisor.vcpu_usage(id, self.record.address())?;
+        let mut usage = vec![VcpuUsage::new_zeroed(); count.min(PAGE / size_of::<VcpuUsage>())];
+        Memory::read(&**self.record, 0, usage.as_mut_slice().as_mut_bytes());
+        Ok(usage)
     }
 
     /// What it says of the machine.

@@ -11,7 +11,7 @@ use bulkhead_abi::hypercall::Status;
 use bulkhead_abi::partition::{MAX_VCPUS, PartitionRequest};
 use cim_domain::{
     Adopted, AdoptedState, HostEnd, HostFacts, HostProcessor, Machine, MachineError, NodeMemory,
-    ProcessorOrder, StartOrder, SystemId, Usage,
+    ProcessorOrder, ProcessorUsage, StartOrder, SystemId, Usage,
 };
 use mgmt_hypercall::{PartitionId, Refusal, field_text, state_name};
 use zerocopy::FromZeros;
@@ -361,6 +361,13 @@ impl Machine for GuestMachine {
 
     fn usage(&self, system: SystemId) -> Option<Usage> {
         self.guest(system).ok()?.usage()
+    }
+
+    fn processor_usage(&self, system: SystemId) -> Vec<ProcessorUsage> {
+        let guest = self.guest(system);
+        guest
+            .map(|guest| guest.processor_usage())
+            .unwrap_or_default()
     }
 
     fn spent(&self) -> Usage {

@@ -1,8 +1,9 @@
 //! Calls that fill in records: the machine, partitions, crashes, the log.
 
-use bulkhead_abi::host::{NODES, PartitionInfo};
+use bulkhead_abi::host::{NODES, PartitionInfo, VcpuUsage};
 use bulkhead_abi::hypercall::Status;
-use zerocopy::IntoBytes;
+use bulkhead_abi::partition::MAX_VCPUS;
+use zerocopy::{FromZeros, IntoBytes};
 
 use super::{Answer, Arguments, partition, write_record};
 use crate::addr::Gpa;
@@ -68,6 +69,23 @@ pub fn partition_info<V: Vcpu, H: Host>(
         *slot = byte;
     }
     write_record(vcpu, host, arguments.rsi, record.as_bytes())
+}
+
+pub fn vcpu_usage<V: Vcpu, H: Host>(
+    vcpu: &VcpuRecord<V>,
+    host: &mut H,
+    arguments: Arguments,
+) -> Answer {
+    let subject = partition(host, arguments.rdi)?;
+    let mut records = [VcpuUsage::new_zeroed(); MAX_VCPUS as usize];
+    for (slot, known) in records.iter_mut().zip(&subject.vcpus) {
+        let (exits, run_ticks) = known.usage();
+        *slot = VcpuUsage { exits, run_ticks };
+    }
+    let count = subject.vcpus.len().min(records.len());
+    let filled = records.get(..count).ok_or(Status::BadArgument)?;
+    write_record(vcpu, host, arguments.rsi, filled.as_bytes())?;
+    Ok(count as u64)
 }
 
 pub fn crash_record<V: Vcpu, H: Host>(

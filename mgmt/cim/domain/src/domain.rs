@@ -21,7 +21,7 @@ use crate::image::{Image, ImageName, Images};
 use crate::job::Job;
 use crate::keep::{Keep, KeepError};
 use crate::ledger::Ledger;
-use crate::machine::{Machine, Usage};
+use crate::machine::{Machine, ProcessorUsage, Usage};
 use crate::notice::{Notice, Notices};
 use crate::now::Now;
 use crate::pool::{Pool, PoolId, PoolKind};
@@ -148,6 +148,13 @@ impl Domain {
     #[must_use]
     pub fn usage(&self, system: SystemId) -> Option<Usage> {
         self.machine.usage(system)
+    }
+
+    /// What a virtual CPU of a system has used; `None` when it is not there.
+    #[must_use]
+    pub fn processor_usage(&self, system: SystemId, number: u32) -> Option<ProcessorUsage> {
+        let usage = self.machine.processor_usage(system);
+        usage.get(usize::try_from(number).ok()?).copied()
     }
 
     /// What all systems have used since the management partition was started, and the memory that they hold now.

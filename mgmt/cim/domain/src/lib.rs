@@ -70,7 +70,7 @@ pub use image::{Image, ImageFormat, ImageName, Images, NoImages};
 pub use job::{Job, JobKind, JobState};
 pub use keep::{Keep, KeepError, MemoryKeep};
 pub use ledger::Ledger;
-pub use machine::{Adopted, AdoptedState, Machine, MachineError, Usage};
+pub use machine::{Adopted, AdoptedState, Machine, MachineError, ProcessorUsage, Usage};
 pub use node_memory::NodeMemory;
 pub use notice::Notice;
 pub use now::Now;

@@ -96,6 +96,9 @@ pub trait Machine {
     /// What a system uses right now; `None` when it is off.
     fn usage(&self, system: SystemId) -> Option<Usage>;
 
+    /// What each virtual CPU of a system has used, in the order of their numbers; empty when it is off.
+    fn processor_usage(&self, system: SystemId) -> Vec<ProcessorUsage>;
+
     /// What the systems that have ended had used, together, since the management partition was started; they hold no memory
     /// any more.
     fn spent(&self) -> Usage {
@@ -162,6 +165,15 @@ pub struct Usage {
     pub console_written: u64,
     /// Bytes that it was given to read from them, since then.
     pub console_read: u64,
+}
+
+/// What a virtual CPU of a system that is on has used since it was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessorUsage {
+    /// Nanoseconds that it has run.
+    pub cpu_nanoseconds: u64,
+    /// How often it has left the guest for the hypervisor.
+    pub exits: u64,
 }
 
 impl Usage {

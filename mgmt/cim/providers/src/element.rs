@@ -6,7 +6,7 @@ mod uri;
 
 pub(crate) use classes::*;
 
-use crate::metric::Metric;
+use crate::metric::{Measured, Metric};
 use crate::values::resource_sub_type;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -146,8 +146,8 @@ pub enum Element {
     MetricCapabilities,
     /// What is measured.
     MetricDefinition(Metric),
-    /// What was measured on a system that is on, or on the host.
-    MetricValue(Option<SystemId>, Metric),
+    /// What was measured on a system that is on, on a virtual CPU of one, or on the host.
+    MetricValue(Measured, Metric),
     /// The snapshot service.
     SnapshotService,
     /// What it can do.
@@ -238,10 +238,12 @@ impl Element {
             Element::MetricService => METRIC_SERVICE,
             Element::MetricCapabilities => METRIC_CAPABILITIES,
             Element::MetricDefinition(_) => METRIC_DEFINITION,
-            Element::MetricValue(owner, _) => {
-                if let Some(id) = owner {
+            Element::MetricValue(owner, metric) => {
+                if let Measured::System(id) = owner {
                     domain.system(*id)?.active.as_ref()?;
                 }
+                owner.element().path(domain)?;
+                owner.metrics().contains(metric).then_some(())?;
                 METRIC_VALUE
             }
             Element::SnapshotService => SNAPSHOT_SERVICE,
@@ -376,9 +378,13 @@ impl Element {
                 format!("device-limit/{}/{}", limit.name(), kind.pool())
             }
             Element::MetricCapabilities => "capabilities/metrics".into(),
-            Element::MetricValue(None, metric) => format!("metric-value/host/{}", metric.id()),
-            Element::MetricValue(Some(id), metric) => {
-                format!("metric-value/{id}/{}", metric.id())
+            Element::MetricValue(owner, metric) => {
+                let owner = match owner {
+                    Measured::Host => "host".into(),
+                    Measured::System(id) => id.to_string(),
+                    Measured::Processor(id, number) => format!("{id}/processor/{number}"),
+                };
+                format!("metric-value/{owner}/{}", metric.id())
             }
             Element::SnapshotServiceCapabilities => "capabilities/snapshots".into(),
             Element::SnapshotCapabilities(id) => format!("capabilities/snapshots-of/{id}"),

@@ -1,7 +1,7 @@
 //! Lists of elements: of a class, and of a system.
 
 use crate::element::{self, Configuration, Element, Limit};
-use crate::metric::Metric;
+use crate::metric::{Measured, Metric};
 use alloc::vec::Vec;
 use cim_domain::{
     Definition, DeviceKind, Domain, NodeMemory, PoolId, PoolKind, Resource, System, SystemId,
@@ -144,17 +144,30 @@ pub(crate) fn of_class(domain: &Domain, class: &ClassName) -> Vec<Element> {
     all.into_iter().filter(fits).collect()
 }
 
-/// What is measured on: the host, and the systems that are on.
-pub(crate) fn measured(domain: &Domain) -> Vec<Option<SystemId>> {
-    let on = domain.systems().filter(|system| system.active.is_some());
-    core::iter::once(None)
-        .chain(on.map(|system| Some(system.id)))
-        .collect()
+/// What something can be measured on: the host, systems, and the virtual CPUs of those that are on.
+pub(crate) fn measurable(domain: &Domain) -> Vec<Measured> {
+    let of = |system: &System| {
+        let devices = devices(system).into_iter();
+        let devices = devices.filter_map(|device| Measured::of(&device));
+        core::iter::once(Measured::System(system.id))
+            .chain(devices)
+            .collect::<Vec<_>>()
+    };
+    let systems = domain.systems().flat_map(of);
+    core::iter::once(Measured::Host).chain(systems).collect()
+}
+
+/// What was measured on one of them.
+pub(crate) fn values_of(domain: &Domain, owner: Measured) -> Vec<Element> {
+    let values = owner.metrics().iter();
+    let values = values.map(|metric| Element::MetricValue(owner, *metric));
+    let there = |value: &Element| value.class(domain).is_some();
+    values.filter(there).collect()
 }
 
 fn metric_values(domain: &Domain) -> Vec<Element> {
-    let values = |owner| Metric::ALL.map(|metric| Element::MetricValue(owner, metric));
-    measured(domain).into_iter().flat_map(values).collect()
+    let owners = measurable(domain).into_iter();
+    owners.flat_map(|owner| values_of(domain, owner)).collect()
 }
 
 /// What there is one of in each configuration of each system.

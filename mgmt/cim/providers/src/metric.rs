@@ -1,6 +1,64 @@
-//! [`Metric`]: what is measured on systems that are on, and on the host for all of them together.
+//! [`Metric`]: what is measured on systems that are on, on their virtual CPUs, and on the host for all of them together.
 
-use cim_domain::Usage;
+use crate::element::Element;
+use cim_domain::{Domain, SystemId, Usage};
+
+/// What something is measured on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Measured {
+    /// The host: all systems together.
+    Host,
+    /// A virtual system.
+    System(SystemId),
+    /// A virtual CPU of one.
+    Processor(SystemId, u32),
+}
+
+impl Measured {
+    /// What an element is as something that is measured on.
+    pub(crate) const fn of(element: &Element) -> Option<Self> {
+        match element {
+            Element::Host => Some(Measured::Host),
+            Element::System(id) => Some(Measured::System(*id)),
+            Element::Processor(id, number) => Some(Measured::Processor(*id, *number)),
+            _ => None,
+        }
+    }
+
+    /// The element.
+    pub(crate) const fn element(self) -> Element {
+        match self {
+            Measured::Host => Element::Host,
+            Measured::System(id) => Element::System(id),
+            Measured::Processor(id, number) => Element::Processor(id, number),
+        }
+    }
+
+    /// What is measured on it.
+    pub(crate) const fn metrics(self) -> &'static [Metric] {
+        match self {
+            Measured::Host | Measured::System(_) => &Metric::ALL,
+            Measured::Processor(..) => &[Metric::CpuTime, Metric::Exits],
+        }
+    }
+
+    /// The number, where it is there and this is measured on it.
+    pub(crate) fn value(self, metric: Metric, domain: &Domain) -> Option<u64> {
+        let usage = match self {
+            Measured::Host => domain.total_usage(),
+            Measured::System(id) => domain.usage(id)?,
+            Measured::Processor(id, number) => {
+                let usage = domain.processor_usage(id, number)?;
+                Usage {
+                    cpu_nanoseconds: usage.cpu_nanoseconds,
+                    exits: usage.exits,
+                    ..Usage::default()
+                }
+            }
+        };
+        self.metrics().contains(&metric).then(|| metric.of(&usage))
+    }
+}
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

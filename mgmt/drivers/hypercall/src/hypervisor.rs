@@ -200,6 +200,15 @@ impl<T: Trap> Hypervisor<T> {
         Ok(())
     }
 
+    /// Fills the page with a `VcpuUsage` for each vCPU of the partition, and says how many they are.
+    ///
+    /// # Errors
+    /// See [`Hypervisor::version`].
+    pub fn vcpu_usage(&self, partition: PartitionId, page: u64) -> Result<usize, Refusal> {
+        let count = self.call(Number::VcpuUsage, [partition.0.into(), page, 0, 0, 0])?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
     /// Fills the page with the partition's `CrashRecord`.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::exit::Leave;
+use crate::id::PartitionId;
 use crate::vcpu::Exit;
 
 #[test]
@@ -11,6 +12,7 @@ fn pages_that_are_not_the_callers_are_refused() {
         for (number, arguments) in [
             (HostInfo, [page, 0, 0, 0]),
             (PartitionInfo, [GUEST, page, 0, 0]),
+            (VcpuUsage, [GUEST, page, 0, 0]),
             (CrashRecord, [GUEST, page, 0, 0]),
             (EventPage, [page, 0x40, 0, 0]),
             (IoPage, [GUEST, page, 100, 0]),
@@ -27,6 +29,7 @@ fn partitions_that_are_none_are_told_so() {
     for id in [2, 0x1_0001, u64::MAX] {
         for (number, arguments) in [
             (PartitionInfo, [id, PAGE, 0, 0]),
+            (VcpuUsage, [id, PAGE, 0, 0]),
             (CrashRecord, [id, PAGE, 0, 0]),
             (IoPage, [id, PAGE, 100, 0]),
             (IoComplete, [id, 0, 0, 0]),
@@ -60,6 +63,20 @@ fn records_tell_of_the_machine_and_its_partitions() {
     assert_eq!(bench.peek(PAGE + 144), 0b11, "a vCPU on each of two CPUs");
     assert_eq!(call(&mut bench, CrashRecord, [0, PAGE, 0, 0]), Ok(0));
     assert_eq!(bench.peek(PAGE), 0, "no crash");
+}
+
+#[test]
+fn each_vcpu_has_its_own_usage_and_the_partition_the_sum() {
+    let mut bench = Bench::manager();
+    let guest = bench.host.machine.partition(PartitionId(1)).unwrap();
+    for (number, vcpu) in (1..).zip(&guest.vcpus) {
+        vcpu.set_usage(number, 100 * number);
+    }
+    assert_eq!(call(&mut bench, VcpuUsage, [GUEST, PAGE, 0, 0]), Ok(2));
+    let words = [0, 8, 16, 24].map(|offset| bench.peek(PAGE + offset));
+    assert_eq!(words, [1, 100, 2, 200]);
+    assert_eq!(call(&mut bench, PartitionInfo, [GUEST, PAGE, 0, 0]), Ok(0));
+    assert_eq!([bench.peek(PAGE + 24), bench.peek(PAGE + 32)], [3, 300]);
 }
 
 #[test]

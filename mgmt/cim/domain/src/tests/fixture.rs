@@ -3,8 +3,9 @@
 use crate::{
     Adopted, AllocationChange, ConsoleKind, DefinitionChange, Domain, Event, HostEnd, HostFacts,
     HostProcessor, Image, ImageFormat, ImageName, Images, Keep, KeepError, Machine, MachineError,
-    MemoryKeep, NewAllocation, NodeMemory, Notice, Now, Patch, Problem, ProcessorOrder, Request,
-    Requested, ResourceKind, StartOrder, State, SystemId, TimeLimit, Usage, Uuid,
+    MemoryKeep, NewAllocation, NodeMemory, Notice, Now, Patch, Problem, ProcessorOrder,
+    ProcessorUsage, Request, Requested, ResourceKind, StartOrder, State, SystemId, TimeLimit,
+    Usage, Uuid,
 };
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -133,6 +134,10 @@ impl Machine for FakeMachine {
 
     fn usage(&self, _: SystemId) -> Option<Usage> {
         None
+    }
+
+    fn processor_usage(&self, _: SystemId) -> Vec<ProcessorUsage> {
+        Vec::new()
     }
 
     fn was_up(&self) -> bool {

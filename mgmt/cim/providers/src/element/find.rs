@@ -5,7 +5,7 @@ use super::{
     IMAGE, IMAGE_LIBRARY, Limit, METRIC_SERVICE, ORGANIZATION, POOL_SERVICE, POWER_SERVICE,
     SERVICE, SNAPSHOT_SERVICE, SYSTEM,
 };
-use crate::metric::Metric;
+use crate::metric::{Measured, Metric};
 use cim_domain::{
     AllocationId, DeviceKind, Domain, ImageName, JobId, PoolId, PoolKind, SystemId, Uuid,
 };
@@ -141,10 +141,14 @@ impl Element {
                 Element::DeviceLimit(DeviceKind::of_pool(id)?, limit)
             }
             "metric-value" => {
-                let (owner, metric) = rest.split_once('/')?;
-                let owner = match owner {
-                    "host" => None,
-                    id => Some(SystemId(id.parse().ok()?)),
+                let (owner, metric) = rest.rsplit_once('/')?;
+                let owner = match owner.split_once("/processor/") {
+                    None if owner == "host" => Measured::Host,
+                    None => Measured::System(SystemId(owner.parse().ok()?)),
+                    Some((id, number)) => {
+                        let id = SystemId(id.parse().ok()?);
+                        Measured::Processor(id, number.parse().ok()?)
+                    }
                 };
                 Element::MetricValue(owner, Metric::from_id(metric)?)
             }

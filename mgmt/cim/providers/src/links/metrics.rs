@@ -3,9 +3,9 @@
 use super::{Near, Shape};
 use crate::element::Element;
 use crate::elements;
-use crate::metric::Metric;
+use crate::metric::{Measured, Metric};
 use alloc::vec::Vec;
-use cim_domain::{Domain, SystemId};
+use cim_domain::Domain;
 
 /// ElementEffects of the service on a definition: manages.
 const MANAGES: u16 = 5;
@@ -33,44 +33,50 @@ pub(super) static SHAPES: [Shape; 4] = [
         },
         sources: |_| Vec::from([Element::MetricService]),
     },
-    // On every system all of it can be measured, whether it is on or not.
+    // What can be measured, whether the system is on or not.
     Shape {
         class: "CIM_MetricDefForME",
         ends: [
-            ("Antecedent", "CIM_ComputerSystem"),
+            ("Antecedent", "CIM_EnabledLogicalElement"),
             ("Dependent", "CIM_BaseMetricDefinition"),
         ],
-        forward: |domain, from| match from {
-            Element::Host | Element::System(_) if from.path(domain).is_some() => {
-                let definitions = Metric::ALL.map(Element::MetricDefinition);
-                definitions.into_iter().map(enabled).collect()
+        forward: |domain, from| match Measured::of(from) {
+            Some(owner) if from.path(domain).is_some() => {
+                let definitions = owner.metrics().iter();
+                definitions
+                    .map(|metric| enabled(Element::MetricDefinition(*metric)))
+                    .collect()
             }
             _ => Vec::new(),
         },
         backward: |domain, from| match from {
-            Element::MetricDefinition(_) => systems(domain).into_iter().map(enabled).collect(),
+            Element::MetricDefinition(metric) => {
+                let owners = elements::measurable(domain).into_iter();
+                let owners = owners.filter(|owner| owner.metrics().contains(metric));
+                owners.map(|owner| enabled(owner.element())).collect()
+            }
             _ => Vec::new(),
         },
-        sources: systems,
+        sources: owners,
     },
     Shape {
         class: "CIM_MetricForME",
         ends: [
-            ("Antecedent", "CIM_ComputerSystem"),
+            ("Antecedent", "CIM_EnabledLogicalElement"),
             ("Dependent", "CIM_BaseMetricValue"),
         ],
-        forward: |domain, from| match from {
-            Element::Host => values(domain, None),
-            Element::System(id) => values(domain, Some(*id)),
-            _ => Vec::new(),
+        forward: |domain, from| {
+            let values = Measured::of(from).map(|owner| elements::values_of(domain, owner));
+            let values = values.into_iter().flatten();
+            values.map(Near::from).collect()
         },
         backward: |domain, from| match from {
             Element::MetricValue(owner, _) if from.path(domain).is_some() => {
-                Vec::from([Near::from(owner.map_or(Element::Host, Element::System))])
+                Vec::from([Near::from(owner.element())])
             }
             _ => Vec::new(),
         },
-        sources: systems,
+        sources: owners,
     },
     Shape {
         class: "CIM_MetricInstance",
@@ -80,10 +86,10 @@ pub(super) static SHAPES: [Shape; 4] = [
         ],
         forward: |domain, from| match from {
             Element::MetricDefinition(metric) => {
-                let owners = elements::measured(domain).into_iter();
-                owners
-                    .map(|owner| Element::MetricValue(owner, *metric).into())
-                    .collect()
+                let owners = elements::measurable(domain).into_iter();
+                let values = owners.map(|owner| Element::MetricValue(owner, *metric));
+                let there = |value: &Element| value.class(domain).is_some();
+                values.filter(there).map(Near::from).collect()
             }
             _ => Vec::new(),
         },
@@ -105,14 +111,7 @@ fn enabled(element: Element) -> Near {
     Near::from(element).with("MetricCollectionEnabled", ENABLED)
 }
 
-/// What is measured on a system that is on, or on the host.
-fn values(domain: &Domain, owner: Option<SystemId>) -> Vec<Near> {
-    let values = Metric::ALL.map(|metric| Element::MetricValue(owner, metric));
-    let there = |value: &Element| value.path(domain).is_some();
-    values.into_iter().filter(there).map(Near::from).collect()
-}
-
-fn systems(domain: &Domain) -> Vec<Element> {
-    let systems = domain.systems().map(|system| Element::System(system.id));
-    core::iter::once(Element::Host).chain(systems).collect()
+fn owners(domain: &Domain) -> Vec<Element> {
+    let owners = elements::measurable(domain).into_iter();
+    owners.map(Measured::element).collect()
 }

@@ -3,9 +3,8 @@
 use super::Call;
 use crate::element::Element;
 use crate::elements;
-use crate::metric::Metric;
+use crate::metric::Measured;
 use alloc::vec::Vec;
-use cim_domain::SystemId;
 use cim_model::{CimError, CimType, MethodName, Value, ValueType};
 use cim_ops::{Argument, MethodResult};
 
@@ -62,12 +61,13 @@ impl Call<'_> {
 
     /// What is measured on an element, or on which elements something is.
     fn show_metrics(&self) -> MethodResult {
-        let measured = |element: &Element| matches!(element, Element::Host | Element::System(_));
         let subject = match self.named("Subject") {
             None => None,
-            Some(Some(element)) if measured(&element) => Some(element),
-            // Nothing is measured on it.
-            Some(Some(_)) => return self.shown(None, None, &[], 0),
+            Some(Some(element)) => match Measured::of(&element) {
+                Some(owner) => Some(owner),
+                // Nothing is measured on it.
+                None => return self.shown(None, None, &[], 0),
+            },
             Some(None) => return MethodResult::new(FAILED),
         };
         let definition = match self.named("Definition") {
@@ -77,20 +77,25 @@ impl Call<'_> {
         };
         match (subject, definition) {
             (None, None) => MethodResult::new(FAILED),
-            (Some(_), Some(_)) => self.shown(None, None, &[], 1),
-            (Some(_), None) => {
-                let definitions = Metric::ALL.map(Element::MetricDefinition);
-                let names = Metric::ALL.map(Metric::name);
-                let count = Metric::ALL.len();
-                self.shown(None, Some(self.references(definitions)), &names, count)
+            (Some(owner), Some(metric)) => {
+                let is = owner.metrics().contains(&metric);
+                self.shown(None, None, &[], usize::from(is))
             }
-            (None, Some(_)) => {
-                let systems: Vec<_> = self.model.read(|domain| {
-                    let systems = domain.systems().map(|system| Element::System(system.id));
-                    core::iter::once(Element::Host).chain(systems).collect()
-                });
-                let count = systems.len();
-                self.shown(Some(self.references(systems)), None, &[], count)
+            (Some(owner), None) => {
+                let metrics = owner.metrics();
+                let definitions = metrics
+                    .iter()
+                    .map(|known| Element::MetricDefinition(*known));
+                let definitions = self.references(definitions);
+                let names: Vec<_> = metrics.iter().map(|known| known.name()).collect();
+                self.shown(None, Some(definitions), &names, metrics.len())
+            }
+            (None, Some(metric)) => {
+                let mut owners = self.model.read(elements::measurable);
+                owners.retain(|owner| owner.metrics().contains(&metric));
+                let count = owners.len();
+                let owners = owners.into_iter().map(Measured::element);
+                self.shown(Some(self.references(owners)), None, &[], count)
             }
         }
     }
@@ -124,15 +129,9 @@ impl Call<'_> {
         let Some(Some(Element::MetricDefinition(metric))) = self.named("Definition") else {
             return MethodResult::new(FAILED);
         };
-        let mut values: Vec<(u64, Option<SystemId>)> = self.model.read(|domain| {
-            let owners = elements::measured(domain).into_iter();
-            let value = |owner: Option<SystemId>| {
-                let usage = match owner {
-                    None => domain.total_usage(),
-                    Some(id) => domain.usage(id)?,
-                };
-                Some((metric.of(&usage), owner))
-            };
+        let mut values: Vec<(u64, Measured)> = self.model.read(|domain| {
+            let owners = elements::measurable(domain).into_iter();
+            let value = |owner: Measured| Some((owner.value(metric, domain)?, owner));
             owners.filter_map(value).collect()
         });
         match self.argument("Range").map(Value::as_u64) {

@@ -3,15 +3,18 @@
 use crate::element::{
     Element, METRIC_CAPABILITIES, METRIC_DEFINITION, METRIC_SERVICE, METRIC_VALUE,
 };
-use crate::metric::Metric;
+use crate::metric::{Measured, Metric};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use cim_domain::{Domain, SystemId};
+use cim_domain::Domain;
 use cim_model::Instance;
 
 pub(super) fn service() -> Instance {
-    super::service("Metrics of the host and of virtual systems", METRIC_SERVICE)
+    super::service(
+        "Metrics of the host, of virtual systems and of their processors",
+        METRIC_SERVICE,
+    )
 }
 
 pub(super) fn capabilities() -> Instance {
@@ -48,10 +51,15 @@ pub(super) fn definition(metric: Metric) -> Instance {
 }
 
 /// A value; whoever asks for it adds the time.
-pub(super) fn value(domain: &Domain, owner: Option<SystemId>, metric: Metric) -> Option<Instance> {
-    let (usage, name) = match owner {
-        None => (domain.total_usage(), domain.host().name.clone()),
-        Some(id) => (domain.usage(id)?, domain.system(id)?.defined.name.clone()),
+pub(super) fn value(domain: &Domain, owner: Measured, metric: Metric) -> Option<Instance> {
+    let value = owner.value(metric, domain)?;
+    let name = match owner {
+        Measured::Host => domain.host().name.clone(),
+        Measured::System(id) => domain.system(id)?.defined.name.clone(),
+        Measured::Processor(id, number) => {
+            let system = &domain.system(id)?.defined.name;
+            format!("processor {number} of {system}")
+        }
     };
     let definition = Element::MetricDefinition(metric).path(domain)?;
     let definition = definition.key("Id")?.as_str()?;
@@ -60,7 +68,7 @@ pub(super) fn value(domain: &Domain, owner: Option<SystemId>, metric: Metric) ->
             .with("ElementName", format!("{} of {name}", metric.name()))
             .with("MetricDefinitionId", definition.to_string())
             .with("MeasuredElementName", name)
-            .with("MetricValue", metric.of(&usage).to_string())
+            .with("MetricValue", value.to_string())
             .with("Volatile", true),
     )
 }

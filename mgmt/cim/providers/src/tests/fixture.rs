@@ -6,8 +6,8 @@ use cim_domain::{
     AllocationChange, ConsoleKind, Crash, DefinitionChange, Domain, Event, HostEnd, HostFacts,
     HostProcessor, Image, ImageFormat, ImageName, Images, Machine, MachineError, MemoryKeep,
     NewAllocation, NodeMemory, Now, Patch, PoolId, PoolKind, PoolShare, Problem, ProblemKind,
-    ProcessorOrder, RecoveryAction, Request, ResourceKind, StartFailure, StartOrder, SystemId,
-    TimeLimit, Usage, Uuid,
+    ProcessorOrder, ProcessorUsage, RecoveryAction, Request, ResourceKind, StartFailure,
+    StartOrder, SystemId, TimeLimit, Usage, Uuid,
 };
 use cim_model::ClassName;
 use std::time::Duration;
@@ -82,6 +82,14 @@ impl Machine for Quiet {
             console_written: 4,
             console_read: 3,
         })
+    }
+
+    fn processor_usage(&self, _: SystemId) -> Vec<ProcessorUsage> {
+        let usage = ProcessorUsage {
+            cpu_nanoseconds: 2,
+            exits: 1,
+        };
+        vec![usage; 8]
     }
 
     fn console_port(&self, system: SystemId) -> Option<u16> {

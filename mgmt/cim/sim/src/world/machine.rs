@@ -14,7 +14,7 @@
 
 use cim_domain::{
     Adopted, AdoptedState, Crash, Event, HostEnd, HostFacts, HostProcessor, Keep, MachineError,
-    NodeMemory, ProcessorOrder, StartFailure, StartOrder, SystemId, Usage,
+    NodeMemory, ProcessorOrder, ProcessorUsage, StartFailure, StartOrder, SystemId, Usage,
 };
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -117,6 +117,25 @@ impl Guest {
             console_written: number(self.order.boot.command_line.len() as u128),
             console_read: 0,
         }
+    }
+
+    /// The first virtual CPU has run half of the time of all, the second a quarter, and so on; the last one has the rest.
+    fn processor_usage(&self, until: Duration) -> Vec<ProcessorUsage> {
+        let Usage {
+            cpu_nanoseconds,
+            exits,
+            ..
+        } = self.usage(until);
+        let count = self.order.processors.count;
+        let share = |whole: u64, number: u32| match number + 1 == count {
+            true => whole.checked_shr(number).unwrap_or(0),
+            false => whole.checked_shr(number + 1).unwrap_or(0),
+        };
+        let usage = |number| ProcessorUsage {
+            cpu_nanoseconds: share(cpu_nanoseconds, number),
+            exits: share(exits, number),
+        };
+        (0..count).map(usage).collect()
     }
 
     /// The value behind a word of the command line.
@@ -362,6 +381,13 @@ impl cim_domain::Machine for Machine {
         let on = self.timeline.ended(system).is_none();
         let guest = self.guests.get(&system).filter(|_| on)?;
         Some(guest.usage(self.timeline.now()))
+    }
+
+    fn processor_usage(&self, system: SystemId) -> Vec<ProcessorUsage> {
+        let on = self.timeline.ended(system).is_none();
+        let guest = self.guests.get(&system).filter(|_| on);
+        let usage = guest.map(|guest| guest.processor_usage(self.timeline.now()));
+        usage.unwrap_or_default()
     }
 
     fn spent(&self) -> Usage {
