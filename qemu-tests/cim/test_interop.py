@@ -39,6 +39,34 @@ class InteropTest(CimTest):
         self.assertCimError(pywbem.CIM_ERR_INVALID_NAMESPACE, other.EnumerateClassNames)
         self.assertCimError(pywbem.CIM_ERR_NAMESPACE_NOT_EMPTY, self.delete_instance, "root/cimv2")
 
+    def test_namespaces_are_made_by_the_server_s_own_method(self):
+        server = self.conn.EnumerateInstanceNames("CIM_WBEMServer", namespace="interop")[0]
+
+        def create(name, conn=self.conn):
+            template = pywbem.CIMInstance("CIM_WBEMServerNamespace", {"Name": name})
+            return conn.InvokeMethod("CreateWBEMServerNamespace", server, NamespaceTemplate=template)
+
+        code, outputs = create("/root/by_method/")
+        self.addCleanup(self.remove, "root/by_method")
+        self.assertEqual(code, 0)
+        made = outputs["Namespace"]
+        self.assertEqual(self.conn.GetInstance(made)["Name"], "root/by_method")
+        self.assertIn("root/by_method", self.server.namespaces)
+        names = {item["Name"] for item in self.conn.EnumerateInstances("CIM_WBEMServerNamespace", namespace="interop")}
+        self.assertEqual(names, set(self.server.namespaces))
+        self.assertCimError(pywbem.CIM_ERR_ALREADY_EXISTS, create, "root/by_method")
+        self.assertCimError(pywbem.CIM_ERR_INVALID_PARAMETER, self.conn.InvokeMethod, "CreateWBEMServerNamespace", server,
+                            NamespaceTemplate=pywbem.CIMInstance("CIM_WBEMServerNamespace"))
+        if target.SERVER.process:
+            operator = target.SERVER.connect(*target.OPERATOR)
+            self.assertCimError(pywbem.CIM_ERR_ACCESS_DENIED, create, "root/other", operator)
+            self.assertCimError(pywbem.CIM_ERR_ACCESS_DENIED, operator.DeleteInstance, made)
+        self.conn.DeleteInstance(made)
+        self.assertCimError(pywbem.CIM_ERR_NOT_FOUND, self.conn.GetInstance, made)
+        built_in = next(path for path in self.conn.EnumerateInstanceNames("CIM_WBEMServerNamespace", namespace="interop")
+                        if path["InstanceID"].endswith("/root/cimv2"))
+        self.assertCimError(pywbem.CIM_ERR_NAMESPACE_NOT_EMPTY, self.conn.DeleteInstance, built_in)
+
     def remove(self, name):
         try:
             self.delete_instance(name)

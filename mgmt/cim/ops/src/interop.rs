@@ -6,6 +6,7 @@ mod hosting;
 mod manager;
 mod namespaces;
 mod profiles;
+mod server_namespaces;
 mod wbem_server;
 
 pub(crate) use hosting::hosted;
@@ -97,7 +98,11 @@ pub fn install(builder: Builder, identity: &Identity, profiles: Vec<Profile>) ->
         Ok(Box::new(core::iter::once(Ok(link))) as crate::Stream<Link>)
     });
     let builder = builder
-        .provider(interop.clone(), "CIM_Namespace", namespaces)
+        .provider(
+            interop.clone(),
+            "CIM_Namespace",
+            Rc::clone(&namespaces) as _,
+        )
         .provider(
             interop.clone(),
             "CIM_ObjectManager",
@@ -116,7 +121,15 @@ pub fn install(builder: Builder, identity: &Identity, profiles: Vec<Profile>) ->
         .provider(
             interop.clone(),
             wbem_server::CLASS,
-            Rc::new(wbem_server::WbemServer(identity.clone())),
+            Rc::new(wbem_server::WbemServer {
+                identity: identity.clone(),
+                namespaces: Rc::clone(&namespaces),
+            }),
+        )
+        .provider(
+            interop.clone(),
+            server_namespaces::CLASS,
+            Rc::new(server_namespaces::ServerNamespaces(Rc::clone(&namespaces))),
         )
         .association(manager_host)
         .association(server_host)

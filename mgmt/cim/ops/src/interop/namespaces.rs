@@ -49,7 +49,7 @@ impl Namespaces {
             .with("ClassTypeVersion", "2.49.0")
     }
 
-    fn names(&self) -> Vec<NamespaceName> {
+    pub(super) fn names(&self) -> Vec<NamespaceName> {
         self.catalog.borrow().namespaces().cloned().collect()
     }
 
@@ -60,6 +60,38 @@ impl Namespaces {
             .map(|name| Ok(Link::from(self.path(name))))
             .collect();
         Ok(Box::new(paths.into_iter()))
+    }
+
+    /// Makes a namespace.
+    ///
+    /// # Errors
+    /// ACCESS_DENIED, ALREADY_EXISTS, INVALID_PARAMETER for what can be none.
+    pub(super) fn make(&self, context: &Context<'_>, name: &NamespaceName) -> Result<(), CimError> {
+        Self::check_administrator(context)?;
+        self.catalog.borrow_mut().create_namespace(name)
+    }
+
+    /// Removes an empty namespace.
+    ///
+    /// # Errors
+    /// ACCESS_DENIED, NAMESPACE_NOT_EMPTY.
+    pub(super) fn remove(
+        &self,
+        context: &Context<'_>,
+        name: &NamespaceName,
+    ) -> Result<(), CimError> {
+        Self::check_administrator(context)?;
+        let kind = self.catalog.borrow().schema_kind(name);
+        match kind {
+            Some(SchemaKind::BuiltIn) => Err(error(
+                CimStatus::NamespaceNotEmpty,
+                format_args!("The namespace \"{name}\" holds the built-in schema."),
+            )),
+            Some(SchemaKind::Empty) => self.catalog.borrow_mut().delete_namespace(name),
+            None => Err(unsupported(Text::from_static(
+                "There is no such namespace.",
+            ))),
+        }
     }
 
     fn check_administrator(context: &Context<'_>) -> Result<(), CimError> {
@@ -105,27 +137,12 @@ impl Provider for Namespaces {
                 )));
             }
         }
-        self.catalog.borrow_mut().create_namespace(&name)?;
+        self.make(context, &name)?;
         Ok(path)
     }
 
     fn delete(&self, context: &Context<'_>, path: &InstancePath) -> Result<(), CimError> {
-        Self::check_administrator(context)?;
-        let name = NamespaceName::copy(
-            path.key("Name")
-                .and_then(|key| key.as_str())
-                .unwrap_or_default(),
-        );
-        let kind = self.catalog.borrow().schema_kind(&name);
-        match kind {
-            Some(SchemaKind::BuiltIn) => Err(error(
-                CimStatus::NamespaceNotEmpty,
-                format_args!("The namespace \"{name}\" holds the built-in schema."),
-            )),
-            Some(SchemaKind::Empty) => self.catalog.borrow_mut().delete_namespace(&name),
-            None => Err(unsupported(Text::from_static(
-                "There is no such namespace.",
-            ))),
-        }
+        let name = path.key("Name").and_then(|key| key.as_str());
+        self.remove(context, &NamespaceName::copy(name.unwrap_or_default()))
     }
 }

@@ -1,13 +1,19 @@
 //! CIM_WBEMServer: the server as the WBEM Server profile has it (DSP1092), for clients that know no object manager.
 
-use super::{Central, Identity, Profile, SYSTEM_CLASS};
-use crate::provider::{Context, Provider};
-use crate::response::Stream;
+use super::namespaces::Namespaces;
+use super::{Central, Identity, Profile, SYSTEM_CLASS, server_namespaces};
+use crate::fault::{error, invalid};
+use crate::provider::{Context, Provider, argument};
+use crate::request::Argument;
+use crate::response::{MethodResult, Stream};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use cim_model::{CimError, ClassName, Instance, InstancePath, NamespaceName, Text};
+use cim_model::{
+    CimError, CimStatus, CimType, ClassName, Instance, InstancePath, MethodName, NamespaceName,
+    ObjectPath, Text, Value, ValueType,
+};
 
 pub(super) const CLASS: &str = "CIM_WBEMServer";
 /// EnabledState: enabled; RequestedState: not applicable.
@@ -19,7 +25,32 @@ const OK: u16 = 2;
 const HEALTHY: u16 = 5;
 
 /// The provider of the one server.
-pub(super) struct WbemServer(pub(super) Identity);
+pub(super) struct WbemServer {
+    pub(super) identity: Identity,
+    pub(super) namespaces: Rc<Namespaces>,
+}
+
+impl WbemServer {
+    /// Makes the namespace that a template names.
+    fn create_namespace(
+        &self,
+        context: &Context<'_>,
+        arguments: &[Argument],
+    ) -> Result<NamespaceName, CimError> {
+        let template = argument(arguments, "NamespaceTemplate").and_then(Value::as_instance);
+        let name = template.and_then(|template| template.get("Name")?.as_str());
+        let name = name.ok_or_else(|| {
+            invalid(format_args!(
+                "NamespaceTemplate must be an instance of {} with a Name.",
+                server_namespaces::CLASS
+            ))
+        })?;
+        // Without slashes at either end.
+        let name = NamespaceName::copy(name.trim_matches('/'));
+        self.namespaces.make(context, &name)?;
+        Ok(name)
+    }
+}
 
 /// The path of the server.
 pub(super) fn path(identity: &Identity) -> InstancePath {
@@ -35,8 +66,8 @@ pub(super) fn profile(identity: &Identity, interop: &NamespaceName, known: &[Pro
         .filter(|profile| parts.contains(&profile.name.as_str()));
     Profile {
         id: Text::from_static("BH:DSP1092-WBEMServer-1.0.0"),
-        // Not "WBEM Server": where pywbem 1.9 finds that, it calls a method of the server to make a namespace, and
-        // fails before it has called it.
+        // Not "WBEM Server": where pywbem 1.9 finds that, its create_namespace takes the path of the server for an instance and
+        // fails before it calls CreateWBEMServerNamespace, whatever a server does. With this name it creates a CIM_Namespace.
         name: Text::from_static("WBEM Server Profile"),
         version: Text::from_static("1.0.0"),
         references: parts.map(|profile| profile.id.clone()).collect(),
@@ -55,7 +86,7 @@ impl Provider for WbemServer {
             manager,
             product,
             version,
-        } = &self.0;
+        } = &self.identity;
         let instance = Instance::new(CLASS)
             .with("SystemCreationClassName", SYSTEM_CLASS)
             .with("SystemName", system.clone())
@@ -72,5 +103,29 @@ impl Provider for WbemServer {
             .with("HealthState", HEALTHY)
             .with("Started", true);
         Ok(Box::new(core::iter::once(Ok(instance))))
+    }
+
+    fn invoke(
+        &self,
+        context: &Context<'_>,
+        _: &ObjectPath,
+        method: &MethodName,
+        arguments: &[Argument],
+    ) -> Result<MethodResult, CimError> {
+        if *method != "CreateWBEMServerNamespace" {
+            return Err(error(
+                CimStatus::MethodNotAvailable,
+                format_args!("The method {method} of {CLASS} is not available."),
+            ));
+        }
+        const COMPLETED: u32 = 0;
+        let name = self.create_namespace(context, arguments)?;
+        let path = server_namespaces::path(&name).with_namespace(context.namespace.clone());
+        Ok(MethodResult::new(COMPLETED)
+            .with(Argument::new("Namespace", Value::from(path)))
+            .with(Argument::new(
+                "Errors",
+                Value::Null(ValueType::array(CimType::String)),
+            )))
     }
 }
