@@ -68,6 +68,8 @@ class HostEndTest(unittest.TestCase):
         self.assertEqual(code, JOB)
         [affected] = self.conn.AssociatorNames(outputs["Job"], AssocClass="CIM_AffectedJobElement")
         self.assertEqual(affected.keybindings, self.host.keybindings)
+        [owner] = self.conn.AssociatorNames(outputs["Job"], AssocClass="CIM_OwningJobElement")
+        self.assertEqual(owner.classname, "CIM_PowerManagementService")
         host = self.conn.GetInstance(self.host)
         self.assertEqual((host["EnabledState"], host["RequestedState"]), (SHUTTING_DOWN, SHUT_DOWN))
         self.assertEqual(host["AvailableRequestedStates"], [RESET])

@@ -46,14 +46,15 @@ pub(super) static SHAPES: [Shape; 10] = [
             ("OwnedElement", "CIM_ConcreteJob"),
         ],
         forward: |domain, from| match from {
-            Element::Service => jobs(domain).into_iter().map(Near::from).collect(),
+            Element::Service | Element::PowerService => {
+                let jobs = jobs(domain).into_iter();
+                let owned = jobs.filter(|job| owner_of(domain, job).as_ref() == Some(from));
+                owned.map(Near::from).collect()
+            }
             _ => Vec::new(),
         },
-        backward: |_, from| match from {
-            Element::Job(_) => one(Element::Service),
-            _ => Vec::new(),
-        },
-        sources: |_| Vec::from([Element::Service]),
+        backward: |domain, from| owner_of(domain, from).map(one).unwrap_or_default(),
+        sources: |_| Vec::from([Element::Service, Element::PowerService]),
     },
     Shape {
         class: "CIM_HostedAccessPoint",
@@ -237,6 +238,17 @@ pub(super) static SHAPES: [Shape; 10] = [
         sources: |_| Vec::from([Element::PowerService]),
     },
 ];
+
+/// The service that does a job: what ends the host is a matter of its power.
+fn owner_of(domain: &Domain, job: &Element) -> Option<Element> {
+    let Element::Job(id) = job else {
+        return None;
+    };
+    Some(match domain.job(*id)?.kind.is_of_host() {
+        true => Element::PowerService,
+        false => Element::Service,
+    })
+}
 
 fn jobs(domain: &Domain) -> Vec<Element> {
     domain.jobs().map(|job| Element::Job(job.id)).collect()
