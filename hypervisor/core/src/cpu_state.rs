@@ -131,7 +131,7 @@ pub struct CpuState {
     pub tsc_aux: u64,
     /// What holds interrupts back.
     pub shadow: Shadow,
-    /// An NMI's handler runs, as far as the CPU tells.
+    /// An NMI's handler runs.
     pub nmi_blocked: bool,
     /// Debug exceptions that a shadow holds back: bits 3:0 breakpoints met, 12 an enabled one among them, 14 single step
     /// (SDM 3C 24.4.2).

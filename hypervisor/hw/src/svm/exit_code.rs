@@ -24,6 +24,8 @@ pub const RDPMC: u32 = 0x6f;
 pub const CPUID: u32 = 0x72;
 /// RSM.
 pub const RSM: u32 = 0x73;
+/// IRET.
+pub const IRET: u32 = 0x74;
 /// INVD.
 pub const INVD: u32 = 0x76;
 /// HLT.

@@ -404,9 +404,11 @@ impl Vcpu for SvmVcpu {
     }
 
     fn inject_nmi(&mut self) -> bool {
-        let free = self.block.vmcb.injection().is_none() && !self.block.vmcb.in_shadow();
+        let vmcb = &mut self.block.vmcb;
+        let free = vmcb.injection().is_none() && !vmcb.in_shadow() && !vmcb.nmi_blocked();
         if free {
-            self.block.vmcb.set_injection(Some(Event::nmi()));
+            vmcb.set_injection(Some(Event::nmi()));
+            vmcb.set_nmi_blocked(Watch::On);
         }
         free
     }

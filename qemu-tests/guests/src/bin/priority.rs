@@ -37,6 +37,7 @@ fn main(info: &'static StartInfo) {
     order();
     nesting();
     nmi();
+    nmi_in_nmi();
     halted();
 }
 
@@ -212,6 +213,42 @@ fn nmi() {
         check!(trap::count(2) == round, "NMI {round} did not come");
     }
     set_cr8(0);
+}
+
+/// How deep NMI handlers are nested, and how deep they ever were.
+static DEPTH: AtomicU64 = AtomicU64::new(0);
+static DEEPEST: AtomicU64 = AtomicU64::new(0);
+
+/// A second NMI waits until the handler of the first has returned.
+fn nmi_in_nmi() {
+    let before = trap::count(2);
+    trap::hook(2, |_: &mut Frame| {
+        let depth = DEPTH.fetch_add(1, SeqCst) + 1;
+        if DEEPEST.fetch_max(depth, SeqCst) == 0 {
+            apic::command(apic::id(), 0x4400);
+            // Each is an occasion for the hypervisor.
+            for leaf in 0..100 {
+                let _ = cpu::cpuid(leaf, 0);
+            }
+        }
+        DEPTH.fetch_sub(1, SeqCst);
+        Hooked::Handled
+    });
+    cpu::sti();
+    apic::command(apic::id(), 0x4400);
+    for _ in 0..1000 {
+        if trap::count(2) == before + 2 {
+            break;
+        }
+        let _ = cpu::cpuid(0, 0);
+    }
+    cpu::cli();
+    check!(
+        trap::count(2) == before + 2,
+        "{} NMIs came instead of two",
+        trap::count(2) - before
+    );
+    check!(DEEPEST.load(SeqCst) == 1, "one came in the other's handler");
 }
 
 /// HLT ends with what is deliverable, pending before or coming later.

@@ -1,7 +1,7 @@
 //! Exits off the hot path.
 
 use bulkhead_core::fault::Exception;
-use bulkhead_core::vcpu::{Exit, Watch};
+use bulkhead_core::vcpu::{Exit, Vcpu, Watch};
 
 use super::SvmVcpu;
 use crate::svm::exit_code as code;
@@ -34,6 +34,18 @@ impl SvmVcpu {
                 self.block.vmcb.set_window(Watch::Off);
                 if let Some(event) = self.deferred.take() {
                     self.inject(event);
+                }
+                Exit::Window
+            }
+            // The handler of an NMI is about to return: the next one may come, but only behind this instruction.
+            code::IRET => {
+                let vmcb = &mut self.block.vmcb;
+                vmcb.set_nmi_blocked(Watch::Off);
+                vmcb.begin_shadow();
+                // Whoever hears of a window takes it for closed, and asks again where another one is needed.
+                vmcb.set_window(Watch::Off);
+                if self.deferred.is_some() {
+                    self.request_window();
                 }
                 Exit::Window
             }

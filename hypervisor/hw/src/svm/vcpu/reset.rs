@@ -34,6 +34,7 @@ impl SvmVcpu {
         let vmcb = &mut self.block.vmcb;
         vmcb.set_injection(None);
         vmcb.set_window(Watch::Off);
+        vmcb.set_nmi_blocked(Watch::Off);
         vmcb.set_control_write_intercept(CR8, Watch::Off);
         vmcb.set_task_priority(0);
         vmcb.end_shadow();

@@ -29,6 +29,7 @@ impl ArchitecturalState for SvmVcpu {
             (true, true) => Shadow::Sti,
             (true, false) => Shadow::MovSs,
         };
+        state.nmi_blocked = vmcb.nmi_blocked();
         state.event = vmcb.injection().and_then(pending);
         state.deferred = self.deferred.map(Event::vector);
         state
@@ -40,6 +41,10 @@ impl ArchitecturalState for SvmVcpu {
         let vmcb = &mut self.block.vmcb;
         vmcb.write_registers(state);
         vmcb.set_window(Watch::Off);
+        vmcb.set_nmi_blocked(match state.nmi_blocked {
+            true => Watch::On,
+            false => Watch::Off,
+        });
         vmcb.set_control_write_intercept(CR8, Watch::Off);
         match state.shadow {
             Shadow::None => vmcb.end_shadow(),

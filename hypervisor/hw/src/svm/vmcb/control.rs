@@ -14,6 +14,8 @@ const V_FIRST: u64 = 0xf << 16 | 1 << 20;
 const V_VECTOR: u32 = 32;
 /// The intercept of virtual interrupts, in the word at offset 0xc.
 const VINTR: u32 = 1 << 4;
+/// The intercept of IRET, in the same word.
+const IRET: u32 = 1 << 20;
 
 /// Whether the guest has taken an interrupt that was offered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -186,6 +188,22 @@ impl Vmcb {
         self.control.virtual_interrupt &= !(V_IRQ | V_FIRST | 0xff << V_VECTOR);
         self.control.clean &= !clean::TPR;
         if waits { Taken::No } else { Taken::Yes }
+    }
+
+    /// Says that an NMI's handler runs, or not. While it does, its IRET exits: without virtual NMIs the CPU does not tell otherwise
+    /// when the next NMI may come.
+    pub fn set_nmi_blocked(&mut self, on: Watch) {
+        match on {
+            Watch::On => self.control.intercept_1 |= IRET,
+            Watch::Off => self.control.intercept_1 &= !IRET,
+        }
+        self.control.clean &= !clean::INTERCEPTS;
+    }
+
+    /// Whether an NMI's handler runs.
+    #[inline]
+    pub fn nmi_blocked(&self) -> bool {
+        self.control.intercept_1 & IRET != 0
     }
 
     /// Whether the guest is in the shadow of STI or MOV SS.

@@ -116,6 +116,24 @@ fn what_cannot_be_offered_is_injected() {
 }
 
 #[test]
+fn the_end_of_an_nmis_handler_is_seen_while_one_runs() {
+    let mut vmcb = vmcb();
+    vmcb.set_window(Watch::On);
+    let window = vmcb.control.intercept_1;
+    assert!(!vmcb.nmi_blocked());
+    vmcb.set_clean();
+    vmcb.set_nmi_blocked(Watch::On);
+    assert_eq!(reload(&mut vmcb), clean::INTERCEPTS);
+    assert!(vmcb.nmi_blocked());
+    assert_eq!(vmcb.control.intercept_1, window | 1 << 20);
+    vmcb.set_nmi_blocked(Watch::Off);
+    assert_eq!(
+        (vmcb.nmi_blocked(), vmcb.control.intercept_1),
+        (false, window)
+    );
+}
+
+#[test]
 fn events_keep_their_parts() {
     let event = Event::exception(14, Some(0x1_0002));
     assert_eq!((event.vector(), event.kind()), (14, EventKind::Exception));
