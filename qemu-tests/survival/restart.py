@@ -1,6 +1,6 @@
 """The management partition restarts while guests run: no guest notices, and the model is complete and true afterwards.
 
-Boots the product with a Linux guest that counts on both of its consoles with bytes of virtio-rng, and one that is paused.
+Boots the product with a Linux guest that counts on both of its consoles with bytes of virtio-rng, gets a processor more while it runs, and one that is paused.
 The management partition is made to crash by its command line.
 """
 
@@ -10,11 +10,13 @@ import sys
 import tempfile
 import time
 
+from pywbem import Uint32
+
 import product
 from product import Product, Terminal
 
 # Found by the path that `product` sets.
-from lab import DISABLED, ENABLED, QUIESCE, memory  # isort: skip
+from lab import DISABLED, ENABLED, PROCESSOR, QUIESCE, memory, rasd  # isort: skip
 
 NO_BYTES = "e3b0c442"
 
@@ -61,7 +63,8 @@ def check(machine, rounds):
     lab = machine.lab()
     linux = {"Kernel": "vmlinuz", "Initrd": "initramfs"}
     line = "console=ttyS0 then=count quiet"
-    counting = lab.define(memory(256), ElementName="counting", CommandLine=line, **linux)
+    processors = rasd(PROCESSOR, "BH_ProcessorAllocationSettingData", VirtualQuantity=1, MaximumQuantity=Uint32(3))
+    counting = lab.define(memory(256), processors, ElementName="counting", CommandLine=line, **linux)
     resting = lab.define(memory(128), ElementName="resting", CommandLine="console=ttyS0 quiet", **linux)
     lab.define(memory(64), ElementName="off")
     for system in (counting, resting):
@@ -69,6 +72,8 @@ def check(machine, rounds):
     begin(lab, resting, QUIESCE)
     terminal = Terminal(lab, counting)
     before, _ = count(terminal, 240)
+    # One that came while it ran is there after the restart as well, and can be taken back.
+    assert processors_of(lab, counting, 2)[0] == 0
     then = model(lab)
     print(f"before the restart: {before} counted", flush=True)
     at = len(machine.lines)
@@ -88,6 +93,10 @@ def check(machine, rounds):
         terminal.type("\r")
         print(f"restart {number + 1}: {after} counted, then {later}", flush=True)
         before = later
+    code, outputs = processors_of(lab, counting, 1)
+    assert code == 4096, code
+    job = lab.wait_for_job(outputs["Job"], 120)
+    assert job["JobState"] == 7, job["ErrorDescription"]
     begin(lab, resting, ENABLED)
     for system in (counting, resting):
         begin(lab, system, DISABLED)
@@ -97,6 +106,13 @@ def check(machine, rounds):
     seen, pools = model(lab)
     assert list(seen) == ["off"], seen
     assert all(reserved == 0 for _, reserved in pools.values()), pools
+
+
+def processors_of(lab, system, number):
+    """Asks for another number of processors of a system that is on."""
+    state = lab.allocations(lab.state_settings(system))[PROCESSOR, None]
+    wanted = rasd(PROCESSOR, InstanceID=state["InstanceID"], VirtualQuantity=number)
+    return lab.call("ModifyResourceSettings", ResourceSettings=[wanted])
 
 
 def begin(lab, system, state):

@@ -271,8 +271,9 @@ impl Call<'_> {
                 Problem::new(
                     ProblemKind::State,
                     "BH-STATE-CONFIGURATION",
-                    "The state of a system cannot be changed while it runs",
-                    "Change its defined configuration, which counts from the next start on",
+                    "The state configuration of a system gets no other settings, and neither more nor fewer resources",
+                    "Change its defined configuration, which counts from the next start on; of processors that it has, \
+                     ModifyResourceSettings changes number and shares at once",
                 ),
                 id,
             )),
