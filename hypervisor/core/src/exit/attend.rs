@@ -202,11 +202,13 @@ pub fn lint0_opened<V: Vcpu>(vcpu: &mut VcpuRecord<V>) {
 /// Injects the most urgent event that the guest can take, or asks to be told when it can.
 #[inline(always)]
 pub fn deliver<V: Vcpu, H: Host>(vcpu: &mut VcpuRecord<V>, host: &mut H) {
-    if vcpu.work.intersects(Work::NMI | Work::EXT_INT) && deliver_rare(vcpu, host) {
-        return;
-    }
+    let injected = vcpu.work.intersects(Work::NMI | Work::EXT_INT) && deliver_rare(vcpu, host);
     if V::POSSIBLE && vcpu.hw.delivers() && vcpu.apic.can_be_lent() {
+        // Also where something else comes first: no window would remind of what has arrived.
         return hand_over(vcpu, host);
+    }
+    if injected {
+        return;
     }
     // The guest may have written CR8 without an exit.
     let priority = vcpu.hw.cr8();

@@ -258,6 +258,21 @@ fn an_nmi_comes_before_what_the_cpu_delivers() {
     );
 }
 
+#[test]
+fn what_arrives_beside_an_interrupt_of_the_8259_is_not_forgotten() {
+    use crate::level::Level::High;
+    let mut bench = super::interrupts::with_pic();
+    bench.vcpu.hw.delivers = true;
+    let _ = bench.wrmsr(0x1b, 0xfee0_0d00);
+    bench.vcpu.hw.enable_interrupts();
+    bench.run();
+    assert_eq!(held(&bench), HeldInterrupts::default());
+    super::interrupts::line(&mut bench, 4, High);
+    post(&bench, 0x61, Trigger::Edge);
+    bench.run();
+    assert_eq!(bench.vcpu.hw.interrupts(), [0x24, 0x61]);
+}
+
 /// What a guest can do that has to do with its interrupts.
 fn act(bench: &mut Bench, action: u64, vector: u8) {
     match action {

@@ -167,7 +167,7 @@ fn write_port(bench: &mut Bench, port: u16, value: u64) {
 }
 
 /// The 8259A pair at vectors 0x20 and 0x28, all lines open; LINT0 as firmware leaves it.
-fn with_pic() -> Bench {
+pub(super) fn with_pic() -> Bench {
     let mut bench = Bench::guest();
     for (port, value) in [
         (0x20, 0x11),
