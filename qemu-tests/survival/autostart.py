@@ -5,12 +5,8 @@ hardest way to end the machine.
 """
 
 import argparse
-import base64
-import http.client
 import os
-import sys
 import tempfile
-import urllib.parse
 
 import pywbem
 
@@ -23,8 +19,6 @@ from lab import DISABLED, ENABLED, memory  # isort: skip
 
 KERNEL = "pvh.elf"
 NONE, IF_ACTIVE, ALWAYS = 2, 3, 4
-# How long a machine that has much to do may take for a start.
-PATIENCE = 120
 # By ElementName: AutomaticStartupAction, the number in the order, the delay in seconds, and whether it is on at the power cut.
 SYSTEMS = {
     "late": (ALWAYS, 0, 10, False),
@@ -36,16 +30,6 @@ SYSTEMS = {
     "unsaid": (None, None, None, True),
 }
 STARTED = ["first", "second", "was on", "late"]
-
-
-def upload(machine, name, data):
-    parts = urllib.parse.urlsplit(machine.url)
-    word = base64.b64encode(f"{product.USER}:{product.PASSWORD}".encode()).decode()
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
-    connection.request("PUT", f"/images/{name}", data, {"Authorization": f"Basic {word}"})
-    status = connection.getresponse().status
-    connection.close()
-    assert status in (200, 201, 204), status
 
 
 def define(lab):
@@ -99,21 +83,17 @@ def main():
         store = os.path.join(folder, "store")
         arguments = (store, "--cpus", "2", "--no-demo")
         with Product(*arguments) as machine:
-            upload(machine, KERNEL, kernels.elf("pvh"))
-            define(machine.lab(patience=PATIENCE))
+            machine.upload(KERNEL, kernels.elf("pvh"))
+            define(machine.lab())
             machine.cut_power()
         # Twice: what started by itself is what was on, the next time.
         for number in range(2):
             with Product(*arguments) as machine:
-                try:
-                    check(machine.lab(patience=PATIENCE))
-                except BaseException:
-                    print("\n".join(machine.lines[-60:]), file=sys.stderr)
-                    raise
+                with product.telling(machine):
+                    check(machine.lab())
                 print(f"start {number + 1}: {', '.join(STARTED)}", flush=True)
                 machine.cut_power()
-    print("PASSED")
 
 
 if __name__ == "__main__":
-    main()
+    product.run(main)

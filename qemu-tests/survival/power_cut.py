@@ -13,6 +13,7 @@ import time
 
 import pywbem
 
+import product
 from product import Product
 
 # Found by the path that `product` sets.
@@ -154,7 +155,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         store = os.path.join(folder, "store")
         for moment in range(options.moments + 1):
-            with Product(store, "--cpus", "1", "--no-demo") as machine:
+            with Product(store, "--cpus", "1", "--no-demo") as machine, product.telling(machine):
                 lab = machine.lab()
                 known = found(lab)
                 if client:
@@ -166,13 +167,12 @@ def main():
                 client.start()
                 time.sleep(dice.uniform(0.05, LONGEST))
                 machine.cut_power()
-                client.join(90)
+                client.join(product.PATIENCE)
                 assert not client.is_alive(), "the client still waits"
                 if client.error:
                     raise client.error
                 client.outcome = "one unanswered" if client.asked else "none unanswered"
-    print("PASSED")
 
 
 if __name__ == "__main__":
-    main()
+    product.run(main)
