@@ -109,7 +109,8 @@ fn survey(magic: u32, info: Hpa) -> Box<Found> {
     banner::cpu(&identity, &features);
     let found = required(Virtualization::read(&ThisCpu, &ThisMsrs));
     let virtualization = match options.delivery {
-        DeliveryChoice::WherePresent => found,
+        DeliveryChoice::WhereSound => found.with_sound_delivery(),
+        DeliveryChoice::On => found,
         DeliveryChoice::Off => found.with_software_delivery(),
     };
     banner::virtualization(&virtualization);

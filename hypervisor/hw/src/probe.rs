@@ -78,6 +78,15 @@ impl Virtualization {
         }
     }
 
+    /// The same with the hypervisor delivering the interrupts of guests where CPUs are known to do it wrongly.
+    #[must_use]
+    pub fn with_sound_delivery(self) -> Self {
+        match self {
+            Self::Vmx(probe) if probe.forgets_interrupt_flag => self.with_software_delivery(),
+            sound => sound,
+        }
+    }
+
     /// The same with the hypervisor delivering all interrupts of guests, also where CPUs can.
     #[must_use]
     pub fn with_software_delivery(self) -> Self {

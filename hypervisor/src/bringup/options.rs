@@ -38,9 +38,11 @@ pub enum IommuChoice {
 /// Whether CPUs deliver their guests' interrupts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum DeliveryChoice {
-    /// Where they can.
+    /// Where they can, but for those that are known to do it wrongly.
     #[default]
-    WherePresent,
+    WhereSound,
+    /// Where they can.
+    On,
     /// In no case: the hypervisor does.
     Off,
 }
@@ -82,7 +84,7 @@ pub struct Options {
     pub apic: ApicChoice,
     /// `iommu=off`.
     pub iommu: IommuChoice,
-    /// `apicv=off`.
+    /// `apicv=on|off`.
     pub delivery: DeliveryChoice,
     /// `exit=when-done`.
     pub exit: Exit,
@@ -105,6 +107,10 @@ impl Options {
                 }
                 ("iommu", Some("off")) => {
                     options.iommu = IommuChoice::Off;
+                    Some(())
+                }
+                ("apicv", Some("on")) => {
+                    options.delivery = DeliveryChoice::On;
                     Some(())
                 }
                 ("apicv", Some("off")) => {

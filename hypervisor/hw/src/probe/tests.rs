@@ -218,6 +218,12 @@ fn cpus_deliver_interrupts_where_they_have_all_that_it_takes() {
         let off = Virtualization::Vmx(probe).with_software_delivery();
         assert_eq!(off, Virtualization::Vmx(probe.with_software_delivery()));
         assert_eq!(probe.with_software_delivery().delivery, BySoftware);
+        // All of Bochs' models have the fault that it has.
+        let sound = Virtualization::Vmx(probe).with_sound_delivery();
+        assert_eq!(
+            sound == off,
+            probe.forgets_interrupt_flag || off == Virtualization::Vmx(probe)
+        );
     }
     for bit in [36, 40, 41] {
         let value = skylake_x().read(0x48b) & !(1 << bit);
