@@ -6,12 +6,12 @@ emulator ends by itself, and what was on is on again after the next start.
 
 import argparse
 import os
-import sys
 import tempfile
 
 import pywbem
 
-from autostart import KERNEL, upload
+import product
+from autostart import KERNEL
 from product import Product, Terminal
 
 # Found by the path that `product` sets.
@@ -107,18 +107,13 @@ def main():
         arguments = (store, "--cpus", "2")
         steps = [("power off", [power_off]), ("restart, off at once", [restart, off_at_once])]
         for number, (name, acts) in enumerate(steps):
-            with Product(*arguments) as machine:
-                try:
-                    if number == 0:
-                        upload(machine, KERNEL, kernels.elf("pvh"))
-                    for act in acts:
-                        act(machine)
-                except BaseException:
-                    print("\n".join(machine.lines[-60:]), file=sys.stderr)
-                    raise
+            with Product(*arguments) as machine, product.telling(machine):
+                if number == 0:
+                    machine.upload(KERNEL, kernels.elf("pvh"))
+                for act in acts:
+                    act(machine)
             print(name, flush=True)
-    print("PASSED")
 
 
 if __name__ == "__main__":
-    main()
+    product.run(main)
