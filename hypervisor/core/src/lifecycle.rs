@@ -2,6 +2,7 @@
 //!
 //! The hypervisor is the keeper of this state; the management partition learns of changes by its life-cycle port.
 
+pub mod cpu_choice;
 pub mod creation;
 pub mod maker;
 pub mod removal;

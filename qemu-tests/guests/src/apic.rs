@@ -3,7 +3,9 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use crate::abi::start::StartInfo;
 use crate::cpu::{rdmsr, wrmsr};
+use crate::option;
 
 /// APIC_BASE.
 pub const BASE: u32 = 0x1b;
@@ -44,6 +46,15 @@ pub fn enable_memory_mapped() {
     MODE.store(false, SeqCst);
     write_mmio(0xf0, 0x1ff);
     write_mmio(0x3e0, 0b1011);
+}
+
+/// Switches the APIC on with its registers in memory where the arguments say `mode=xapic`, else in x2APIC mode.
+pub fn enable_as_told(info: &'static StartInfo) {
+    if option(info, "mode") == Some("xapic") {
+        enable_memory_mapped();
+    } else {
+        enable();
+    }
 }
 
 /// Writes a register of the xAPIC.

@@ -7,8 +7,8 @@ use super::partitions::read_record;
 use super::{Answer, Arguments, partition, served};
 use crate::exit::deliver;
 use crate::host::Host;
-use crate::id::CpuId;
 use crate::lifecycle;
+use crate::lifecycle::cpu_choice::CpuChoice;
 use crate::sched::Entitlement;
 use crate::sched::placement::Load;
 use crate::shared_vcpu::Hazard;
@@ -49,7 +49,7 @@ pub fn affinity<V: Vcpu, H: Host>(
     host: &mut H,
     arguments: Arguments,
 ) -> Answer {
-    let set: [u64; 4] = read_record(vcpu, host, arguments.rdx)?;
+    let set = read_record(vcpu, host, arguments.rdx)?;
     let machine = host.machine();
     let _works = machine.try_works().ok_or(Status::Busy)?;
     // Not the caller's own: the interrupts of devices are bound to the CPUs that its vCPUs are on.
@@ -61,13 +61,8 @@ pub fn affinity<V: Vcpu, H: Host>(
         let one = subject.present().get(index).ok_or(Status::NotFound)?;
         core::slice::from_ref(one)
     };
-    let allowed = |cpu: CpuId| {
-        let word = set.get(usize::from(cpu.0 / 64)).copied().unwrap_or(0);
-        (set == [0; 4] || word >> (cpu.0 % 64) & 1 != 0) && host.has_cpu(cpu)
-    };
-    if !(0..machine.cpus()).any(|cpu| allowed(CpuId(cpu))) {
-        return Err(Status::BadArgument);
-    }
+    let choice = CpuChoice::new(set, host).ok_or(Status::BadArgument)?;
+    let allowed = |cpu| choice.allows(cpu, host);
     let settled = machine.resettle(chosen, allowed, subject.load_of_vcpu());
     for other in chosen {
         // Also where nothing has changed in the end: it may have seen a home meanwhile that it does not have.

@@ -7,8 +7,8 @@ use super::partitions::read_record;
 use super::{Answer, Arguments, served};
 use crate::exit::deliver;
 use crate::host::Host;
-use crate::id::CpuId;
 use crate::lifecycle;
+use crate::lifecycle::cpu_choice::CpuChoice;
 use crate::sched::Entitlement;
 use crate::sched::placement::Load;
 use crate::shared_vcpu::{Hazard, Presence};
@@ -20,7 +20,7 @@ pub fn set<V: Vcpu, H: Host>(
     host: &mut H,
     arguments: Arguments,
 ) -> Answer {
-    let set: [u64; 4] = read_record(vcpu, host, arguments.rdx)?;
+    let set = read_record(vcpu, host, arguments.rdx)?;
     let machine = host.machine();
     let _works = machine.try_works().ok_or(Status::Busy)?;
     let subject = served(host, arguments.rdi)?;
@@ -43,13 +43,7 @@ pub fn set<V: Vcpu, H: Host>(
     ) else {
         return Err(Status::BadArgument);
     };
-    let allowed = |cpu: CpuId| {
-        let word = set.get(usize::from(cpu.0 / 64)).copied().unwrap_or(0);
-        (set == [0; 4] || word >> (cpu.0 % 64) & 1 != 0) && host.has_cpu(cpu)
-    };
-    if !(0..machine.cpus()).any(|cpu| allowed(CpuId(cpu))) {
-        return Err(Status::BadArgument);
-    }
+    let choice = CpuChoice::new(set, host).ok_or(Status::BadArgument)?;
     let known = subject.system.entitlement();
     let (weight, reservation, limit) = (known.weight(), known.reservation(), known.limit());
     let entitlement =
@@ -65,7 +59,7 @@ pub fn set<V: Vcpu, H: Host>(
         if !machine.change_places(staying, from, to) {
             return Err(Status::NoResource);
         }
-        if !machine.take_places(changing, allowed, to) {
+        if !machine.take_places(changing, |cpu| choice.allows(cpu, host), to) {
             machine.leave_places(staying, to);
             machine.return_to_places(staying, from);
             return Err(Status::NoResource);

@@ -12,6 +12,7 @@ use core::fmt;
 use bulkhead_abi::host::{NODES, PartitionOrigin};
 use bulkhead_abi::partition::{MAX_VCPUS, PartitionRequest};
 
+use super::cpu_choice::CpuChoice;
 use super::removal;
 use crate::boot_image::BootImage;
 use crate::config::Role;
@@ -181,13 +182,8 @@ pub fn create<H: Host>(
     request: &PartitionRequest,
 ) -> Result<PartitionId, CreateError> {
     let (name, entitlement) = check(request).map_err(CreateError::Request)?;
-    let allowed = |cpu: CpuId| {
-        let word = request.cpus.get(usize::from(cpu.0 / 64)).copied();
-        request.cpus == [0; 4] || word.unwrap_or(0) >> (cpu.0 % 64) & 1 != 0
-    };
-    if !(0..host.machine().cpus()).any(|cpu| allowed(CpuId(cpu)) && host.has_cpu(CpuId(cpu))) {
-        return Err(CreateError::Request("none of its CPUs exists"));
-    }
+    let choice = CpuChoice::new(request.cpus, host)
+        .ok_or(CreateError::Request("none of its CPUs exists"))?;
     let machine = host.machine();
     let mut works = machine.try_works().ok_or(CreateError::Busy)?;
     let id = machine.free_id()?;
@@ -202,7 +198,7 @@ pub fn create<H: Host>(
     let present = present(request);
     let mut owners = Vec::with_capacity(present as usize);
     let load = Load::of_vcpu(entitlement, present);
-    let runs = |cpu| allowed(cpu) && host.has_cpu(cpu);
+    let runs = |cpu| choice.allows(cpu, host);
     owners.extend((0..present).map_while(|_| machine.take_place(runs, load)));
     let places = owners.clone();
     let undo = |works: &mut Works| {

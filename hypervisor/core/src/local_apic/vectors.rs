@@ -9,6 +9,16 @@ use crate::id::Vector;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct VectorBits(pub [u64; 4]);
 
+impl FromIterator<Vector> for VectorBits {
+    fn from_iter<I: IntoIterator<Item = Vector>>(vectors: I) -> Self {
+        let mut set = Self::EMPTY;
+        for vector in vectors {
+            set.insert(vector);
+        }
+        set
+    }
+}
+
 impl VectorBits {
     /// No vector.
     pub const EMPTY: VectorBits = VectorBits([0; 4]);

@@ -137,11 +137,7 @@ mod tests {
     use super::*;
 
     fn set(vectors: &[u8]) -> VectorBits {
-        let mut set = VectorBits::EMPTY;
-        vectors
-            .iter()
-            .for_each(|vector| set.insert(Vector(*vector)));
-        set
+        vectors.iter().copied().map(Vector).collect()
     }
 
     #[test]

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use micro_guests::abi::start::StartInfo;
 use micro_guests::trap::{self, Frame, Hooked};
-use micro_guests::{apic, check, cpu, guest, option};
+use micro_guests::{apic, check, cpu, guest};
 
 guest!(main);
 
@@ -35,11 +35,7 @@ static ENOUGH: AtomicU64 = AtomicU64::new(0);
 
 fn main(info: &'static StartInfo) {
     trap::install();
-    if option(info, "mode") == Some("xapic") {
-        apic::enable_memory_mapped();
-    } else {
-        apic::enable();
-    }
+    apic::enable_as_told(info);
     trap::hook(VECTOR, |_: &mut Frame| {
         if trap::count(VECTOR) >= ENOUGH.load(SeqCst) {
             cpu::in8(IIR);

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use micro_guests::abi::start::StartInfo;
 use micro_guests::trap::{self, Frame, Hooked};
-use micro_guests::{apic, check, cpu, guest, option};
+use micro_guests::{apic, check, cpu, guest};
 
 guest!(main);
 
@@ -21,11 +21,7 @@ static ORDER: AtomicU64 = AtomicU64::new(0);
 
 fn main(info: &'static StartInfo) {
     trap::install();
-    if option(info, "mode") == Some("xapic") {
-        apic::enable_memory_mapped();
-    } else {
-        apic::enable();
-    }
+    apic::enable_as_told(info);
     for vector in [0x40, 0x41, 0x51, 0x61] {
         trap::hook(vector, |frame: &mut Frame| {
             note(frame);

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use micro_guests::abi::start::StartInfo;
 use micro_guests::trap::{self, Frame, Hooked};
-use micro_guests::{apic, check, cpu, guest, number, option};
+use micro_guests::{apic, check, cpu, guest, number};
 
 guest!(main);
 
@@ -34,11 +34,7 @@ struct Clock {
 
 fn main(info: &'static StartInfo) {
     trap::install();
-    if option(info, "mode") == Some("xapic") {
-        apic::enable_memory_mapped();
-    } else {
-        apic::enable();
-    }
+    apic::enable_as_told(info);
     trap::hook(VECTOR, |_: &mut Frame| {
         FIRED.store(cpu::rdtsc(), SeqCst);
         Hooked::End

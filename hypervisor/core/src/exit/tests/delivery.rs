@@ -22,11 +22,7 @@ fn post(bench: &Bench, vector: u8, trigger: Trigger) {
 }
 
 fn set(vectors: &[u8]) -> VectorBits {
-    let mut set = VectorBits::EMPTY;
-    vectors
-        .iter()
-        .for_each(|vector| set.insert(Vector(*vector)));
-    set
+    vectors.iter().copied().map(Vector).collect()
 }
 
 fn held(bench: &Bench) -> HeldInterrupts {

@@ -4,11 +4,7 @@ use super::*;
 use bulkhead_core::interrupt_delivery::{HeldInterrupts, InterruptDelivery};
 
 fn set(vectors: &[u8]) -> VectorBits {
-    let mut set = VectorBits::EMPTY;
-    vectors
-        .iter()
-        .for_each(|vector| set.insert(Vector(*vector)));
-    set
+    vectors.iter().copied().map(Vector).collect()
 }
 
 /// A vCPU on a CPU without the fault of the emulator that the recorded machine is.
